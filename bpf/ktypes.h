@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every kernel type and field ipclens depends on, and nothing else. Offsets
+ * are relocated against the running kernel's BTF (CO-RE), so only names and
+ * types matter here. Seen equal on 6.1, 6.12 and 6.18 unless a flavour
+ * (struct name___tag) says otherwise.
+ */
+#ifndef LENS_KTYPES_H
+#define LENS_KTYPES_H
+
+typedef unsigned char __u8;
+typedef signed char __s8;
+typedef unsigned short __u16;
+typedef short __s16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+enum { false, true };
+#define NULL ((void *)0)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct hlist_node;
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct qstr {
+	__u32 len;
+	const unsigned char *name;
+};
+
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	__u16 i_mode;
+	unsigned long i_ino;
+	__u32 i_generation;
+	struct super_block *i_sb;
+	struct pipe_inode_info *i_pipe;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	__u32 f_mode;
+	__u32 f_flags;
+};
+
+struct kiocb {
+	struct file *ki_filp;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct fdtable {
+	__u32 max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+/* ------------------------------------------------------------------ pipes */
+
+struct pipe_buffer {
+	__u32 len;
+};
+
+struct pipe_inode_info {
+	__u32 head;		/* v6.14: in a union with head_tail; the names stayed */
+	__u32 tail;
+	__u32 max_usage;
+	__u32 ring_size;
+	__u32 readers;
+	__u32 writers;
+	__u32 r_counter;
+	__u32 w_counter;
+	struct pipe_buffer *bufs;
+};
+
+/* ---------------------------------------------------------- SysV messages */
+
+struct ns_common {
+	__u32 inum;
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	__u8 shift;
+	void *slots[64];
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct ipc_ids {
+	struct idr ipcs_idr;
+	int max_idx;
+};
+
+struct ipc_namespace {
+	struct ipc_ids ids[3];	/* semaphores, messages, shared memory */
+	struct ns_common ns;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	__u32 level;
+	struct upid numbers[1];
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct kern_ipc_perm {
+	int id;
+	__s32 key;
+	kuid_t uid;
+	__u16 mode;
+};
+
+struct msg_queue {
+	struct kern_ipc_perm q_perm;
+	unsigned long q_cbytes;
+	unsigned long q_qnum;
+	unsigned long q_qbytes;
+	struct pid *q_lspid;
+	struct pid *q_lrpid;
+	struct list_head q_messages;
+	struct list_head q_receivers;
+	struct list_head q_senders;
+};
+
+struct msg_msg {
+	struct list_head m_list;
+	long m_type;
+	unsigned long m_ts;
+};
+
+/* -------------------------------------------------------------- processes */
+
+struct net {
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct ipc_namespace *ipc_ns;
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+};
+
+struct kernfs_node {
+	struct kernfs_node *__parent;	/* v6.15: renamed from parent */
+	const char *name;
+	__u64 id;
+};
+
+struct kernfs_node___pre615 {
+	struct kernfs_node *parent;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+	unsigned long arg_start;
+	unsigned long arg_end;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+};
+
+struct cred {
+	kuid_t uid;
+};
+
+struct thread_info {
+	__u32 status;
+};
+
+struct task_struct {
+	struct thread_info thread_info;
+	__u32 __state;
+	__u32 flags;
+	int exit_code;
+	int pid;
+	int tgid;
+	__u64 start_boottime;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	struct mm_struct *mm;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	struct css_set *cgroups;
+	struct pid *thread_pid;
+	const struct cred *cred;
+	char comm[16];
+};
+
+struct linux_binprm {
+	struct file *file;
+};
+
+/* x86-64; arch.bpf.h gives the fields their meaning */
+struct pt_regs {
+	unsigned long r10, r9, r8, ax, cx, dx, si, di, bx, bp, orig_ax;
+};
+
+/* -------------------------------------------------------------- iterators */
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+#pragma clang attribute pop
+
+#endif

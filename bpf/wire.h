@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The contract between bpf/ and user/, and the content of a recording: every
+ * fact ipclens learns travels as one of these records, wherever it came from
+ * (ring buffer, iterator, map read-out, user-space source).
+ *
+ * Fixed-width types, explicit padding, little endian. Values are append-only:
+ * a retired one leaves a hole. Variable data only at the end of a record.
+ */
+#ifndef LENS_WIRE_H
+#define LENS_WIRE_H
+
+#ifdef __BPF__
+#include "ktypes.h"
+#else
+#include <linux/types.h>
+#endif
+
+#define LENS_WIRE_VERSION 1
+
+#define LENS_COMM_LEN 16	/* TASK_COMM_LEN, linux/sched.h */
+#define LENS_PATH_MAX 4096	/* PATH_MAX, linux/limits.h */
+#define LENS_ARGV_MAX 512	/* bytes of argv kept per process */
+#define LENS_REC_MAX 16384	/* no record is longer */
+
+/*
+ * Kinds of channel: X(ID, value, hook group, JSON type).
+ * The only list of mechanisms in the tree: names, registry, doctor and the
+ * coverage check are generated from it. A hook group is the first word of the
+ * names of the BPF programs that observe the kind.
+ */
+#define LENS_KINDS(X)				\
+	X(PIPE, 1, pipe, "pipe")		\
+	X(FIFO, 2, pipe, "fifo")		\
+	X(SYSV_MSG, 3, sysvmsg, "sysv-msg")
+
+enum lens_kind {
+	LENS_KIND_NONE,
+#define X(id, value, group, type) LENS_KIND_##id = value,
+	LENS_KINDS(X)
+#undef X
+	LENS_KIND_MAX
+};
+
+/*
+ * Causes of loss, as named in every report: X(ID, JSON name, meaning).
+ */
+#define LENS_LOSSES(X)								\
+	X(RING_FULL, "ring_full", "records that found the ring buffer full")	\
+	X(MAP_FULL, "map_full", "operations of an endpoint the full totals map refused") \
+	X(RECURSION, "recursion", "runs of a program the kernel skipped")	\
+	X(STORAGE, "storage", "task storage that could not be allocated")	\
+	X(AMBIGUOUS_FD, "ambiguous_fd", "calls whose descriptor did not resolve after a success") \
+	X(UNSEEN, "unseen", "calls seen, but not decoded (32-bit programs)")
+
+enum lens_loss {
+#define X(id, name, meaning) LENS_LOSS_##id,
+	LENS_LOSSES(X)
+#undef X
+	LENS_LOSS_MAX
+};
+
+enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
+
+/* ------------------------------------------------------------ identity */
+
+/*
+ * One kernel IPC object. Never a kernel pointer, never an inode alone.
+ * pipe: inode number on pipefs. fifo: inode, device and generation of the
+ * file. sysv-msg: ino is the queue id (its sequence number included), dev the
+ * inode number of the ipc namespace.
+ */
+struct lens_chan {
+	__u64 ino;
+	__u32 dev;		/* super_block.s_dev (major << 20 | minor) */
+	__u32 gen;		/* inode.i_generation, 0 on pipefs */
+	__u32 kind;		/* enum lens_kind */
+	__u32 pad;
+};
+
+/* A process: the group leader's start time makes a reused pid another one. */
+struct lens_proc {
+	__u64 start_ns;		/* CLOCK_BOOTTIME, 0 = unknown */
+	__u32 tgid;		/* in the initial pid namespace */
+	__u32 pad;
+};
+
+/* --------------------------------------------------------- totals plane */
+
+/* key of the totals map; packed into four words that a hot path can compare */
+struct lens_total_key {
+	__u64 ino;
+	__u32 dev;
+	__u32 gen;
+	__u64 start_ns;
+	__u32 tgid;
+	__u16 kind;
+	__u16 dir;		/* enum lens_dir */
+};
+
+/* what one process did to one channel in one direction, since the attach */
+struct lens_total {
+	__u64 ops;		/* calls that ended, failed ones included */
+	__u64 msgs;		/* calls that moved a message (pipes: that moved bytes) */
+	__u64 bytes;		/* moved, as the kernel returned it */
+	__u64 errors;		/* calls that failed; restarts (-512..-516) are none */
+	__u64 shorts;		/* moved less than asked; sysv-msg: may have been truncated */
+	__u32 id;		/* short name of this endpoint in struct lens_op */
+	__u32 flags;		/* LENS_END_* */
+};
+
+#define LENS_END_OPS 1		/* its operations are streamed too */
+#define LENS_END_SELF 2		/* ipclens itself or what reads its output */
+#define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
+
+/* ---------------------------------------------------------- event plane */
+
+/*
+ * Header of every record. ts_ns is CLOCK_BOOTTIME when the fact was taken.
+ * len counts the whole record, header and variable data included.
+ */
+struct lens_rec {
+	__u32 len;
+	__u16 type;		/* enum lens_rec_type */
+	__u16 flags;		/* LENS_F_* */
+	__u64 ts_ns;
+};
+
+#define LENS_F_TRUNCATED 1	/* the variable data is longer than kept */
+#define LENS_F_SNAPSHOT 2	/* found by looking, not by an event */
+
+/*
+ * Paths and cgroup names arrive as their components, leaf first, each ended
+ * by a NUL: "c\0b\0a\0" is /a/b/c. They come from kernel objects, never from
+ * user memory, and are hostile bytes.
+ */
+
+enum lens_proc_why { LENS_PROC_SEEN, LENS_PROC_FORK, LENS_PROC_EXEC, LENS_PROC_RENAME };
+
+struct lens_rec_proc {
+	struct lens_rec h;
+	struct lens_proc proc;
+	struct lens_proc parent;
+	__u64 cgroup_id;
+	__u32 uid;
+	__u32 nspid;		/* tgid in its own pid namespace */
+	__u32 pidns, ipcns, netns, mntns;	/* namespace inode numbers */
+	__u32 why;		/* enum lens_proc_why */
+	__u32 end_flags;	/* LENS_END_TREE, LENS_END_SELF */
+	char comm[LENS_COMM_LEN];
+	__u16 exe_len;		/* components of the executable's path, 0 = not taken */
+	__u16 argv_len;		/* NUL separated, as exec left it, 0 = not taken */
+	__u16 cgroup_len;	/* components of the cgroup v2 path, 0 = not taken */
+	__u16 pad;
+	/* exe, argv, cgroup */
+};
+
+struct lens_rec_exit {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__s32 code;		/* as wait4(2) encodes it */
+	__u32 pad;
+};
+
+/* depth and capacity of a channel at one moment */
+struct lens_depth {
+	__u64 queued_bytes;
+	__u64 capacity_bytes;	/* pipe: slots * 4096; sysv-msg: msg_qbytes */
+	__u32 queued_msgs;	/* pipe: occupied slots */
+	__u32 capacity_msgs;	/* pipe: slots; sysv-msg: 0 = no limit of its own */
+	__u32 readers, writers;	/* pipe: open file descriptions */
+	__u32 wait_readers, wait_writers;	/* sleeping in a call on it; sysv-msg only */
+	__s32 key;		/* sysv-msg: IPC key */
+	__u32 valid;		/* LENS_DEPTH_* */
+};
+
+#define LENS_DEPTH_VALID 1	/* else it could not be read */
+#define LENS_DEPTH_PACKETS 2	/* pipe written to in packet mode (O_DIRECT) */
+
+/* a process used a channel in one direction for the first time */
+struct lens_rec_end {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+	struct lens_depth depth;
+	__u32 dir;		/* enum lens_dir */
+	__u32 id;		/* struct lens_op.id from now on */
+	__u32 flags;		/* LENS_END_* */
+	__u32 name_len;		/* components of the path (fifo), or 0 */
+};
+
+/* a process holds a channel open (snapshot) */
+struct lens_rec_hold {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+	struct lens_depth depth;
+	__u32 fd;
+	__u32 mode;		/* 1 = readable, 2 = writable, 3 = both */
+	__u32 pad;
+	__u32 name_len;		/* components of the path (fifo), or 0 */
+};
+
+/* a channel that no descriptor names (snapshot; SysV queues) */
+struct lens_rec_chan {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_depth depth;
+	__u32 lspid, lrpid;	/* last sender and receiver, initial pid namespace */
+	__u32 uid;		/* owner */
+	__u32 mode;		/* permission bits */
+};
+
+/* messages waiting in a SysV queue, oldest first; several records may follow each other */
+struct lens_msg { __s64 type; __u64 bytes; };
+struct lens_rec_msgs {
+	struct lens_rec h;
+	struct lens_chan chan;
+	__u32 first;		/* position of the first one in the queue */
+	__u32 count;
+	/* struct lens_msg[count] */
+};
+
+/* a thread was found inside a call on a channel (snapshot) */
+struct lens_rec_wait {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+	__u64 asked;		/* bytes asked for */
+	__s64 msgtype;		/* sysv-msg receivers: the type they select */
+	__u32 tid;
+	__u32 nr;		/* system call number */
+	__u32 dir;		/* enum lens_dir */
+	__u32 asleep;		/* 0: running or runnable, 1: sleeping */
+	__u64 switches;		/* nvcsw + nivcsw: equal in two looks = never left the call */
+};
+
+/* a SysV queue was removed */
+struct lens_rec_gone {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+};
+
+/*
+ * A descriptor of a fifo was opened. The counts start anew when everybody has
+ * closed the fifo, which is when the kernel drops what was still queued: a
+ * second first opening for reading or writing tells of another life.
+ */
+struct lens_rec_open {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+	__u32 fd;
+	__u32 mode;		/* as in lens_rec_hold */
+	__u32 reader_opens;	/* openings for reading in this life, this one included */
+	__u32 writer_opens;
+};
+
+struct lens_rec_total {
+	struct lens_rec h;
+	struct lens_total_key key;
+	struct lens_total total;	/* since the attach, not since the last record */
+};
+
+struct lens_op {
+	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
+	__s64 ret;		/* bytes moved, or -errno */
+	__s64 aux;		/* sysv-msg: message type */
+	__u32 id;		/* lens_rec_end.id */
+	__u32 tid;
+};
+
+#define LENS_OPS_PER_BATCH 96
+
+struct lens_rec_ops {
+	struct lens_rec h;
+	__u32 cpu;
+	__u32 count;
+	/* struct lens_op[count] */
+};
+
+/* loss so far, by kind and cause */
+struct lens_rec_loss {
+	struct lens_rec h;
+	__u32 kind;		/* enum lens_kind, 0 = of no one kind */
+	__u32 pad;
+	__u64 count[LENS_LOSS_MAX];
+	__u64 bytes;		/* moved by the operations under MAP_FULL */
+};
+
+enum lens_mark {
+	LENS_MARK_ATTACHED,	/* counting began */
+	LENS_MARK_LOOK_BEGIN,	/* totals just read; a snapshot begins */
+	LENS_MARK_LOOK_END,	/* snapshot complete; totals are read once more */
+	LENS_MARK_LOOK_SETTLED,	/* ... they have been */
+	LENS_MARK_SAMPLE,	/* a round of lens_rec_wait follows; value = period in ns */
+	LENS_MARK_DETACHED,	/* the end; nothing follows but loss */
+	LENS_MARK_COMMAND_EXIT,	/* value = wait status of `-- CMD` */
+	LENS_MARK_COMMAND,	/* a command is followed: what its tree does is of interest */
+	LENS_MARK_MAX
+};
+
+struct lens_rec_mark {
+	struct lens_rec h;
+	__u32 mark;
+	__u32 pad;
+	__u64 value;
+};
+
+struct lens_rec_host {
+	struct lens_rec h;
+	__u64 wall_offset_ns;	/* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	__u32 wire_version;
+	__u32 pad;
+	char hostname[64], kernel[64], arch[16], boot_id[40];	/* NUL-terminated */
+};
+
+/* how a kind is observed on this kernel */
+struct lens_rec_cover {
+	struct lens_rec h;
+	__u32 kind;
+	__u32 observed;
+	char variant[16];	/* NUL-terminated, empty when not observed */
+	char detail[360];	/* NUL-terminated: why, and what is not visible */
+};
+
+#define LENS_RECS(X)			\
+	X(PROC, 1, lens_rec_proc)	\
+	X(EXIT, 2, lens_rec_exit)	\
+	X(END, 3, lens_rec_end)		\
+	X(HOLD, 4, lens_rec_hold)	\
+	X(CHAN, 5, lens_rec_chan)	\
+	X(MSGS, 6, lens_rec_msgs)	\
+	X(WAIT, 7, lens_rec_wait)	\
+	X(GONE, 8, lens_rec_gone)	\
+	X(TOTAL, 9, lens_rec_total)	\
+	X(OPS, 10, lens_rec_ops)	\
+	X(LOSS, 11, lens_rec_loss)	\
+	X(MARK, 12, lens_rec_mark)	\
+	X(HOST, 13, lens_rec_host)	\
+	X(COVER, 14, lens_rec_cover)	\
+	X(OPEN, 15, lens_rec_open)
+
+enum lens_rec_type {
+	LENS_REC_NONE,
+#define X(id, value, type) LENS_REC_##id = value,
+	LENS_RECS(X)
+#undef X
+	LENS_REC_TYPE_MAX
+};
+
+_Static_assert(sizeof(struct lens_chan) == 24, "wire layout changed");
+_Static_assert(sizeof(struct lens_proc) == 16, "wire layout changed");
+_Static_assert(sizeof(struct lens_total_key) == 32, "wire layout changed");
+_Static_assert(sizeof(struct lens_total) == 48, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec) == 16, "wire layout changed");
+_Static_assert(sizeof(struct lens_depth) == 48, "wire layout changed");
+_Static_assert(sizeof(struct lens_op) == 32, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_proc) == 112, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_end) == 120, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_hold) == 120, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_open) == 72, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_wait) == 96, "wire layout changed");
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The hash map: finds what was added, nothing else, in the order of adding.
+ */
+#include "test.h"
+
+#include "base/base.h"
+
+struct key {
+	uint64_t a;
+	uint32_t b, c;
+};
+
+/* values only need to be different and not NULL */
+static void *value(size_t n)
+{
+	return (void *)(uintptr_t)(n + 1);
+}
+
+TEST(empty)
+{
+	_cleanup_(hash_freep) struct hash *h = hash_new(8);
+	uint64_t key = 0;
+
+	CHECK_EQ_U64(hash_count(h), 0);
+	CHECK(!hash_get(h, &key));
+	hash_free(NULL);
+}
+
+TEST(finds_what_was_added)
+{
+	_cleanup_(hash_freep) struct hash *h = hash_new(sizeof(struct key));
+	const size_t count = 100000;
+
+	for (size_t i = 0; i < count; i++) {
+		struct key key = { .a = i / 7, .b = i % 7, .c = 3 };
+
+		CHECK(!hash_get(h, &key));
+		hash_add(h, &key, value(i));
+		CHECK(hash_get(h, &key) == value(i));
+	}
+	CHECK_EQ_U64(hash_count(h), count);
+	for (size_t i = 0; i < count; i++) {
+		struct key key = { .a = i / 7, .b = i % 7, .c = 3 };
+
+		CHECK(hash_get(h, &key) == value(i));
+		key.c = 4;
+		CHECK(!hash_get(h, &key));
+		key.c = 3;
+		key.b += 7;
+		CHECK(!hash_get(h, &key));
+	}
+}
+
+TEST(iterates_in_order_of_insertion)
+{
+	_cleanup_(hash_freep) struct hash *h = hash_new(4);
+
+	for (uint32_t i = 0; i < 5000; i++) {
+		/* odd factor: all different, in no order */
+		uint32_t key = i * 2654435761u;
+
+		hash_add(h, &key, value(i));
+	}
+	for (size_t i = 0; i < 5000; i++)
+		CHECK(hash_at(h, i) == value(i));
+}
+
+/* every byte of a key counts, whatever its size */
+TEST(all_key_sizes)
+{
+	for (size_t size = 1; size <= 40; size++) {
+		_cleanup_(hash_freep) struct hash *h = hash_new(size);
+		char key[40] = { 0 };
+
+		hash_add(h, key, value(99));
+		for (size_t at = 0; at < size; at++) {
+			key[at] = 1;
+			CHECK(!hash_get(h, key));
+			hash_add(h, key, value(at));
+			key[at] = 0;
+		}
+		for (size_t at = 0; at < size; at++) {
+			key[at] = 1;
+			CHECK(hash_get(h, key) == value(at));
+			key[at] = 0;
+		}
+		CHECK(hash_get(h, key) == value(99));
+	}
+}
+
+/*
+ * Keys an attacker would choose against a plain modulo or xor: quadratic
+ * searches would run into the time limit of the case.
+ */
+TEST(regular_keys_do_not_pile_up)
+{
+	_cleanup_(hash_freep) struct hash *high = hash_new(8);
+	_cleanup_(hash_freep) struct hash *twins = hash_new(16);
+	_cleanup_(hash_freep) struct hash *firsts = hash_new(16);
+	const uint64_t count = 300000;
+
+	alarm(20);
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t key = i << 40;
+		uint64_t twin[2] = { i, i };
+		uint64_t first[2] = { i, 0 };
+
+		hash_add(high, &key, value(i));
+		hash_add(twins, twin, value(i));
+		hash_add(firsts, first, value(i));
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t key = i << 40;
+		uint64_t twin[2] = { i, i };
+
+		CHECK(hash_get(high, &key) == value(i));
+		CHECK(hash_get(twins, twin) == value(i));
+		twin[1] = 0;
+		CHECK(hash_get(firsts, twin) == value(i));
+		twin[1] = i + 1;
+		CHECK(!hash_get(twins, twin));
+	}
+}

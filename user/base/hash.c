@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A map from fixed-size keys to pointers: entries in insertion order, and an
+ * open-addressed index of them. Keys come from traced processes, so where one
+ * lands depends on a random seed; the order of iteration never does.
+ */
+#include <assert.h>
+#include <sys/auxv.h>
+
+#include "base/base.h"
+
+#define HASH_FIRST_SLOTS 16	/* power of two */
+
+struct slot {
+	uint32_t tag;		/* upper half of the key's hash */
+	uint32_t position;	/* in the entries, + 1; 0 = free */
+};
+
+struct hash {
+	size_t key_size;
+	uint64_t seed, factor;
+	size_t count, room;	/* entries: used, allocated */
+	char *keys;		/* key_size bytes each */
+	void **values;
+	struct slot *slots;
+	size_t slot_count;	/* power of two */
+};
+
+/* upper and lower half of the product, folded: each input bit reaches all output bits */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* finaliser of MurmurHash3 by Austin Appleby, public domain */
+static uint64_t scramble(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return x ^ x >> 33;
+}
+
+/* keys of one map have one length, so a zero-padded last word is unambiguous */
+static uint64_t key_hash(const struct hash *h, const void *key)
+{
+	const char *bytes = key;
+	uint64_t sum = h->seed;
+
+	for (size_t at = 0; at < h->key_size; at += sizeof(uint64_t)) {
+		size_t left = h->key_size - at;
+		uint64_t word = 0;
+
+		memcpy(&word, bytes + at, left < sizeof(word) ? left : sizeof(word));
+		/* the rotation keeps equal words in two places from cancelling out */
+		sum = fold(sum ^ word, h->factor) + (sum << 23 | sum >> 41);
+	}
+	return scramble(sum);
+}
+
+struct hash *hash_new(size_t key_size)
+{
+	struct hash *h = xcalloc(1, sizeof(*h));
+	/* random bytes from the kernel that need no system call: a sandbox may forbid it */
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t words[2] = { 0x9e3779b97f4a7c15ULL, (uintptr_t)h };
+
+	assert(key_size > 0);
+	if (random)
+		memcpy(words, random, sizeof(words));
+	h->key_size = key_size;
+	/* scrambled: libc makes its stack canary of the same bytes */
+	h->seed = scramble(words[0] ^ (words[1] << 1));
+	h->factor = scramble(words[1] + 0x9e3779b97f4a7c15ULL) | 1;
+	h->slot_count = HASH_FIRST_SLOTS;
+	h->slots = xcalloc(h->slot_count, sizeof(*h->slots));
+	return h;
+}
+
+void hash_free(struct hash *h)
+{
+	if (!h)
+		return;
+	free(h->keys);
+	free(h->values);
+	free(h->slots);
+	free(h);
+}
+
+void hash_freep(struct hash **h)
+{
+	hash_free(*h);
+}
+
+static const void *key_at(const struct hash *h, size_t position)
+{
+	return h->keys + position * h->key_size;
+}
+
+/* the slot of the key, or the free one where it would go */
+static struct slot *find_slot(const struct hash *h, const void *key, uint64_t sum)
+{
+	size_t mask = h->slot_count - 1;
+
+	for (size_t i = sum & mask;; i = (i + 1) & mask) {
+		struct slot *s = &h->slots[i];
+
+		if (!s->position)
+			return s;
+		if (s->tag == sum >> 32 && !memcmp(key_at(h, s->position - 1), key, h->key_size))
+			return s;
+	}
+}
+
+void *hash_get(const struct hash *h, const void *key)
+{
+	const struct slot *s = find_slot(h, key, key_hash(h, key));
+
+	return s->position ? h->values[s->position - 1] : NULL;
+}
+
+static void grow_slots(struct hash *h)
+{
+	free(h->slots);
+	h->slot_count *= 2;
+	h->slots = xcalloc(h->slot_count, sizeof(*h->slots));
+	for (size_t i = 0; i < h->count; i++) {
+		uint64_t sum = key_hash(h, key_at(h, i));
+
+		*find_slot(h, key_at(h, i), sum) = (struct slot){
+			.tag = (uint32_t)(sum >> 32),
+			.position = (uint32_t)i + 1,
+		};
+	}
+}
+
+void hash_add(struct hash *h, const void *key, void *value)
+{
+	uint64_t sum = key_hash(h, key);
+	struct slot *s;
+
+	assert(value);
+	assert(h->count < UINT32_MAX);
+	if (h->count == h->room) {
+		h->room = h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2;
+		h->keys = xrealloc(h->keys, h->room, h->key_size);
+		h->values = xrealloc(h->values, h->room, sizeof(*h->values));
+	}
+	/* at most two thirds full: longer searches would cost more than the memory */
+	if (h->count * 3 >= h->slot_count * 2)
+		grow_slots(h);
+	s = find_slot(h, key, sum);
+	assert(!s->position);
+	memcpy(h->keys + h->count * h->key_size, key, h->key_size);
+	h->values[h->count++] = value;
+	*s = (struct slot){ .tag = (uint32_t)(sum >> 32), .position = (uint32_t)h->count };
+}
+
+size_t hash_count(const struct hash *h)
+{
+	return h->count;
+}
+
+void *hash_at(const struct hash *h, size_t index)
+{
+	assert(index < h->count);
+	return h->values[index];
+}

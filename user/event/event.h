@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The only trust boundary: bytes of a record (ring buffer, iterator or
+ * recording; all hostile) become a validated struct event, or -EBADMSG.
+ * Pure: no I/O, no state, no allocation.
+ */
+#ifndef LENS_EVENT_H
+#define LENS_EVENT_H
+
+#include "base/base.h"
+#include "wire.h"
+
+/* bytes inside a record; not NUL-terminated, hostile */
+struct event_bytes {
+	const char *data;
+	size_t len;
+};
+
+struct event {
+	enum lens_rec_type type;
+	bool truncated;		/* LENS_F_TRUNCATED */
+	bool snapshot;		/* LENS_F_SNAPSHOT */
+	uint64_t ts_ns;
+	/* the record as received; aligned to 8, lifetime of the caller's bytes */
+	union {
+		const struct lens_rec *rec;
+#define X(id, value, type) const struct type *type;
+		LENS_RECS(X)
+#undef X
+	};
+	/* variable data, validated; empty where the type has none */
+	struct event_bytes exe;		/* PROC: components, leaf first */
+	struct event_bytes argv;	/* PROC: NUL separated */
+	struct event_bytes cgroup;	/* PROC: components, leaf first */
+	struct event_bytes name;	/* END, HOLD: components, leaf first */
+	const struct lens_op *ops;	/* OPS: count of them */
+	const struct lens_msg *msgs;	/* MSGS: count of them */
+};
+
+/*
+ * Validates the first record in data (8-byte aligned, size bytes available).
+ * Returns its length (> 0), -EBADMSG for bytes that are no record, -ENOMSG for a
+ * well-formed record of a type this version does not know (*ret_skip = its
+ * length then: count it, go on).
+ * Checked: length against type and against size, counts against length, enum
+ * ranges (kind, dir, mark, why), variable parts inside the record, component
+ * lists end in NUL, NUL-terminated arrays are.
+ */
+ssize_t event_decode(const void *data, size_t size, struct event *ret, size_t *ret_skip);
+
+/* appends "/a/b/c" for the components "c\0b\0a\0"; with truncated "…/b/c" */
+void event_path(struct buf *out, struct event_bytes components, bool truncated);
+
+const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
+const char *event_loss_name(unsigned cause);
+/* kind by its JSON type, LENS_KIND_NONE if there is none */
+unsigned event_kind_by_name(const char *name);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the numbers and components of a record are called. Generated from the
+ * lists of wire.h; knows nothing of how a report looks.
+ */
+#include "event/event.h"
+
+static const char *const kind_names[] = {
+#define X(id, value, group, type) [LENS_KIND_##id] = type,
+	LENS_KINDS(X)
+#undef X
+};
+
+static const char *const loss_names[] = {
+#define X(id, name, meaning) [LENS_LOSS_##id] = name,
+	LENS_LOSSES(X)
+#undef X
+};
+
+const char *event_kind_name(unsigned kind)
+{
+	/* a retired kind leaves a hole */
+	if (kind >= ARRAY_SIZE(kind_names) || !kind_names[kind])
+		return "unknown";
+	return kind_names[kind];
+}
+
+const char *event_loss_name(unsigned cause)
+{
+	return cause < ARRAY_SIZE(loss_names) ? loss_names[cause] : "unknown";
+}
+
+unsigned event_kind_by_name(const char *name)
+{
+	for (unsigned kind = 0; kind < ARRAY_SIZE(kind_names); kind++)
+		if (kind_names[kind] && !strcmp(kind_names[kind], name))
+			return kind;
+	return LENS_KIND_NONE;
+}
+
+/* start of the component that ends in the NUL before end */
+static size_t component_start(const char *data, size_t end)
+{
+	size_t start = end - 1;
+
+	while (start && data[start - 1])
+		start--;
+	return start;
+}
+
+void event_path(struct buf *out, struct event_bytes components, bool truncated)
+{
+	bool any = false;
+
+	if (!components.len)
+		return;
+	if (truncated)
+		buf_puts(out, "…");
+	for (size_t end = components.len; end;) {
+		size_t start = component_start(components.data, end);
+		size_t len = end - 1 - start;
+
+		/* the root has no name */
+		if (len) {
+			buf_puts(out, "/");
+			buf_add(out, components.data + start, len);
+			any = true;
+		}
+		end = start;
+	}
+	if (!any)
+		buf_puts(out, "/");
+}
