@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Definitions behind core.bpf.h. Mechanism-independent.
+ */
+#include "core.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile __u32 lens_pipefs_dev = 0;
+const volatile bool lens_stream_all = false;
+const volatile __u32 lens_cache_mask = 0;
+const volatile __u32 lens_drop_every = 0;
+
+static __u32 drop_count;
+
+struct ring_map lens_ring SEC(".maps");
+struct ring_map lens_ops_ring SEC(".maps");
+struct scratch_map lens_scratch SEC(".maps");
+struct losses_map lens_losses SEC(".maps");
+
+bool core_drops(void)
+{
+	return lens_drop_every && __sync_fetch_and_add(&drop_count, 1) % lens_drop_every == 0;
+}
+
+/*
+ * No wake-up: the collector polls. A wake-up per record costs the traced
+ * process more than everything else together.
+ */
+int core_emit(void *rec, __u32 len, __u32 kind)
+{
+	long err = -1;
+
+	if (len > SCRATCH_SIZE)
+		len = SCRATCH_SIZE;	/* no caller's record is; the verifier cannot know */
+	if (!core_drops())
+		err = bpf_ringbuf_output(&lens_ring, rec, len, BPF_RB_NO_WAKEUP);
+	if (err)
+		loss_add(kind, LENS_LOSS_RING_FULL, 1, 0);
+	return err;
+}
+
+int core_emit_ops(void *rec, __u32 len, __u32 ops)
+{
+	long err = -1;
+
+	if (len > sizeof(struct lens_rec_ops) + LENS_OPS_PER_BATCH * sizeof(struct lens_op))
+		return -1;	/* no batch is; the verifier cannot know */
+	if (!core_drops())
+		err = bpf_ringbuf_output(&lens_ops_ring, rec, len, BPF_RB_NO_WAKEUP);
+	if (err)
+		loss_add(LENS_KIND_NONE, LENS_LOSS_RING_FULL, ops, 0);
+	return err;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The one include of every program: types, helpers, configuration, maps and
+ * the loss counters. Knows no mechanism.
+ */
+#ifndef LENS_CORE_BPF_H
+#define LENS_CORE_BPF_H
+
+#include "ktypes.h"
+#include "kdefs.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "wire.h"
+
+#ifndef barrier
+#define barrier() asm volatile("" ::: "memory")
+#endif
+#ifndef barrier_var
+#define barrier_var(v) asm volatile("" : "+r"(v))
+#endif
+
+/* --------------------------------------------------------- configuration */
+
+/* set by user space before loading; the verifier prunes what they switch off */
+extern const volatile __u32 lens_pipefs_dev;	/* s_dev of pipefs: tells pipes from fifos */
+extern const volatile bool lens_stream_all;	/* a record for every operation */
+extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
+extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event record */
+
+/* ----------------------------------------------------------------- maps */
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+};
+extern struct ring_map lens_ring SEC(".maps");	/* all but operations */
+/* apart, so that a flood of operations crowds nothing else out */
+extern struct ring_map lens_ops_ring SEC(".maps");
+
+/* per CPU, so that a record can be put together before it is known how long it gets */
+#define SCRATCH_SIZE (2 * LENS_PATH_MAX)
+#define SCRATCH_SLACK 1024
+struct scratch {
+	char data[SCRATCH_SIZE + SCRATCH_SLACK];
+};
+struct scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct scratch);
+};
+extern struct scratch_map lens_scratch SEC(".maps");
+
+enum { SCRATCH_EVENT, SCRATCH_LOOK };
+
+/* what could not be recorded, by kind */
+struct loss {
+	__u64 count[LENS_LOSS_MAX];
+	__u64 bytes;
+};
+struct losses_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LENS_KIND_MAX);
+	__type(key, __u32);
+	__type(value, struct loss);
+};
+extern struct losses_map lens_losses SEC(".maps");
+
+static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64 bytes)
+{
+	struct loss *l;
+
+	if (kind >= LENS_KIND_MAX)
+		kind = 0;
+	l = bpf_map_lookup_elem(&lens_losses, &kind);
+	if (!l || cause >= LENS_LOSS_MAX)
+		return;
+	l->count[cause] += count;
+	l->bytes += bytes;
+}
+
+/* -------------------------------------------------------------- records */
+
+static __always_inline void rec_init(struct lens_rec *r, __u32 type, __u32 len)
+{
+	r->len = len;
+	r->type = type;
+	r->flags = 0;
+	r->ts_ns = bpf_ktime_get_boot_ns();
+}
+
+/* hand a finished record over; the only places that fill a ring */
+__hidden int core_emit(void *rec, __u32 len, __u32 kind);
+__hidden int core_emit_ops(void *rec, __u32 len, __u32 ops);
+/* true when this record is to be lost on purpose */
+__hidden bool core_drops(void);
+
+static __always_inline __u32 align8(__u32 len)
+{
+	return (len + 7) & ~7u;
+}
+
+#endif

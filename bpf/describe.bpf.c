@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Definitions behind describe.bpf.h. Reads are lockless: every walk is
+ * bounded, and a torn read gives a wrong number once, never a fault.
+ */
+#include "describe.bpf.h"
+
+#define COMPONENT_MAX 256	/* NAME_MAX + 1 */
+#define DEPTH_MAX 2100		/* components of a 4 KiB path, and some mounts */
+
+/* ------------------------------------------------------------------- paths */
+
+struct climb {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct kernfs_node *kn;
+	__u32 which, offset, end;
+	bool full;
+};
+
+static __always_inline bool climb_add(struct climb *c, const void *name)
+{
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &c->which);
+	__u32 at = c->offset;
+	long len;
+
+	if (!s || at >= c->end || at >= SCRATCH_SIZE) {
+		c->full = true;
+		return false;
+	}
+	/* may run past end by one component: SCRATCH_SLACK is there for it */
+	len = bpf_probe_read_kernel_str(s->data + at, COMPONENT_MAX, name);
+	if (len <= 0 || at + len > c->end) {
+		c->full = true;
+		return false;
+	}
+	c->offset = at + len;
+	return true;
+}
+
+static long climb_dentry(__u32 i, struct climb *c)
+{
+	struct dentry *d = c->dentry, *parent;
+	struct mount *m = c->mount, *up;
+
+	if (d == BPF_CORE_READ(m, mnt.mnt_root)) {
+		up = BPF_CORE_READ(m, mnt_parent);
+		if (!up || up == m)
+			return 1;
+		c->dentry = BPF_CORE_READ(m, mnt_mountpoint);
+		c->mount = up;
+		return 0;
+	}
+	parent = BPF_CORE_READ(d, d_parent);
+	if (!parent || parent == d)
+		return 1;
+	if (!climb_add(c, BPF_CORE_READ(d, d_name.name)))
+		return 1;
+	c->dentry = parent;
+	return 0;
+}
+
+static __always_inline __u32 climb_result(const struct climb *c, __u32 start)
+{
+	__u32 len = c->offset - start;
+
+	if (c->offset < start || len > DESCRIBE_LEN)
+		return 0;
+	return len | (c->full ? DESCRIBE_TRUNCATED : 0);
+}
+
+__u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct file *file)
+{
+	struct climb c = { .which = which, .offset = offset, .end = offset + limit };
+	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+
+	if (!mnt)
+		return 0;
+	c.dentry = BPF_CORE_READ(file, f_path.dentry);
+	c.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	bpf_loop(DEPTH_MAX, climb_dentry, &c, 0);
+	return climb_result(&c, offset);
+}
+
+static long climb_kernfs(__u32 i, struct climb *c)
+{
+	struct kernfs_node *kn = c->kn, *parent;
+	struct kernfs_node___pre615 *old = (void *)kn;
+
+	if (bpf_core_field_exists(old->parent))
+		parent = BPF_CORE_READ(old, parent);
+	else
+		parent = BPF_CORE_READ(kn, __parent);
+	if (!parent)
+		return 1;	/* the root has no name */
+	if (!climb_add(c, BPF_CORE_READ(kn, name)))
+		return 1;
+	c->kn = parent;
+	return 0;
+}
+
+__u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct kernfs_node *kn)
+{
+	struct climb c = { .which = which, .offset = offset, .end = offset + limit, .kn = kn };
+
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+
+	if (!kn || !s || offset >= SCRATCH_SIZE)
+		return 0;
+	bpf_loop(DEPTH_MAX, climb_kernfs, &c, 0);
+	if (c.offset == offset) {
+		/* the root: one component without a name */
+		s->data[offset] = '\0';
+		c.offset++;
+	}
+	return climb_result(&c, offset);
+}
+
+/* ------------------------------------------------------------------- depth */
+
+struct tally {
+	struct pipe_buffer *bufs;
+	__u32 tail, mask;
+	__u64 bytes;
+};
+
+static long tally_buffer(__u32 i, struct tally *t)
+{
+	struct pipe_buffer *bufs = t->bufs;
+	__u64 at = (__u64)((t->tail + i) & t->mask) * bpf_core_type_size(struct pipe_buffer);
+	__u32 len = 0;
+
+	bpf_probe_read_kernel(&len, sizeof(len),
+			      (void *)bufs + at + bpf_core_field_offset(struct pipe_buffer, len));
+	t->bytes += len;
+	return 0;
+}
+
+/* largest ring a pipe can have: pipe-max-size may be raised to 2 GiB, pages of 4 KiB */
+#define PIPE_SLOTS_MAX (1 << 19)
+
+int describe_pipe(struct file *file, struct lens_depth *ret)
+{
+	struct pipe_inode_info *p = BPF_CORE_READ(file, f_inode, i_pipe);
+	struct tally t = {};
+	__u32 used, slots;
+
+	if (!p)
+		return 0;
+	t.tail = BPF_CORE_READ(p, tail);
+	used = BPF_CORE_READ(p, head) - t.tail;
+	slots = BPF_CORE_READ(p, ring_size);
+	t.mask = slots - 1;
+	t.bufs = BPF_CORE_READ(p, bufs);
+	if (used > slots || slots > PIPE_SLOTS_MAX)
+		return 0;	/* torn read */
+	bpf_loop(used, tally_buffer, &t, 0);
+	ret->queued_bytes = t.bytes;
+	ret->queued_msgs = used;
+	ret->capacity_msgs = BPF_CORE_READ(p, max_usage);
+	ret->capacity_bytes = (__u64)ret->capacity_msgs * KDEF_PAGE_SIZE;
+	ret->readers = BPF_CORE_READ(p, readers);
+	ret->writers = BPF_CORE_READ(p, writers);
+	ret->valid = LENS_DEPTH_VALID;
+	if (BPF_CORE_READ(file, f_flags) & KDEF_O_DIRECT)
+		ret->valid |= LENS_DEPTH_PACKETS;
+	return 0;
+}
+
+struct count {
+	void *head, *at;
+	__u32 n;
+};
+
+static long count_entry(__u32 i, struct count *c)
+{
+	if (!c->at || c->at == c->head)
+		return 1;
+	c->n++;
+	return bpf_probe_read_kernel(&c->at, sizeof(c->at), c->at) != 0;
+}
+
+static __noinline __u32 list_length(void *head)
+{
+	struct count c = { .head = head };
+
+	if (bpf_probe_read_kernel(&c.at, sizeof(c.at), head))
+		return 0;
+	bpf_loop(4096, count_entry, &c, 0);
+	return c.n;
+}
+
+int describe_queue(struct msg_queue *q, struct lens_depth *ret)
+{
+	ret->queued_bytes = BPF_CORE_READ(q, q_cbytes);
+	ret->queued_msgs = BPF_CORE_READ(q, q_qnum);
+	ret->capacity_bytes = BPF_CORE_READ(q, q_qbytes);
+	ret->key = BPF_CORE_READ(q, q_perm.key);
+	ret->wait_readers = list_length((void *)q + bpf_core_field_offset(struct msg_queue,
+									   q_receivers));
+	ret->wait_writers = list_length((void *)q + bpf_core_field_offset(struct msg_queue,
+									   q_senders));
+	ret->valid = LENS_DEPTH_VALID;
+	return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Identity: descriptor -> file -> channel, task -> process. Everything here
+ * is on the hot path and therefore inlined and free of helper calls where the
+ * kernel permits.
+ */
+#ifndef LENS_IDENT_BPF_H
+#define LENS_IDENT_BPF_H
+
+#include "core.bpf.h"
+
+/*
+ * The address of a typed pointer as a plain number. The verifier gives none
+ * away, but the distance of two pointers is one, and so is the current task.
+ */
+static __always_inline __u64 ident_address(void *typed)
+{
+	__u64 distance = (__u64)typed - (__u64)bpf_get_current_task_btf();
+
+	barrier_var(distance);
+	return bpf_get_current_task() + distance;
+}
+
+static __always_inline void ident_proc(struct task_struct *t, struct lens_proc *ret)
+{
+	ret->start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
+	ret->tgid = BPF_CORE_READ(t, tgid);
+	ret->pad = 0;
+}
+
+/* the file behind a descriptor of any task, on any kernel, by probing reads */
+static __always_inline struct file *ident_fd_probe(struct task_struct *t, __u32 fd)
+{
+	struct fdtable *fdt = BPF_CORE_READ(t, files, fdt);
+	struct file **files, *f = NULL;
+
+	if (!fdt || fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	files = BPF_CORE_READ(fdt, fd);
+	if (bpf_probe_read_kernel(&f, sizeof(f), files + fd))
+		return NULL;
+	return f;
+}
+
+/* f is a pointer the verifier knows to be a file */
+static __always_inline bool ident_pipe(struct file *f, struct lens_total_key *k)
+{
+	struct inode *i = f->f_inode;
+
+	if ((i->i_mode & KDEF_S_IFMT) != KDEF_S_IFIFO)
+		return false;
+	k->ino = i->i_ino;
+	k->dev = i->i_sb->s_dev;
+	if (k->dev == lens_pipefs_dev) {
+		k->gen = 0;
+		k->kind = LENS_KIND_PIPE;
+	} else {
+		k->gen = i->i_generation;
+		k->kind = LENS_KIND_FIFO;
+	}
+	return true;
+}
+
+/* f is just an address */
+static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_key *k)
+{
+	struct inode *i = BPF_CORE_READ(f, f_inode);
+
+	if ((BPF_CORE_READ(i, i_mode) & KDEF_S_IFMT) != KDEF_S_IFIFO)
+		return false;
+	k->ino = BPF_CORE_READ(i, i_ino);
+	k->dev = BPF_CORE_READ(i, i_sb, s_dev);
+	k->gen = 0;
+	k->kind = LENS_KIND_PIPE;
+	if (k->dev != lens_pipefs_dev) {
+		k->gen = BPF_CORE_READ(i, i_generation);
+		k->kind = LENS_KIND_FIFO;
+	}
+	return true;
+}
+
+static __always_inline void ident_queue(struct task_struct *t, __s32 id, struct lens_total_key *k)
+{
+	k->ino = (__u32)id;
+	k->dev = t->nsproxy->ipc_ns->ns.inum;
+	k->gen = 0;
+	k->kind = LENS_KIND_SYSV_MSG;
+}
+
+static __always_inline void ident_user(struct task_struct *t, __u16 dir, struct lens_total_key *k)
+{
+	k->start_ns = t->group_leader->start_boottime;
+	k->tgid = t->tgid;
+	k->dir = dir;
+}
+
+/* likewise by probing reads, which the verifier is quicker with */
+static __always_inline void ident_user_probe(struct task_struct *t, __u16 dir,
+					     struct lens_total_key *k)
+{
+	k->start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
+	k->tgid = t->tgid;
+	k->dir = dir;
+}
+
+static __always_inline void ident_split(const struct lens_total_key *k, struct lens_chan *ret_chan,
+					struct lens_proc *ret_proc)
+{
+	ret_chan->ino = k->ino;
+	ret_chan->dev = k->dev;
+	ret_chan->gen = k->gen;
+	ret_chan->kind = k->kind;
+	ret_chan->pad = 0;
+	ret_proc->start_ns = k->start_ns;
+	ret_proc->tgid = k->tgid;
+	ret_proc->pad = 0;
+}
+
+#endif

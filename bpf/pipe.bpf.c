@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Pipes and fifos: counting by descriptor for every variant, and the hooks at
+ * function level, which are free for every other system call and see what
+ * io_uring and kernel threads do. The functions behind read and write were
+ * split by kind of pipe in v6.14.
+ */
+#include "pipe.bpf.h"
+
+/* file is just an address */
+static __always_inline int count_file(struct file *file, __u32 dir, __s64 ret, __u32 is_short)
+{
+	struct lens_total_key key;
+	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
+
+	if (!ident_pipe_probe(file, &key))
+		return 0;
+	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
+	return totals_count(&key, file, false, &call);
+}
+
+int pipe_count_fd(__u32 fd, __u32 dir, __s64 ret, __u32 is_short)
+{
+	struct file *file;
+
+	if (is_restart(ret))
+		return 0;
+	file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
+	if (file)
+		return count_file(file, dir, ret, is_short);
+	pipe_count_lost(ret);
+	return 0;
+}
+
+int pipe_count_vmsplice(__u32 fd, __s64 ret)
+{
+	struct file *file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
+
+	if (!file) {
+		pipe_count_lost(ret);
+		return 0;
+	}
+	return pipe_count_fd(fd, BPF_CORE_READ(file, f_mode) & KDEF_FMODE_WRITE ? LENS_WRITE :
+			     LENS_READ, ret, false);
+}
+
+int pipe_opened(__s64 fd)
+{
+	struct task_struct *t = (void *)bpf_get_current_task_btf();
+	struct lens_total_key key = {};
+	struct lens_rec_open r = {};
+	struct pipe_inode_info *pipe;
+	struct lens_proc unused;
+	struct file *file;
+
+	if (fd < 0)
+		return 0;
+	file = ident_fd_probe(t, fd);
+	if (!file || !ident_pipe_probe(file, &key) || key.kind != LENS_KIND_FIFO)
+		return 0;
+	ident_split(&key, &r.chan, &unused);
+	ident_proc(t, &r.proc);
+	r.fd = fd;
+	r.mode = BPF_CORE_READ(file, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
+	pipe = BPF_CORE_READ(file, f_inode, i_pipe);
+	/* alloc_pipe_info() starts both at 1 */
+	r.reader_opens = BPF_CORE_READ(pipe, r_counter) - 1;
+	r.writer_opens = BPF_CORE_READ(pipe, w_counter) - 1;
+	rec_init(&r.h, LENS_REC_OPEN, sizeof(r));
+	core_emit(&r, sizeof(r), LENS_KIND_FIFO);
+	return 0;
+}
+
+/* ------------------------------------------------------------ function hooks */
+
+static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __s64 ret, __u32 dir)
+{
+	if (is_restart(ret))
+		return 0;
+	return pipe_count(bpf_get_current_task_btf(), iocb->ki_filp, dir, ret,
+			  ret > 0 && iter->count > 0);
+}
+
+static __noinline int pipe_splice(struct file *in, struct file *out, __s64 ret)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	if (is_restart(ret))
+		return 0;
+	pipe_count(t, in, LENS_READ, ret, false);
+	return pipe_count(t, out, LENS_WRITE, ret, false);
+}
+
+SEC("?fexit/pipe_write")
+int BPF_PROG(pipe__fexit__write, struct kiocb *iocb, struct iov_iter *from, long ret)
+{
+	return pipe_io(iocb, from, ret, LENS_WRITE);
+}
+
+SEC("?fexit/pipe_read")
+int BPF_PROG(pipe__fexit__read, struct kiocb *iocb, struct iov_iter *to, long ret)
+{
+	return pipe_io(iocb, to, ret, LENS_READ);
+}
+
+/* ---------------------------------------------------------- v6.14 and later */
+
+SEC("?fexit/anon_pipe_write")
+int BPF_PROG(pipe__fexit614__anon_write, struct kiocb *iocb, struct iov_iter *from, long ret)
+{
+	return pipe_io(iocb, from, ret, LENS_WRITE);
+}
+
+SEC("?fexit/anon_pipe_read")
+int BPF_PROG(pipe__fexit614__anon_read, struct kiocb *iocb, struct iov_iter *to, long ret)
+{
+	return pipe_io(iocb, to, ret, LENS_READ);
+}
+
+/* the fifo functions call the anonymous ones and add time stamps: one hook counts both */
+
+/* ---------------------------------------------------- part of either variant */
+
+SEC("?fexit/do_splice")
+int BPF_PROG(pipe__fexit_any__splice, struct file *in, void *in_offset, struct file *out,
+	     void *out_offset, unsigned long size, unsigned int flags, long ret)
+{
+	return pipe_splice(in, out, ret);
+}
+
+SEC("?fexit/do_tee")
+int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned long size,
+	     unsigned int flags, long ret)
+{
+	if (is_restart(ret))
+		return 0;
+	return pipe_count(bpf_get_current_task_btf(), out, LENS_WRITE, ret, false);
+}
+
+SEC("?fexit/__x64_sys_vmsplice")
+int BPF_PROG(pipe__fexit_any__vmsplice, struct pt_regs *regs, long ret)
+{
+	pipe_count_vmsplice(regs->di, ret);
+	return 0;
+}
+
+SEC("?fexit/__x64_sys_sendfile64")
+int BPF_PROG(pipe__fexit_any__sendfile, struct pt_regs *regs, long ret)
+{
+	pipe_count_fd(regs->di, LENS_WRITE, ret, false);
+	return 0;
+}
+
+SEC("?fexit/do_sys_openat2")
+int BPF_PROG(pipe__fexit_any__open, int dir, const char *path, void *how, long ret)
+{
+	pipe_opened((int)ret);
+	return 0;
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What exists at this moment, whoever made it and whenever: processes, who
+ * holds which channel, calls in progress, SysV queues of every ipc namespace
+ * that has a process. Iterators that write records to their seq file; what one
+ * object can have many of goes through the ring, since a seq record is
+ * limited to 32 KiB.
+ */
+#include "arch.bpf.h"
+#include "describe.bpf.h"
+#include "queue.bpf.h"
+#include "straddle.bpf.h"
+#include "task.bpf.h"
+
+extern const volatile __u16 lens_calls[CALL_TABLE];
+
+/* ---------------------------------------------------------------- processes */
+
+/*
+ * The arguments of t, in a record of their own. Its memory may be on disk, so
+ * the iterator is one that may sleep; it runs in the collector only, which
+ * reads one iterator at a time, so nobody else uses the scratch buffer.
+ */
+static __noinline int procs_argv(struct task_struct *t, struct seq_file *seq)
+{
+	__u32 which = SCRATCH_LOOK, kept;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	unsigned long start = BPF_CORE_READ(t, mm, arg_start);
+	unsigned long size = BPF_CORE_READ(t, mm, arg_end) - start;
+	struct lens_rec_proc *r = (void *)s;
+
+	if (!s || !start || !size)
+		return 0;
+	kept = size > LENS_ARGV_MAX ? LENS_ARGV_MAX : size;
+	if (bpf_copy_from_user_task(s->data + sizeof(*r), kept & (2 * LENS_ARGV_MAX - 1),
+				    (void *)start, t, 0))
+		return 0;
+	r->exe_len = 0;
+	r->cgroup_len = 0;
+	r->argv_len = kept;
+	r->h.flags = LENS_F_SNAPSHOT | (size > LENS_ARGV_MAX ? LENS_F_TRUNCATED : 0);
+	r->h.len = align8(sizeof(*r) + kept);
+	bpf_seq_write(seq, s, align8(sizeof(*r) + kept));
+	return 0;
+}
+
+SEC("?iter.s/task")
+int snap__iter__procs(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	__u32 which = SCRATCH_LOOK, len;
+	struct scratch *s;
+
+	if (!t || t->flags & KDEF_PF_KTHREAD || t->pid != t->tgid)
+		return 0;
+	len = task_describe(t, which, LENS_PROC_SEEN);
+	s = bpf_map_lookup_elem(&lens_scratch, &which);
+	if (!s || !len || len > SCRATCH_SIZE)
+		return 0;
+	((struct lens_rec *)s)->flags |= LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, s, len);
+	procs_argv(t, ctx->meta->seq);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ holders */
+
+SEC("?iter/task_file")
+int snap__iter__files(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct file *file = ctx->file;
+	__u32 which = SCRATCH_LOOK, len, name_len = 0;
+	struct lens_total_key key = {};
+	struct lens_rec_hold *h;
+	struct scratch *s;
+
+	if (!t || !file || !ident_pipe_probe(file, &key))
+		return 0;
+	s = bpf_map_lookup_elem(&lens_scratch, &which);
+	if (!s)
+		return 0;
+	h = (void *)s;
+	__builtin_memset(h, 0, sizeof(*h));
+	ident_split(&key, &h->chan, &h->proc);
+	ident_proc(t, &h->proc);
+	h->fd = ctx->fd;
+	h->mode = BPF_CORE_READ(file, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
+	describe_pipe(file, &h->depth);
+	if (key.kind == LENS_KIND_FIFO)
+		name_len = describe_path(which, sizeof(*h), LENS_PATH_MAX, file);
+	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
+	rec_init(&h->h, LENS_REC_HOLD, len);
+	h->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
+	h->name_len = name_len & DESCRIBE_LEN;
+	if (len > SCRATCH_SIZE)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, h, len);
+	return 0;
+}
+
+/* --------------------------------------------------------- calls in progress */
+
+static __always_inline bool wait_pipe(struct task_struct *t, __u32 fd, struct lens_chan *ret)
+{
+	struct file *file = ident_fd_probe(t, fd);
+	struct lens_total_key key = {};
+	struct lens_proc unused;
+
+	if (!file || !ident_pipe_probe(file, &key))
+		return false;
+	ident_split(&key, ret, &unused);
+	return true;
+}
+
+static __always_inline void wait_queue(struct task_struct *t, __s32 id, struct lens_chan *ret)
+{
+	ret->ino = (__u32)id;
+	ret->dev = BPF_CORE_READ(t, nsproxy, ipc_ns, ns.inum);
+	ret->gen = 0;
+	ret->kind = LENS_KIND_SYSV_MSG;
+	ret->pad = 0;
+}
+
+/* fills in channel, direction and size of the call t is in; false if it is none of ours */
+static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, __u32 class,
+				    struct lens_rec_wait *w)
+{
+	w->asked = a->arg[2];
+	w->dir = LENS_READ;
+	switch (class) {
+	case CALL_WRITEV:
+	case CALL_READV:
+		w->asked = 0;	/* unknown: the sizes are in user memory */
+		/* fallthrough */
+	case CALL_READ:
+	case CALL_WRITE:
+		if (class == CALL_WRITE || class == CALL_WRITEV)
+			w->dir = LENS_WRITE;
+		return wait_pipe(t, a->arg[0], &w->chan);
+	case CALL_SPLICE:
+		w->asked = a->arg[4];
+		if (wait_pipe(t, a->arg[0], &w->chan))
+			return true;
+		w->dir = LENS_WRITE;
+		return wait_pipe(t, a->arg[2], &w->chan);
+	case CALL_TEE:
+		return wait_pipe(t, a->arg[0], &w->chan);
+	case CALL_VMSPLICE:
+	case CALL_SENDFILE:
+		w->asked = class == CALL_SENDFILE ? a->arg[3] : 0;
+		w->dir = LENS_WRITE;
+		return wait_pipe(t, a->arg[0], &w->chan);
+	case CALL_MSGSND:
+		w->dir = LENS_WRITE;
+		wait_queue(t, a->arg[0], &w->chan);
+		return true;
+	case CALL_MSGRCV:
+		w->msgtype = a->arg[3];
+		wait_queue(t, a->arg[0], &w->chan);
+		return true;
+	}
+	return false;
+}
+
+/* fills in the call on a channel that t is in; false if it is in none */
+static __always_inline bool wait_find(struct task_struct *t, struct lens_rec_wait *w)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
+	struct call_args args;
+	__u32 class;
+	bool compat;
+	__u64 nr;
+
+	if (!regs)
+		return false;
+	nr = BPF_CORE_READ(regs, orig_ax);
+	class = arch_class(nr);
+	compat = BPF_CORE_READ(t, thread_info.status) & KDEF_TS_COMPAT;
+	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
+	if (!class)
+		return false;
+	args.arg[0] = compat ? (__u32)BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
+	args.arg[1] = compat ? (__u32)BPF_CORE_READ(regs, cx) : BPF_CORE_READ(regs, si);
+	args.arg[2] = compat ? (__u32)BPF_CORE_READ(regs, dx) : BPF_CORE_READ(regs, dx);
+	args.arg[3] = compat ? (__u32)BPF_CORE_READ(regs, si) : BPF_CORE_READ(regs, r10);
+	args.arg[4] = compat ? (__u32)BPF_CORE_READ(regs, di) : BPF_CORE_READ(regs, r8);
+	if (!wait_resolve(t, &args, class, w))
+		return false;
+	/* a stopped task has left its call and will restart it */
+	w->asleep = (BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS) != 0;
+	w->tid = t->pid;
+	w->nr = nr;
+	w->switches = t->nvcsw + t->nivcsw;
+	ident_proc(t, &w->proc);
+	return true;
+}
+
+SEC("?iter/task")
+int snap__iter__waits(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct lens_rec_wait w = {};
+
+	if (!t || t->flags & KDEF_PF_KTHREAD || !wait_find(t, &w))
+		return 0;
+	rec_init(&w.h, LENS_REC_WAIT, sizeof(w));
+	w.h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, &w, sizeof(w));
+	return 0;
+}
+
+/* --------------------------------------------------- calls older than our hooks */
+
+struct straddlers_map lens_straddlers SEC(".maps");
+__s32 lens_straddling;
+
+/*
+ * Run once, when the end of system calls is hooked and functions are not yet:
+ * whoever is asleep in a call now entered its function before the hooks.
+ */
+SEC("?iter/task")
+int snap__iter__straddle(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct lens_rec_wait w = {};
+	__u32 *mark;
+
+	if (!t || t->flags & KDEF_PF_KTHREAD || !wait_find(t, &w) || !w.asleep)
+		return 0;
+	mark = bpf_task_storage_get(&lens_straddlers, t, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!mark) {
+		loss_add(w.chan.kind, LENS_LOSS_STORAGE, 1, 0);
+		return 0;
+	}
+	*mark = 1;
+	__sync_fetch_and_add(&lens_straddling, 1);
+	return 0;
+}
+
+/* -------------------------------------------------------------- SysV queues */
+
+/* namespaces already walked in this look; the collector clears it before each */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} lens_walked SEC(".maps");
+
+struct message_walk {
+	void *head, *at;
+	struct lens_chan chan;
+	__u32 taken, in_record;
+};
+
+#define MSGS_PER_RECORD 64
+struct msgs_record {
+	struct lens_rec_msgs h;
+	struct lens_msg msg[MSGS_PER_RECORD];
+};
+
+static __always_inline void messages_emit(struct message_walk *w)
+{
+	__u32 which = SCRATCH_LOOK, len, n = w->in_record;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct msgs_record *r = (void *)s;
+
+	if (!s || !n || n > MSGS_PER_RECORD)
+		return;
+	len = n * sizeof(struct lens_msg);
+	barrier_var(len);
+	len += sizeof(r->h);
+	r->h.chan = w->chan;
+	r->h.first = w->taken - n;
+	r->h.count = n;
+	rec_init(&r->h.h, LENS_REC_MSGS, len);
+	r->h.h.flags = LENS_F_SNAPSHOT;
+	core_emit(r, len, LENS_KIND_SYSV_MSG);
+	w->in_record = 0;
+}
+
+static long message_next(__u32 i, struct message_walk *w)
+{
+	__u32 which = SCRATCH_LOOK;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct msgs_record *r = (void *)s;
+	struct msg_msg *m = w->at;
+	__u32 at = w->in_record;
+
+	if (!s || !m || (void *)m == w->head)
+		return 1;
+	if (at < MSGS_PER_RECORD) {
+		bpf_core_read(&r->msg[at].type, sizeof(__s64), &m->m_type);
+		bpf_core_read(&r->msg[at].bytes, sizeof(__u64), &m->m_ts);
+		w->in_record = at + 1;
+		w->taken++;
+	}
+	if (at + 1 >= MSGS_PER_RECORD)
+		messages_emit(w);
+	return bpf_probe_read_kernel(&w->at, sizeof(w->at), m) != 0;
+}
+
+static __noinline int queue_messages(struct msg_queue *q, const struct lens_chan *chan, __u32 count)
+{
+	struct message_walk w = { .chan = *chan };
+
+	w.head = (void *)q + bpf_core_field_offset(struct msg_queue, q_messages);
+	if (bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		return 0;
+	bpf_loop(count, message_next, &w, 0);
+	messages_emit(&w);
+	return 0;
+}
+
+static __always_inline __u32 pid_in_root(struct pid *p)
+{
+	__u32 nr = 0;
+
+	if (p)
+		bpf_probe_read_kernel(&nr, sizeof(nr),
+				      (void *)p + bpf_core_field_offset(struct pid, numbers) +
+				      bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+struct queue_walk {
+	struct ipc_namespace *ns;
+	__u32 inum;
+};
+
+static long queue_next(__u32 index, struct queue_walk *w)
+{
+	struct lens_rec_chan r = {};
+	struct msg_queue *q = queue_at(w->ns, index);
+
+	if (!q)
+		return 0;
+	r.chan.ino = (__u32)BPF_CORE_READ(q, q_perm.id);
+	r.chan.dev = w->inum;
+	r.chan.kind = LENS_KIND_SYSV_MSG;
+	describe_queue(q, &r.depth);
+	r.lspid = pid_in_root(BPF_CORE_READ(q, q_lspid));
+	r.lrpid = pid_in_root(BPF_CORE_READ(q, q_lrpid));
+	r.uid = BPF_CORE_READ(q, q_perm.uid.val);
+	r.mode = BPF_CORE_READ(q, q_perm.mode) & 0777;
+	rec_init(&r.h, LENS_REC_CHAN, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&r, sizeof(r), LENS_KIND_SYSV_MSG);
+	if (r.depth.queued_msgs)
+		queue_messages(q, &r.chan, r.depth.queued_msgs);
+	return 0;
+}
+
+SEC("?iter/task")
+int snap__iter__queues(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct ipc_namespace *ns;
+	struct queue_walk w = {};
+	int max;
+
+	if (!t || t->pid != t->tgid)
+		return 0;
+	ns = BPF_CORE_READ(t, nsproxy, ipc_ns);
+	if (!ns)
+		return 0;
+	w.ns = ns;
+	w.inum = BPF_CORE_READ(ns, ns.inum);
+	if (bpf_map_lookup_elem(&lens_walked, &w.inum))
+		return 0;
+	if (bpf_map_update_elem(&lens_walked, &w.inum, &w.inum, BPF_ANY))
+		loss_add(LENS_KIND_SYSV_MSG, LENS_LOSS_MAP_FULL, 1, 0);
+	if (bpf_probe_read_kernel(&max, sizeof(max), (void *)ns +
+				  bpf_core_field_offset(struct ipc_namespace, ids) +
+				  bpf_core_type_size(struct ipc_ids) +
+				  bpf_core_field_offset(struct ipc_ids, max_idx)) || max < 0)
+		return 0;
+	bpf_loop(max + 1, queue_next, &w, 0);
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Counting on SysV message queues, shared by every variant of their hooks.
+ */
+#ifndef LENS_SYSVMSG_BPF_H
+#define LENS_SYSVMSG_BPF_H
+
+#include "totals.bpf.h"
+
+/*
+ * Global functions: the verifier walks them once, and they find the current
+ * task themselves. ret is what the system call returned.
+ */
+int sysvmsg_sent(__s32 id, __s64 type, __u64 size, __s64 ret);
+int sysvmsg_received(__s32 id, __s64 type, __u64 size, __u32 flags, __s64 ret);
+int sysvmsg_removed(__s32 id);
+
+/* first word of a message buffer, as the caller's ABI has it; user memory, after the call */
+static __always_inline __s64 sysvmsg_type(__u64 buffer, bool compat)
+{
+	__s64 type = 0;
+	__s32 type32 = 0;
+
+	if (compat) {
+		bpf_probe_read_user(&type32, sizeof(type32), (void *)buffer);
+		return type32;
+	}
+	bpf_probe_read_user(&type, sizeof(type), (void *)buffer);
+	return type;
+}
+
+#endif

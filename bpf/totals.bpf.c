@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The slow half of the totals plane: the hash map behind the per-CPU cache,
+ * first use of an endpoint, streamed operations, and the program that empties
+ * all of it for the collector.
+ */
+#include "totals.bpf.h"
+#include "describe.bpf.h"
+#include "task.bpf.h"
+
+__u32 totals_epoch = 1;
+static __u32 next_id;
+
+struct cache_map lens_cache SEC(".maps");
+
+/* plain and preallocated: a full map refuses, where an LRU map would forget */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct lens_total_key);
+	__type(value, struct lens_total);
+} lens_totals SEC(".maps");
+
+/* how many processes ever used a channel in each direction */
+struct users {
+	__u32 count[LENS_DIR_MAX];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct lens_chan);
+	__type(value, struct users);
+} lens_chans SEC(".maps");
+
+/* ------------------------------------------------------ streamed operations */
+
+/* operations wait here so that the CPUs do not fight over the ring for each of them */
+struct batch {
+	__u32 busy;
+	__u32 pad;
+	struct lens_rec_ops rec;
+	struct lens_op op[LENS_OPS_PER_BATCH];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct batch);
+} lens_batch SEC(".maps");
+
+static __always_inline void batch_emit(struct batch *b)
+{
+	__u32 count = b->rec.count, len;
+
+	if (!count || count > LENS_OPS_PER_BATCH)
+		return;
+	len = count * sizeof(struct lens_op);
+	barrier_var(len);	/* an addition that became an OR loses the verifier its bound */
+	len += sizeof(b->rec);
+	rec_init(&b->rec.h, LENS_REC_OPS, len);
+	b->rec.cpu = bpf_get_smp_processor_id();
+	b->rec.count = count;
+	core_emit_ops(&b->rec, len, count);
+	b->rec.count = 0;
+}
+
+int totals_stream(__u32 id, const struct call *call)
+{
+	__u32 zero = 0, n;
+	struct batch *b = bpf_map_lookup_elem(&lens_batch, &zero);
+
+	if (!b || !call)
+		return 0;
+	if (b->busy) {
+		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
+		return 0;
+	}
+	b->busy = 1;
+	barrier();
+	n = b->rec.count;
+	if (n < LENS_OPS_PER_BATCH) {
+		b->op[n].ts_ns = bpf_ktime_get_boot_ns();
+		b->op[n].ret = call->ret;
+		b->op[n].aux = call->aux;
+		b->op[n].id = id;
+		b->op[n].tid = bpf_get_current_pid_tgid();
+		b->rec.count = n + 1;
+	}
+	if (n + 1 >= LENS_OPS_PER_BATCH)
+		batch_emit(b);
+	barrier();
+	b->busy = 0;
+	return 0;
+}
+
+/* --------------------------------------------------------------- endpoints */
+
+/* counts this endpoint in; true if the channel's flows need its operations one by one */
+static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
+{
+	struct users none = {}, *u;
+	__u32 before;
+
+	u = bpf_map_lookup_elem(&lens_chans, chan);
+	if (!u) {
+		bpf_map_update_elem(&lens_chans, chan, &none, BPF_NOEXIST);
+		u = bpf_map_lookup_elem(&lens_chans, chan);
+		if (!u)
+			return true;	/* map full: streaming is the safe side */
+	}
+	before = __sync_fetch_and_add(&u->count[dir == LENS_WRITE], 1);
+	/* the second of a kind: what is cached about this channel is now wrong */
+	if (before == 1)
+		__sync_fetch_and_add(&totals_epoch, 1);
+	return before >= 1 || u->count[dir != LENS_WRITE] >= 2;
+}
+
+static __always_inline bool channel_is_shared(const struct lens_chan *chan)
+{
+	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
+
+	return u && (u->count[LENS_READ] >= 2 || u->count[LENS_WRITE] >= 2);
+}
+
+static __always_inline int announce(const struct lens_total_key *key,
+				    const struct lens_total *total, struct file *file)
+{
+	__u32 zero = SCRATCH_EVENT, len = sizeof(struct lens_rec_end), name_len = 0;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &zero);
+	struct lens_rec_end *e = (void *)s;
+
+	if (!s)
+		return 0;
+	__builtin_memset(e, 0, sizeof(*e));
+	ident_split(key, &e->chan, &e->proc);
+	e->dir = key->dir;
+	e->id = total->id;
+	e->flags = total->flags & ((1 << EPOCH_SHIFT) - 1);
+	if (key->kind == LENS_KIND_FIFO) {
+		name_len = describe_path(SCRATCH_EVENT, sizeof(*e), LENS_PATH_MAX, file);
+		if (name_len & DESCRIBE_TRUNCATED)
+			e->h.flags = LENS_F_TRUNCATED;
+		name_len &= DESCRIBE_LEN;
+	}
+	if (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO)
+		describe_pipe(file, &e->depth);
+	e->name_len = name_len;
+	len = align8(len + name_len);
+	zero = e->h.flags;
+	rec_init(&e->h, LENS_REC_END, len);
+	e->h.flags = zero;
+	if (len > SCRATCH_SIZE)
+		return 0;
+	return core_emit(e, len, key->kind);
+}
+
+/* the map's entry for key, made and announced if there is none; NULL when the map is full */
+static __noinline struct lens_total *endpoint_get(const struct lens_total_key *wanted,
+						  struct file *file)
+{
+	/* on the stack, as in slot_evict() */
+	struct lens_total_key copy = *wanted, *key = &copy;
+	struct lens_total *t = bpf_map_lookup_elem(&lens_totals, key), fresh = {};
+	__u32 epoch = totals_epoch & EPOCH_MASK, flags;
+	struct lens_chan chan;
+	struct lens_proc proc;
+
+	ident_split(key, &chan, &proc);
+	if (t) {
+		if (t->flags >> EPOCH_SHIFT == epoch)
+			return t;
+		flags = t->flags & (LENS_END_SELF | LENS_END_TREE);
+		if (!(flags & LENS_END_SELF) && (lens_stream_all || channel_is_shared(&chan)))
+			flags |= LENS_END_OPS;
+		t->flags = flags | epoch << EPOCH_SHIFT;
+		return t;
+	}
+	flags = task_end_flags(&proc, &chan, key->dir);
+	if (channel_enter(&chan, key->dir) || lens_stream_all)
+		if (!(flags & LENS_END_SELF))
+			flags |= LENS_END_OPS;
+	fresh.id = __sync_fetch_and_add(&next_id, 1) + 1;
+	fresh.flags = flags | epoch << EPOCH_SHIFT;
+	/* lost to another CPU or to a full map: the lookup tells which */
+	if (!bpf_map_update_elem(&lens_totals, key, &fresh, BPF_NOEXIST)) {
+		task_announce(&proc, flags);
+		announce(key, &fresh, file);
+	}
+	return bpf_map_lookup_elem(&lens_totals, key);
+}
+
+static __always_inline void total_merge(struct lens_total *to, const struct lens_total *from)
+{
+	__sync_fetch_and_add(&to->ops, from->ops);
+	__sync_fetch_and_add(&to->bytes, from->bytes);
+	if (from->msgs)
+		__sync_fetch_and_add(&to->msgs, from->msgs);
+	if (from->errors)
+		__sync_fetch_and_add(&to->errors, from->errors);
+	if (from->shorts)
+		__sync_fetch_and_add(&to->shorts, from->shorts);
+}
+
+static __noinline int slot_evict(struct cache_slot *slot)
+{
+	/* on the stack: before v6.2 a map takes a key from nowhere else in a global function */
+	struct lens_total_key key = slot->key;
+	struct lens_total none = {}, *t;
+
+	if (!slot->sum.ops)
+		return 0;
+	t = bpf_map_lookup_elem(&lens_totals, &key);
+	/* without an id it was refused before and never announced; it stays a refusal */
+	if (!t && slot->sum.id) {
+		none.id = __sync_fetch_and_add(&next_id, 1) + 1;
+		none.flags = slot->sum.flags;
+		bpf_map_update_elem(&lens_totals, &key, &none, BPF_NOEXIST);
+		t = bpf_map_lookup_elem(&lens_totals, &key);
+	}
+	if (t)
+		total_merge(t, &slot->sum);
+	else
+		loss_add(key.kind, LENS_LOSS_MAP_FULL, slot->sum.ops, slot->sum.bytes);
+	__builtin_memset(&slot->sum, 0, sizeof(slot->sum));
+	return 0;
+}
+
+int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64 file)
+{
+	struct cache_slot *slot;
+	struct lens_total *t;
+	bool second;
+
+	if (!set || !key)
+		return 0;
+	second = key_equal(&set->slot[1].key, key);
+	if (!second && !key_equal(&set->slot[0].key, key)) {
+		second = set->victim & 1;
+		set->victim = !second;
+	}
+	slot = second ? &set->slot[1] : &set->slot[0];
+	slot_evict(slot);
+	slot->key = *key;
+	t = endpoint_get(key, (struct file *)file);
+	slot->sum.id = t ? t->id : 0;
+	slot->sum.flags = t ? t->flags : totals_epoch << EPOCH_SHIFT;
+	return second;
+}
+
+int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call)
+{
+	struct lens_total *t, one = {};
+
+	if (!key || !call)
+		return 0;
+	t = endpoint_get(key, (struct file *)file);
+	total_add(&one, call);
+	if (!t) {
+		loss_add(key->kind, LENS_LOSS_MAP_FULL, 1, one.bytes);
+		return 0;
+	}
+	total_merge(t, &one);
+	if (t->flags & LENS_END_OPS)
+		totals_stream(t->id, call);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- flush */
+
+struct flush {
+	__u32 cpu;
+	__u32 skipped;
+};
+
+static long flush_set(__u32 index, struct flush *f)
+{
+	struct cache_set *set = bpf_map_lookup_percpu_elem(&lens_cache, &index, f->cpu);
+
+	if (!set)
+		return 1;
+	if (set->busy) {
+		f->skipped++;
+		return 0;
+	}
+	slot_evict(&set->slot[0]);
+	slot_evict(&set->slot[1]);
+	__builtin_memset(&set->slot[0].key, 0, sizeof(set->slot[0].key));
+	__builtin_memset(&set->slot[1].key, 0, sizeof(set->slot[1].key));
+	return 0;
+}
+
+/*
+ * Run by the collector for every CPU, on that CPU unless it is offline.
+ * Returns how many places were in use right then; the collector comes back
+ * for those.
+ */
+SEC("?raw_tp/sys_exit")
+int core__run__flush(__u64 *args)
+{
+	struct flush f = { .cpu = args[0] };
+	__u32 zero = 0;
+	struct batch *b = bpf_map_lookup_percpu_elem(&lens_batch, &zero, f.cpu);
+
+	if (b && !b->busy)
+		batch_emit(b);
+	else
+		f.skipped++;
+	bpf_loop(lens_cache_mask + 1, flush_set, &f, 0);
+	return f.skipped;
+}
