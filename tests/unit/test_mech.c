@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The classes of mechanisms: complete, and consistent with the list of kinds.
+ */
+#include "mech/mech.h"
+#include "test.h"
+
+static void check_kind(unsigned kind, const char *group, const char *type)
+{
+	const struct mech *m = mech_get(kind);
+
+	CHECK(m != NULL);
+	CHECK_EQ_U64(m->kind, kind);
+	CHECK_STR(m->group, group);
+	CHECK_STR(m->type, type);
+	CHECK_STR(m->type, event_kind_name(kind));
+	CHECK(m->title && *m->title);
+	CHECK(m->name && m->op_name && m->variants && m->variants[0].name);
+	for (const struct mech_variant *v = m->variants; v->name; v++)
+		CHECK(*v->name && v->limits && *v->limits);
+	CHECK(strcmp(m->op_name(LENS_READ), m->op_name(LENS_WRITE)));
+}
+
+TEST(every_kind_has_its_class)
+{
+#define X(id, value, group, type) check_kind(value, #group, type);
+	LENS_KINDS(X)
+#undef X
+	CHECK(mech_get(LENS_KIND_NONE) == NULL);
+	CHECK(mech_get(LENS_KIND_MAX) == NULL);
+	CHECK(mech_get(UINT32_MAX) == NULL);
+}
+
+/* `sys` works on every kernel, so it is there and comes last */
+TEST(last_variant_works_everywhere)
+{
+	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
+		const struct mech *m = mech_get(kind);
+		const struct mech_variant *v;
+
+		if (!m)
+			continue;
+		for (v = m->variants; v[1].name; v++)
+			CHECK(strcmp(v->name, "sys"));
+		CHECK_STR(v->name, "sys");
+	}
+}
+
+static void check_name(const struct chan *c, const char *want)
+{
+	struct buf name = {};
+
+	mech_get(c->key.kind)->name(c, &name);
+	CHECK_STR(name.data, want);
+	buf_fini(&name);
+}
+
+TEST(names)
+{
+	struct chan c = { .key = { .ino = 123, .dev = 14, .kind = LENS_KIND_PIPE } };
+
+	check_name(&c, "pipe:[123]");
+	c.key.kind = LENS_KIND_FIFO;
+	check_name(&c, "fifo:[e:123]");
+	/* hostile bytes are passed on as they are: whoever prints them escapes them */
+	c.name = (char *)"/tmp/\033[2J\n";
+	check_name(&c, "/tmp/\033[2J\n");
+	c.key.kind = LENS_KIND_SYSV_MSG;
+	c.depth.key = 0x1e25;
+	check_name(&c, "key=0x00001e25 id=123");
+	c.depth.key = -1;
+	c.key.ino = 0x7fffffff;
+	check_name(&c, "key=0xffffffff id=2147483647");
+}
+
+TEST(operations)
+{
+	CHECK_STR(mech_get(LENS_KIND_PIPE)->op_name(LENS_WRITE), "write");
+	CHECK_STR(mech_get(LENS_KIND_FIFO)->op_name(LENS_READ), "read");
+	CHECK_STR(mech_get(LENS_KIND_SYSV_MSG)->op_name(LENS_WRITE), "msgsnd");
+	CHECK_STR(mech_get(LENS_KIND_SYSV_MSG)->op_name(LENS_READ), "msgrcv");
+	CHECK(mech_get(LENS_KIND_SYSV_MSG)->carries_messages);
+	CHECK(!mech_get(LENS_KIND_PIPE)->carries_messages);
+}
+
+/* each part of the key makes another id */
+TEST(ids_are_unique)
+{
+	static const struct lens_chan keys[] = {
+		{ .ino = 1, .dev = 2, .gen = 3, .kind = LENS_KIND_FIFO },
+		{ .ino = 2, .dev = 2, .gen = 3, .kind = LENS_KIND_FIFO },
+		{ .ino = 1, .dev = 3, .gen = 3, .kind = LENS_KIND_FIFO },
+		{ .ino = 1, .dev = 2, .gen = 4, .kind = LENS_KIND_FIFO },
+		{ .ino = 1, .dev = 2, .gen = 3, .kind = LENS_KIND_PIPE },
+		{ .ino = 1, .dev = 3, .gen = 2, .kind = LENS_KIND_FIFO },
+	};
+	struct buf ids[ARRAY_SIZE(keys)] = {};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct chan c = { .key = keys[i] };
+
+		mech_chan_id(&c, &ids[i]);
+		for (const char *p = ids[i].data; *p; p++)
+			CHECK(*p > ' ' && *p < 0x7f);
+		for (size_t j = 0; j < i; j++)
+			CHECK(strcmp(ids[i].data, ids[j].data));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		buf_fini(&ids[i]);
+}

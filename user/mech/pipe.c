@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Anonymous pipes and fifos: a byte stream, whichever way it was opened.
+ */
+#include "mech/mech.h"
+
+static const struct mech_variant variants[] = {
+	{ "fexit", "32-bit vmsplice and sendfile are not seen; discarded bytes are computed" },
+	{ "fexit614", "32-bit vmsplice and sendfile are not seen; discarded bytes are computed" },
+	{ "sys", "io_uring operations are not seen; a call counts when it returns; discarded bytes "
+		 "are computed" },
+	{}
+};
+
+static const char *op_name(enum lens_dir dir)
+{
+	return dir == LENS_WRITE ? "write" : "read";
+}
+
+static void pipe_name(const struct chan *c, struct buf *out)
+{
+	buf_printf(out, "pipe:[%llu]", (unsigned long long)c->key.ino);
+}
+
+static void fifo_name(const struct chan *c, struct buf *out)
+{
+	if (c->name)
+		buf_puts(out, c->name);
+	else
+		buf_printf(out, "fifo:[%x:%llu]", c->key.dev, (unsigned long long)c->key.ino);
+}
+
+const struct mech mech_PIPE = {
+	.kind = LENS_KIND_PIPE, .type = "pipe", .group = "pipe", .title = "pipe",
+	.variants = variants, .name = pipe_name, .op_name = op_name,
+};
+
+const struct mech mech_FIFO = {
+	.kind = LENS_KIND_FIFO, .type = "fifo", .group = "pipe", .title = "named pipe (FIFO)",
+	.variants = variants, .name = fifo_name, .op_name = op_name,
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What is inside one channel, piece by piece, while its operations are
+ * replayed in the order of their return. Internal to model/.
+ */
+#ifndef LENS_MODEL_FIFO_H
+#define LENS_MODEL_FIFO_H
+
+#include "model/flow.h"
+
+/* what was written and not read yet, or read before the call that wrote it returned */
+struct piece {
+	struct proc *who;
+	uint64_t bytes;
+	int64_t type;			/* messages only */
+	uint64_t ts_ns;			/* return of the call; 0: unknown */
+	bool may_cut;			/* a reader that takes parts of messages */
+	bool taken;
+};
+
+struct line {
+	struct piece *pieces;
+	size_t head, count, room;	/* count includes what lies before head */
+};
+
+/* proof that no two processes' calls in one direction overlapped */
+struct turns {
+	const struct proc *last;
+	uint64_t last_ns, others_ns;	/* latest return by last, and by anybody else */
+	bool unproven;
+};
+
+struct fifo {
+	bool messages;
+	bool overflow;			/* more is inside than is kept */
+	struct line written, owed;
+	struct turns turns[LENS_DIR_MAX];
+	struct flow_matrix flows;
+};
+
+void fifo_fini(struct fifo *f);
+/* bytes of who (NULL: nobody known) that were in the channel before the first operation */
+void fifo_seed(struct fifo *f, struct proc *who, uint64_t bytes);
+/* who also used the channel before, until the given moment at the latest */
+void fifo_earlier(struct fifo *f, enum lens_dir dir, const struct proc *who, uint64_t until_ns);
+/* the next operation that moved something; it did not begin before since_ns */
+void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
+	     const struct lens_op *op, uint64_t since_ns);
+/* no two processes overlapped, so the order of return is the order of the bytes */
+bool fifo_is_ordered(const struct fifo *f);
+
+#endif

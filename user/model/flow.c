@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Flows: who got whose bytes. Totals alone decide it wherever there is one
+ * source, or one reader that took everything; otherwise the order of the
+ * operations does, and where that is not known bytes are apportioned and the
+ * flow says so.
+ */
+#include "model/ops.h"
+
+static const char why_order[] =
+	"order of concurrent calls is inferred from the times of their return";
+static const char why_before[] =
+	"what was inside at the start is known only to within what moved meanwhile";
+static const char why_excess[] = "more was read than was seen to be written";
+static const char why_crowd[] = "too many writers and readers to tell apart";
+
+/* apportioned flows of one channel; a crowd is not worth a guess for each pair */
+#define CELLS_MAX 4096
+
+/* ------------------------------------------------------------------- sides */
+
+/* one that gave or got something; proc NULL: was there before the start, or unknown */
+struct member {
+	struct proc *proc;
+	uint64_t bytes, msgs;
+};
+
+struct party {
+	struct member *members;
+	size_t count;
+	uint64_t bytes, msgs;
+};
+
+static void join(struct party *p, struct proc *proc, uint64_t bytes, uint64_t msgs)
+{
+	p->members[p->count++] = (struct member){ .proc = proc, .bytes = bytes, .msgs = msgs };
+	p->bytes += bytes;
+	p->msgs += msgs;
+}
+
+static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
+{
+	bool is_queue = c->key.kind == LENS_KIND_SYSV_MSG;
+
+	memset(p, 0, sizeof(*p));
+	p->members = xcalloc(c->end_count + 1, sizeof(*p->members));
+	if (dir == LENS_WRITE && (chan_state(c)->before || c->ledger.msgs_before))
+		/* of a stream it is not known in how many calls they came */
+		join(p, NULL, chan_state(c)->before, is_queue ? c->ledger.msgs_before : 0);
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct lens_total *t = &c->ends[i]->side[dir].total;
+
+		if (t->bytes || t->msgs)
+			join(p, c->ends[i]->proc, t->bytes, t->msgs);
+	}
+}
+
+/* writers whose first call has not returned count too when more was read than written */
+static void join_under_way(struct party *writers, const struct party *readers,
+			   const struct chan *c)
+{
+	if (readers->bytes <= writers->bytes)
+		return;
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct side *s = &c->ends[i]->side[LENS_WRITE];
+
+		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
+		    c->key.kind != LENS_KIND_SYSV_MSG)
+			join(writers, c->ends[i]->proc, 0, 0);
+	}
+}
+
+static void add(struct flow_matrix *m, struct proc *from, struct proc *to, uint64_t bytes,
+		uint64_t msgs)
+{
+	struct flow_cell *cell;
+
+	if (!bytes && !msgs)
+		return;
+	cell = flow_cell(m, from, to);
+	cell->bytes += bytes;
+	cell->messages += msgs;
+}
+
+/* ------------------------------------------------------------ by the totals */
+
+/* one source, or none that is known: each reader got what it read */
+static bool one_source(const struct chan *c, const struct party *sources,
+		       const struct party *readers, struct flow_matrix *m)
+{
+	/* a stream has no messages: what counts are the writes, once all of it was read */
+	bool by_writes = c->key.kind != LENS_KIND_SYSV_MSG && readers->count == 1 &&
+			 sources->msgs && sources->bytes == readers->bytes;
+
+	if (sources->count > 1)
+		return false;
+	for (size_t i = 0; i < readers->count; i++) {
+		const struct member *r = &readers->members[i];
+
+		add(m, sources->count ? sources->members[0].proc : NULL, r->proc, r->bytes,
+		    by_writes ? sources->msgs : r->msgs);
+	}
+	return true;
+}
+
+/* one reader that took everything: all that each source gave went to it */
+static bool one_reader(const struct chan *c, const struct party *sources,
+		       const struct party *readers, struct flow_matrix *m)
+{
+	if (readers->count != 1 || sources->bytes != readers->bytes)
+		return false;
+	if (c->key.kind == LENS_KIND_SYSV_MSG && sources->msgs != readers->msgs)
+		return false;
+	for (size_t i = 0; i < sources->count; i++) {
+		const struct member *s = &sources->members[i];
+
+		add(m, s->proc, readers->members[0].proc, s->bytes, s->msgs);
+	}
+	return true;
+}
+
+/* a byte stream gives what was there before first */
+static bool old_first(const struct chan *c, const struct party *sources,
+		      const struct party *readers, struct flow_matrix *m)
+{
+	uint64_t before = chan_state(c)->before;
+	const struct member *r;
+
+	if (!before || c->key.kind == LENS_KIND_SYSV_MSG)
+		return false;
+	if (readers->bytes <= before) {
+		for (size_t i = 0; i < readers->count; i++)
+			add(m, NULL, readers->members[i].proc, readers->members[i].bytes,
+			    readers->members[i].msgs);
+		return true;
+	}
+	if (readers->count != 1 || sources->count != 2)
+		return false;
+	r = &readers->members[0];
+	add(m, NULL, r->proc, before, 0);
+	add(m, sources->members[1].proc, r->proc, r->bytes - before, r->msgs);
+	return true;
+}
+
+/* ------------------------------------------------------------ by proportion */
+
+static uint64_t *column(const struct party *p, bool msgs, size_t room)
+{
+	uint64_t *ret = xcalloc(p->count + room, sizeof(*ret));
+
+	for (size_t i = 0; i < p->count; i++)
+		ret[i] = msgs ? p->members[i].msgs : p->members[i].bytes;
+	return ret;
+}
+
+/* the shares of all readers in all sources; the last row is what no source explains */
+static uint64_t *shares(const struct party *sources, const struct party *readers, bool msgs)
+{
+	_cleanup_free_ uint64_t *rows = column(sources, msgs, 1), *cols = column(readers, msgs, 1);
+	uint64_t *ret = xcalloc((sources->count + 1) * readers->count + 1, sizeof(*ret));
+	uint64_t given = msgs ? sources->msgs : sources->bytes;
+	uint64_t got = msgs ? readers->msgs : readers->bytes;
+
+	rows[sources->count] = got > given ? got - given : 0;
+	share_out(rows, sources->count + 1, cols, readers->count, ret);
+	return ret;
+}
+
+/* the calls of a reader of a stream, by the bytes it got from each source */
+static void share_calls(const uint64_t *bytes, size_t row_count, const struct party *readers,
+			uint64_t *msgs)
+{
+	for (size_t j = 0; j < readers->count; j++) {
+		const struct member *r = &readers->members[j];
+		uint64_t sum = 0, given = 0;
+
+		for (size_t i = 0; i < row_count; i++) {
+			size_t at = i * readers->count + j;
+			uint64_t until;
+
+			sum += bytes[at];
+			until = r->bytes ? (unsigned __int128)r->msgs * sum / r->bytes : 0;
+			msgs[at] = until - given;
+			given = until;
+		}
+	}
+}
+
+/* true: in proportion; false: too many even for that, and nobody is named as source */
+static bool apportion(const struct chan *c, const struct party *sources,
+		      const struct party *readers, struct flow_matrix *m)
+{
+	_cleanup_free_ uint64_t *bytes = NULL, *msgs = NULL;
+	size_t rows = sources->count + 1;
+
+	if (readers->count > CELLS_MAX / rows) {
+		for (size_t j = 0; j < readers->count; j++)
+			add(m, NULL, readers->members[j].proc, readers->members[j].bytes,
+			    readers->members[j].msgs);
+		return false;
+	}
+	bytes = shares(sources, readers, false);
+	msgs = shares(sources, readers, true);
+	if (c->key.kind != LENS_KIND_SYSV_MSG)
+		share_calls(bytes, rows, readers, msgs);
+	for (size_t i = 0; i < rows; i++) {
+		for (size_t j = 0; j < readers->count; j++) {
+			struct proc *from = i < sources->count ? sources->members[i].proc : NULL;
+			size_t at = i * readers->count + j;
+
+			add(m, from, readers->members[j].proc, bytes[at], msgs[at]);
+		}
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ settle */
+
+static void set_residency(struct flow *f, const struct flow_cell *timed)
+{
+	const struct residency *r = timed ? &timed->residency : NULL;
+
+	if (!r || !r->count)
+		return;
+	f->has_residency = true;
+	f->p50_ns = residency_percentile(r, 50);
+	f->p99_ns = residency_percentile(r, 99);
+	f->max_ns = r->max_ns;
+}
+
+static void add_flows(struct world *w, struct chan *c, const struct flow_matrix *m,
+		      const struct flow_matrix *timed, const char *why)
+{
+	size_t count = flow_matrix_count(m);
+
+	w->flows = xrealloc(w->flows, w->flow_count + count + 1, sizeof(*w->flows));
+	for (size_t i = 0; i < count; i++) {
+		const struct flow_cell *cell = flow_matrix_at((struct flow_matrix *)m, i);
+		struct flow *f = &w->flows[w->flow_count];
+
+		if (!cell->bytes && !cell->messages)
+			continue;
+		*f = (struct flow){
+			.from = cell->from, .to = cell->to, .chan = c, .bytes = cell->bytes,
+			.messages = cell->messages, .exact = !why, .why = why,
+		};
+		if (timed)
+			set_residency(f, flow_cell_find(timed, cell->from, cell->to));
+		w->flow_count++;
+	}
+}
+
+/* reasons to doubt what totals and order say otherwise */
+static const char *doubt(const struct chan *c)
+{
+	if (c->ledger.unaccounted < 0)
+		return why_excess;
+	return chan_state(c)->before_is_certain ? NULL : why_before;
+}
+
+static void settle_parties(struct world *w, struct chan *c, const struct party *sources,
+			   const struct party *readers)
+{
+	struct flow_matrix totals = {}, ordered = {};
+	bool proven = false;
+	const char *no_order = ops_match(w, c, &ordered, &proven), *why = doubt(c);
+
+	if (one_source(c, sources, readers, &totals) || one_reader(c, sources, readers, &totals) ||
+	    old_first(c, sources, readers, &totals)) {
+		add_flows(w, c, &totals, no_order ? NULL : &ordered, why);
+	} else if (!no_order) {
+		add_flows(w, c, &ordered, &ordered, why || proven ? why : why_order);
+	} else {
+		if (!apportion(c, sources, readers, &totals))
+			no_order = why_crowd;
+		add_flows(w, c, &totals, NULL, no_order);
+	}
+	flow_matrix_fini(&totals);
+	flow_matrix_fini(&ordered);
+}
+
+static void settle_channel(struct world *w, struct chan *c)
+{
+	struct party sources, readers;
+
+	party_init(&sources, c, LENS_WRITE);
+	party_init(&readers, c, LENS_READ);
+	join_under_way(&sources, &readers, c);
+	if (readers.count)
+		settle_parties(w, c, &sources, &readers);
+	free(sources.members);
+	free(readers.members);
+}
+
+void flow_settle(struct world *w)
+{
+	w->flow_count = 0;
+	for (size_t i = 0; i < hash_count(w->chans); i++)
+		settle_channel(w, hash_at(w->chans, i));
+}
+
+void world_settle(struct world *w)
+{
+	window_flush(w);
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		struct chan *c = hash_at(w->chans, i);
+
+		ledger_settle(w, c);
+		if (!w->sample_rounds)
+			continue;
+		c->full_share = (double)c->blocked_samples[LENS_WRITE] / w->sample_rounds;
+		c->empty_share = (double)c->blocked_samples[LENS_READ] / w->sample_rounds;
+	}
+	flow_settle(w);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The ledger of a channel: what came in must have gone out, be queued, or
+ * have been discarded. Depth and totals cannot be read at one instant, and a
+ * call under way has moved bytes that no total shows yet; both are bounded,
+ * and only what lies outside the bounds is unaccounted.
+ */
+#include "model/state.h"
+
+struct balance {
+	int64_t before, written, read, queued;
+	/* what the start and the end leave open about before + written - read - queued */
+	struct bounds start, end;
+};
+
+/* what was counted between the two readings around a look; hostile totals may go down */
+static int64_t window(const struct glimpse *g, enum unit u, enum lens_dir dir)
+{
+	int64_t moved = g->after.n[u][dir] - g->before.n[u][dir];
+
+	return moved > 0 ? moved : 0;
+}
+
+/*
+ * What was queued when counting began: the depth at the first look, less what
+ * had been counted until then, which is known only to within what moved
+ * between the two readings around the look. A call that began before counting
+ * did and has returned is counted whole, so this can be less than nothing.
+ */
+static void balance_start(const struct chan *c, enum unit u, struct balance *b)
+{
+	const struct glimpse *g = &chan_state(c)->first;
+	int64_t inside;
+
+	if (!g->valid)
+		return;
+	inside = g->queued[u] - g->after.n[u][LENS_WRITE] + g->after.n[u][LENS_READ];
+	b->before = inside > 0 ? inside : 0;
+	b->start.low = b->before - inside - window(g, u, LENS_WRITE);
+	b->start.high = b->before - inside + window(g, u, LENS_READ);
+	for (size_t i = 0; i < c->end_count; i++) {
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+			const struct side *s = &c->ends[i]->side[d];
+			int64_t moved = s->first_under_way[u];
+
+			/* such a call counts when it returns, so for no more than was counted */
+			if (u == UNIT_BYTES && s->total.bytes - s->first_bytes < (uint64_t)moved)
+				moved = s->total.bytes - s->first_bytes;
+			if (d == LENS_WRITE)
+				b->start.high += moved;
+			else
+				b->start.low -= moved;
+		}
+	}
+}
+
+/* the same for the end: what moved around the last look, and calls that have not returned */
+static void balance_end(const struct chan *c, enum unit u, struct balance *b)
+{
+	const struct glimpse *g = &chan_state(c)->last;
+
+	if (!c->live || !g->valid)
+		return;
+	b->queued = g->queued[u];
+	b->end.high = window(g, u, LENS_WRITE);
+	b->end.low = -window(g, u, LENS_READ);
+	for (size_t i = 0; i < c->end_count; i++) {
+		b->end.high += c->ends[i]->side[LENS_READ].under_way[u];
+		b->end.low -= c->ends[i]->side[LENS_WRITE].under_way[u];
+	}
+}
+
+static int64_t balance(const struct chan *c, enum unit u, struct balance *b)
+{
+	struct moved total;
+
+	memset(b, 0, sizeof(*b));
+	chan_moved(c, false, &total);
+	b->written = total.n[u][LENS_WRITE];
+	b->read = total.n[u][LENS_READ];
+	balance_start(c, u, b);
+	balance_end(c, u, b);
+	return b->before + b->written - b->read - b->queued;
+}
+
+static int64_t clamp(int64_t v, int64_t low, int64_t high)
+{
+	return v < low ? low : v > high ? high : v;
+}
+
+static bool is_certain(const struct bounds *b)
+{
+	return !b->low && !b->high;
+}
+
+/* ----------------------------------------------------------------- dropping */
+
+/* a first opening where somebody already had it open: in between nobody had */
+static bool was_closed(const struct chan *c)
+{
+	const struct lens_depth *d = &c->first_depth;
+
+	if (c->lives[LENS_READ] > 1 || c->lives[LENS_WRITE] > 1)
+		return true;
+	return c->existed_before && ((c->lives[LENS_READ] && d->readers) ||
+				     (c->lives[LENS_WRITE] && d->writers));
+}
+
+bool ledger_has_holes(const struct chan *c)
+{
+	return c->ledger.discarded && (c->packets || was_closed(c));
+}
+
+static bool may_have_truncated(const struct chan *c)
+{
+	for (size_t i = 0; i < c->end_count; i++)
+		if (c->ends[i]->side[LENS_READ].total.shorts)
+			return true;
+	return false;
+}
+
+/*
+ * Can what is missing have been dropped by the kernel? When everybody had
+ * closed the channel or it was removed, where packets were read in part, and
+ * when all messages are there, but shorter: MSG_NOERROR cut them.
+ */
+static bool may_have_dropped(const struct chan *c, const struct ledger *l)
+{
+	if (c->gone || c->packets || was_closed(c))
+		return true;
+	return c->key.kind == LENS_KIND_SYSV_MSG && !l->msgs_unaccounted && may_have_truncated(c);
+}
+
+/* ------------------------------------------------------------------- settle */
+
+static void settle_messages(const struct chan *c, struct ledger *l)
+{
+	struct balance b;
+	int64_t residual = balance(c, UNIT_MSGS, &b), rest;
+
+	l->msgs_before = b.before;
+	l->msgs_written = b.written;
+	l->msgs_read = b.read;
+	l->msgs_queued = b.queued;
+	rest = residual - clamp(residual, b.start.low + b.end.low, b.start.high + b.end.high);
+	if (rest > 0 && c->gone)
+		l->msgs_discarded = rest;
+	else
+		l->msgs_unaccounted = rest;
+}
+
+/*
+ * Without a look at its end nothing says what is still inside; neither does an
+ * old look, when a recording broke off.
+ */
+static bool is_known(const struct world *w, const struct chan *c)
+{
+	const struct glimpse *g = &chan_state(c)->last;
+	struct moved now;
+
+	if (!world_state(w)->looks)
+		return false;
+	if (c->gone)
+		return true;
+	chan_moved(c, false, &now);
+	return c->live && g->valid && !memcmp(&now, &g->after, sizeof(now));
+}
+
+/*
+ * What the start owes to calls that were under way then is no byte of before:
+ * they are counted whole when they return.
+ */
+static void settle_before(struct chan *c, const struct balance *b, bool dropped)
+{
+	struct chan_state *s = chan_state(c);
+	int64_t at_start = clamp(c->ledger.in_flight, b->start.low, b->start.high);
+
+	s->before = b->before > at_start ? b->before - at_start : 0;
+	s->before_is_certain = is_certain(&b->start) || (is_certain(&b->end) && !dropped);
+}
+
+void ledger_settle(struct world *w, struct chan *c)
+{
+	struct ledger *l = &c->ledger;
+	struct balance b;
+	int64_t residual, low, high;
+	bool dropped;
+
+	memset(l, 0, sizeof(*l));
+	l->known = is_known(w, c);
+	residual = balance(c, UNIT_BYTES, &b);
+	low = b.start.low + b.end.low;
+	high = b.start.high + b.end.high;
+	l->before_start = b.before;
+	l->written = b.written;
+	l->read = b.read;
+	l->queued = b.queued;
+	l->slack = high > -low ? high : -low;
+	if (l->known && c->key.kind == LENS_KIND_SYSV_MSG)
+		settle_messages(c, l);
+	dropped = may_have_dropped(c, l);
+	if (l->known) {
+		l->in_flight = clamp(residual, low, high);
+		if (residual > high && dropped)
+			l->discarded = residual - high;
+		else
+			l->unaccounted = residual - l->in_flight;
+	}
+	settle_before(c, &b, dropped);
+}

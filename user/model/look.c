@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Looks: what was found to exist at one moment, and the samples of blocked
+ * calls between them. A look stands between two readings of the totals, so
+ * that what moved while it lasted is bounded.
+ */
+#include "model/state.h"
+
+static void begin(struct world *w)
+{
+	world_state(w)->in_look = true;
+	w->wait_count = 0;
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		struct chan *c = hash_at(w->chans, i);
+		struct chan_state *s = chan_state(c);
+
+		for (size_t j = 0; j < c->end_count; j++) {
+			struct endpoint *e = c->ends[j];
+
+			e->held_now = false;
+			e->fd_count = 0;
+			for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+				struct side *side = &e->side[d];
+
+				side->at_look = side->total;
+				memset(side->under_way, 0, sizeof(side->under_way));
+			}
+		}
+		s->in_look = false;
+		memset(&s->now, 0, sizeof(s->now));
+		chan_moved(c, true, &s->now.before);
+		c->type_count = 0;
+		c->types_truncated = false;
+	}
+}
+
+/* what the first look found stays known: the start is judged by it */
+static void remember_first(struct chan *c)
+{
+	struct chan_state *s = chan_state(c);
+
+	s->first = s->now;
+	c->first_depth = s->now.valid ? c->depth : (struct lens_depth){};
+	c->existed_before = s->in_look;
+	for (size_t i = 0; i < c->end_count; i++) {
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+			struct side *side = &c->ends[i]->side[d];
+
+			memcpy(side->first_under_way, side->under_way, sizeof(side->under_way));
+			side->first_bytes = side->at_look.bytes;
+		}
+	}
+}
+
+/* the totals have been read once more: the look is bounded on both sides */
+static void settled(struct world *w)
+{
+	struct world_state *ws = world_state(w);
+
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		struct chan *c = hash_at(w->chans, i);
+		struct chan_state *s = chan_state(c);
+
+		chan_moved(c, false, &s->now.after);
+		s->last = s->now;
+		c->live = s->in_look;
+		if (!c->live)
+			c->gone = true;
+		if (!ws->looks)
+			remember_first(c);
+	}
+	ws->looks++;
+}
+
+void look_mark(struct world *w, enum lens_mark mark)
+{
+	struct world_state *ws = world_state(w);
+
+	if (mark == LENS_MARK_LOOK_BEGIN)
+		begin(w);
+	else if (mark == LENS_MARK_LOOK_END)
+		ws->in_look = false;
+	else if (mark == LENS_MARK_LOOK_SETTLED)
+		settled(w);
+}
+
+/* records are not trusted, and a ledger adds several of these */
+static int64_t bounded(uint64_t bytes)
+{
+	const uint64_t most = UINT64_C(1) << 48;
+
+	return bytes < most ? bytes : most;
+}
+
+static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
+{
+	struct chan_state *s = chan_state(c);
+
+	s->in_look = true;
+	c->gone = false;
+	if (!depth->valid)
+		return;
+	s->now.valid = true;
+	s->now.queued[UNIT_BYTES] = bounded(depth->queued_bytes);
+	s->now.queued[UNIT_MSGS] = depth->queued_msgs;
+	c->depth = *depth;
+	s->depth_ns = ts_ns;
+	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);
+}
+
+void look_hold(struct world *w, const struct event *ev)
+{
+	const struct lens_rec_hold *r = ev->lens_rec_hold;
+	struct chan *c = world_chan(w, &r->chan);
+	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
+	struct buf path = {};
+
+	found(c, &r->depth, ev->ts_ns);
+	e->held_now = true;
+	if (!world_state(w)->looks)
+		e->held_before = true;
+	e->reader |= r->mode & 1;
+	e->writer |= !!(r->mode & 2);
+	e->fds = xrealloc(e->fds, e->fd_count + 1, sizeof(*e->fds));
+	e->fds[e->fd_count++] = r->fd;
+	if (!c->name && ev->name.len) {
+		event_path(&path, ev->name, ev->truncated);
+		c->name = path.data;
+		c->name_truncated = ev->truncated;
+	}
+}
+
+void look_chan(struct world *w, const struct event *ev)
+{
+	const struct lens_rec_chan *r = ev->lens_rec_chan;
+	struct chan *c = world_chan(w, &r->chan);
+
+	found(c, &r->depth, ev->ts_ns);
+	c->lspid = r->lspid;
+	c->lrpid = r->lrpid;
+	c->uid = r->uid;
+	c->mode = r->mode;
+}
+
+/* more types than this in one queue are summed up as truncated */
+#define TYPES_MAX 4096
+
+static void count_message(struct chan *c, const struct lens_msg *m)
+{
+	size_t low = 0, high = c->type_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (c->types[middle].type < m->type)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == c->type_count || c->types[low].type != m->type) {
+		if (c->type_count >= TYPES_MAX) {
+			c->types_truncated = true;
+			return;
+		}
+		c->types = xrealloc(c->types, c->type_count + 1, sizeof(*c->types));
+		memmove(c->types + low + 1, c->types + low,
+			(c->type_count - low) * sizeof(*c->types));
+		c->types[low] = (struct type_count){ .type = m->type };
+		c->type_count++;
+	}
+	c->types[low].messages++;
+	c->types[low].bytes += m->bytes;
+}
+
+void look_msgs(struct world *w, const struct event *ev)
+{
+	struct chan *c = world_chan(w, &ev->lens_rec_msgs->chan);
+
+	for (uint32_t i = 0; i < ev->lens_rec_msgs->count; i++)
+		count_message(c, &ev->msgs[i]);
+}
+
+/* who sleeps in a call on a channel is an end of it, even if it never got anything */
+static struct endpoint *waiting_end(struct chan *c, struct proc *p, enum lens_dir dir)
+{
+	struct endpoint *e = chan_endpoint(c, p);
+
+	if (dir == LENS_READ)
+		e->reader = true;
+	else
+		e->writer = true;
+	return e;
+}
+
+/* no call moves more: MAX_RW_COUNT, include/linux/fs.h */
+#define CALL_MAX INT64_C(0x7fffffff)
+/* of one process, which may have many threads; records are not trusted */
+#define UNDER_WAY_MAX (INT64_C(1) << 40)
+
+/*
+ * How much a call under way can have moved that no total shows yet. Sleeping
+ * readers have moved nothing, or they would have returned; messages move whole
+ * and last, so whoever sleeps on a queue has moved none.
+ */
+static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *c)
+{
+	bool is_queue = c->key.kind == LENS_KIND_SYSV_MSG;
+	int64_t most = CALL_MAX;
+
+	if (r->asleep && (is_queue || r->dir == LENS_READ))
+		return 0;
+	/* of vectors it is not known how much they ask for; no read gets more than fits */
+	if ((is_queue || !r->asked) && r->dir == LENS_READ && c->depth.valid &&
+	    c->depth.capacity_bytes < (uint64_t)most)
+		most = c->depth.capacity_bytes;
+	return r->asked && r->asked < (uint64_t)most ? (int64_t)r->asked : most;
+}
+
+static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct chan *c,
+			 struct proc *p)
+{
+	struct side *s = &waiting_end(c, p, r->dir)->side[r->dir];
+
+	if (s->under_way[UNIT_BYTES] < UNDER_WAY_MAX)
+		s->under_way[UNIT_BYTES] += may_have_moved(r, c);
+	if (c->key.kind == LENS_KIND_SYSV_MSG && !r->asleep)
+		s->under_way[UNIT_MSGS]++;
+	w->waits = xrealloc(w->waits, w->wait_count + 1, sizeof(*w->waits));
+	w->waits[w->wait_count++] = (struct wait){
+		.proc = p, .chan = c, .tid = r->tid, .nr = r->nr, .dir = r->dir,
+		.asleep = r->asleep, .asked = r->asked, .msgtype = r->msgtype,
+	};
+}
+
+/* one thread found asleep in one round of samples */
+static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struct chan *c,
+			   struct proc *p)
+{
+	struct endpoint *e;
+
+	if (!r->asleep)
+		return;
+	e = waiting_end(c, p, r->dir);
+	/* several threads of one process asleep in one round are one blocked process */
+	if (e->side[r->dir].sampled_round != w->sample_rounds) {
+		e->side[r->dir].sampled_round = w->sample_rounds;
+		e->side[r->dir].samples++;
+		e->side[r->dir].blocked_ns += w->sample_period_ns;
+	}
+	if (c->sampled_round[r->dir] != w->sample_rounds) {
+		c->sampled_round[r->dir] = w->sample_rounds;
+		c->blocked_samples[r->dir]++;
+	}
+}
+
+void look_wait(struct world *w, const struct event *ev)
+{
+	const struct lens_rec_wait *r = ev->lens_rec_wait;
+	struct chan *c = world_chan(w, &r->chan);
+	struct proc *p = world_proc(w, &r->proc);
+
+	if (world_state(w)->in_look)
+		wait_in_look(w, r, c, p);
+	else if (world_state(w)->sampling)
+		wait_in_sample(w, r, c, p);
+}
+
+/* removed, even if the look under way or the last one found it just before */
+void look_gone(struct world *w, const struct event *ev)
+{
+	struct chan *c = world_chan(w, &ev->lens_rec_gone->chan);
+
+	c->gone = true;
+	c->live = false;
+	chan_state(c)->in_look = false;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The world as the records tell it: processes, channels, endpoints, flows,
+ * ledgers, back-pressure, coverage, loss. Pure and deterministic: the same
+ * records in the same order give the same world. No I/O, no clock.
+ *
+ * Tables iterate in the order in which things were first heard of.
+ */
+#ifndef LENS_MODEL_H
+#define LENS_MODEL_H
+
+#include "base/base.h"
+#include "event/event.h"
+
+struct proc {
+	struct lens_proc key;
+	struct lens_proc parent;	/* tgid 0: unknown */
+	bool known;			/* a PROC record was seen; else only the key */
+	bool exited;
+	bool in_tree;			/* descends from the command of `-- CMD` */
+	bool is_self;			/* ipclens, or reads its output */
+	int exit_code;			/* wait status, if exited */
+	uint64_t exit_ns;
+	uint64_t described_ns;		/* when the latest PROC record was taken */
+	uint32_t uid, nspid, pidns, ipcns, netns, mntns;
+	uint64_t cgroup_id;
+	char comm[LENS_COMM_LEN + 1];	/* hostile bytes */
+	/* hostile bytes, NULL when unknown */
+	char *exe;
+	char *cgroup;
+	char *argv;			/* argv_len bytes, NUL separated */
+	size_t argv_len;
+};
+
+/* one direction of an endpoint */
+struct side {
+	bool seen;			/* a total exists */
+	uint32_t id;			/* struct lens_op.id */
+	uint32_t flags;			/* LENS_END_* */
+	struct lens_total total;
+	struct lens_total carried;	/* part of total from map entries that were retired since */
+	uint32_t entry_id;		/* of the map entry that counts now */
+	struct lens_total at_look;	/* total when the current look began */
+	uint64_t blocked_ns;		/* sampled: periods in which a thread slept here */
+	uint64_t samples;		/* number of those periods */
+	uint64_t sampled_round;		/* the last of them */
+	/* operations known one by one (subset of total) */
+	uint64_t op_count, op_msgs, op_bytes;
+	bool announced;			/* an END record was seen */
+	bool followed;			/* ... and from then on every operation is streamed */
+	/* bytes, then messages, of calls that the last look and the first one found under way */
+	int64_t under_way[2], first_under_way[2];
+	uint64_t first_bytes;		/* total when the first look began */
+};
+
+struct endpoint {
+	struct proc *proc;
+	struct chan *chan;
+	bool reader, writer;		/* holds such a descriptor, or used it so */
+	bool held_now;			/* a descriptor was seen in the last look */
+	bool held_before;		/* ... and in the first one */
+	uint32_t *fds;			/* in the last look that saw it */
+	size_t fd_count;
+	/* the thread that used it last, and when that call returned; streamed operations only */
+	uint32_t last_tid;
+	uint64_t last_return_ns;
+	struct side side[LENS_DIR_MAX];
+};
+
+/*
+ * before_start + written = read + queued + discarded + in_flight + unaccounted.
+ * in_flight: bytes of calls that straddle the start, a look or the end, which
+ * the kernel has moved but no system call has returned yet, or the reverse.
+ */
+struct ledger {
+	bool known;			/* false: depth never seen, nothing to balance */
+	int64_t before_start, written, read, queued, discarded, in_flight, unaccounted;
+	int64_t slack;			/* so much could be explained by calls under way */
+	bool discarded_observed;	/* false: what was left when the channel went */
+	int64_t msgs_before, msgs_written, msgs_read, msgs_queued, msgs_discarded, msgs_unaccounted;
+};
+
+struct type_count { int64_t type; uint64_t messages, bytes; };
+
+struct chan {
+	struct lens_chan key;
+	char *name;			/* hostile bytes: path of a fifo; NULL: none known */
+	bool name_truncated;
+	bool existed_before;		/* found by the first look, not born later */
+	bool live;			/* the last look found it */
+	bool gone;			/* removed (IPC_RMID), or the last look missed it */
+	bool is_self;			/* carries our own output */
+	bool packets;			/* pipe in packet mode: a short read drops the rest */
+	/* first openings of a fifo, by direction: more than one = was closed by all in between */
+	uint32_t lives[LENS_DIR_MAX];
+	struct lens_depth depth;	/* latest */
+	struct lens_depth first_depth;	/* of the first look */
+	struct type_count *types;	/* sysv-msg: backlog by message type, sorted by type */
+	size_t type_count;
+	bool types_truncated;
+	uint32_t lspid, lrpid, uid, mode;
+	struct endpoint **ends;
+	size_t end_count;
+	struct ledger ledger;		/* valid after world_settle() */
+	/* back-pressure: share of the sampled time in which some thread slept, 0..1 */
+	double full_share, empty_share;
+	uint64_t blocked_samples[LENS_DIR_MAX];	/* rounds with at least one sleeper */
+	uint64_t sampled_round[LENS_DIR_MAX];	/* the last of them */
+	void *model_private;		/* model/ only */
+};
+
+struct flow {
+	struct proc *from, *to;		/* NULL: unknown or outside */
+	struct chan *chan;
+	uint64_t messages, bytes;
+	bool exact;
+	const char *why;		/* when not exact; static text */
+	bool has_residency;
+	uint64_t p50_ns, p99_ns, max_ns;
+};
+
+struct coverage { unsigned kind; bool observed; char variant[17]; char detail[361]; };
+
+struct loss {
+	uint64_t count[LENS_LOSS_MAX];
+	uint64_t by_kind[LENS_KIND_MAX][LENS_LOSS_MAX];
+	uint64_t bytes;			/* moved by operations under MAP_FULL */
+	uint64_t bytes_by_kind[LENS_KIND_MAX];
+	uint64_t bad_records;		/* records that did not decode */
+};
+
+/* a call found in progress by the last look */
+struct wait {
+	struct proc *proc;
+	struct chan *chan;
+	uint32_t tid, nr, dir;
+	bool asleep;
+	uint64_t asked;
+	int64_t msgtype;
+};
+
+struct world {
+	struct lens_rec_host host;	/* strings terminated; zeroed when none came */
+	uint64_t start_ns, end_ns;	/* CLOCK_BOOTTIME of attach and detach */
+	bool complete;			/* a DETACHED mark was seen */
+	bool follows_command;		/* the run was about a command and its descendants */
+	bool has_command;		/* ... which has ended */
+	int command_status;		/* wait status of `-- CMD` */
+	struct hash *procs;		/* struct lens_proc -> struct proc */
+	struct hash *chans;		/* struct lens_chan -> struct chan */
+	struct flow *flows;
+	size_t flow_count;
+	struct coverage cover[LENS_KIND_MAX];	/* by kind; kind 0 = no row */
+	struct loss loss;
+	struct wait *waits;
+	size_t wait_count;
+	uint64_t sample_rounds;		/* SAMPLE marks seen */
+	uint64_t sample_period_ns;
+	void *model_private;		/* model/ only */
+};
+
+struct world *world_new(void);
+void world_free(struct world *w);
+void world_freep(struct world **w);
+
+/* setters that mech/ and world_apply() use; get = find or create */
+struct proc *world_proc(struct world *w, const struct lens_proc *key);
+struct chan *world_chan(struct world *w, const struct lens_chan *key);
+struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
+
+/* takes in one event; any order of records is survived */
+void world_apply(struct world *w, const struct event *ev);
+/* the last record was applied: computes ledgers, flows and shares; idempotent */
+void world_settle(struct world *w);
+
+/* endpoint and direction a streamed operation belongs to; NULL if never announced */
+struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Operations of a channel that are followed one by one. Internal to model/.
+ */
+#ifndef LENS_MODEL_OPS_H
+#define LENS_MODEL_OPS_H
+
+#include "model/flow.h"
+
+/* operations kept for one channel and in the whole world, before flows fall back to totals */
+#define OPS_PER_CHAN_MAX (64u << 10)
+#define OPS_KEPT_MAX (192u << 10)
+
+/* the next operation; out of order only if its batch came too late, which is no proof then */
+void ops_take(struct world *w, const struct lens_op *op);
+void ops_free(struct ops *o);
+
+/*
+ * The flows of a channel by the order of its operations, added to m. NULL, or
+ * why there are none (static text). *ret_ordered: the order is proven, and
+ * not just likely.
+ */
+const char *ops_match(const struct world *w, const struct chan *c, struct flow_matrix *m,
+		      bool *ret_ordered);
+
+#endif

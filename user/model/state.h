@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the model remembers beyond what it shows. Internal to model/.
+ */
+#ifndef LENS_MODEL_STATE_H
+#define LENS_MODEL_STATE_H
+
+#include "model/model.h"
+
+enum unit { UNIT_BYTES, UNIT_MSGS, UNIT_MAX };
+
+/* totals of a channel in both directions */
+struct moved {
+	int64_t n[UNIT_MAX][LENS_DIR_MAX];
+};
+
+/* depth and the totals that were read just before and just after it */
+struct glimpse {
+	bool valid;
+	int64_t queued[UNIT_MAX];
+	struct moved before, after;
+};
+
+/* a range of residuals that need no other explanation */
+struct bounds {
+	int64_t low, high;
+};
+
+struct chan_state {
+	struct glimpse first, last;	/* of completed looks */
+	struct glimpse now;		/* of the look under way */
+	bool in_look;			/* found by the look under way */
+	uint64_t depth_ns;		/* when chan.depth was taken */
+	struct hash *by_proc;		/* struct proc * -> endpoint; NULL while there are few */
+	struct ops *ops;		/* operations followed one by one, NULL: none */
+	/* set by the ledger for the flows: what was there before, and whether that is certain */
+	int64_t before;
+	bool before_is_certain;
+};
+
+struct id_entry {
+	uint32_t id;
+	struct endpoint *end;
+	enum lens_dir dir;
+};
+
+struct world_state {
+	struct hash *ids;		/* uint32_t -> struct id_entry */
+	struct window *window;
+	unsigned looks;			/* completed */
+	bool in_look;			/* between BEGIN and END */
+	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
+	bool in_totals;			/* the last record was a total */
+	size_t ops_kept;		/* in struct ops of all channels */
+};
+
+static inline struct world_state *world_state(const struct world *w)
+{
+	return w->model_private;
+}
+
+static inline struct chan_state *chan_state(const struct chan *c)
+{
+	return c->model_private;
+}
+
+/* what all endpoints of a channel moved; at_look: as of the begin of the look */
+void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
+
+/* look.c */
+void look_mark(struct world *w, enum lens_mark mark);
+void look_hold(struct world *w, const struct event *ev);
+void look_chan(struct world *w, const struct event *ev);
+void look_msgs(struct world *w, const struct event *ev);
+void look_wait(struct world *w, const struct event *ev);
+void look_gone(struct world *w, const struct event *ev);
+
+/* window.c: operations of all CPUs, put in order */
+struct window *window_new(void);
+void window_free(struct window *win);
+void window_add(struct world *w, const struct lens_op *op);
+/* a reading of the totals began: what was older at the one before has arrived by now */
+void window_round(struct world *w, uint64_t ts_ns);
+/* hands on all that waits */
+void window_flush(struct world *w);
+
+/* ledger.c, flow.c */
+void ledger_settle(struct world *w, struct chan *c);
+/* the kernel may have dropped bytes of the channel, and not only with the channel at its end */
+bool ledger_has_holes(const struct chan *c);
+void flow_settle(struct world *w);
+
+#endif

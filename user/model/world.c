@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The tables of the world: finding and making processes, channels and
+ * endpoints. Nothing is ever removed; the number of things is bounded by what
+ * the kernel side reports.
+ */
+#include "model/ops.h"
+
+struct world *world_new(void)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+	struct world_state *s = xcalloc(1, sizeof(*s));
+
+	w->procs = hash_new(sizeof(struct lens_proc));
+	w->chans = hash_new(sizeof(struct lens_chan));
+	s->ids = hash_new(sizeof(uint32_t));
+	s->window = window_new();
+	w->model_private = s;
+	return w;
+}
+
+static void proc_free(struct proc *p)
+{
+	free(p->exe);
+	free(p->cgroup);
+	free(p->argv);
+	free(p);
+}
+
+static void chan_free(struct chan *c)
+{
+	for (size_t i = 0; i < c->end_count; i++) {
+		free(c->ends[i]->fds);
+		free(c->ends[i]);
+	}
+	ops_free(chan_state(c)->ops);
+	if (chan_state(c)->by_proc)
+		hash_free(chan_state(c)->by_proc);
+	free(c->model_private);
+	free(c->ends);
+	free(c->types);
+	free(c->name);
+	free(c);
+}
+
+void world_free(struct world *w)
+{
+	struct world_state *s;
+
+	if (!w)
+		return;
+	s = world_state(w);
+	for (size_t i = 0; i < hash_count(w->procs); i++)
+		proc_free(hash_at(w->procs, i));
+	for (size_t i = 0; i < hash_count(w->chans); i++)
+		chan_free(hash_at(w->chans, i));
+	for (size_t i = 0; i < hash_count(s->ids); i++)
+		free(hash_at(s->ids, i));
+	hash_free(w->procs);
+	hash_free(w->chans);
+	hash_free(s->ids);
+	window_free(s->window);
+	free(s);
+	free(w->flows);
+	free(w->waits);
+	free(w);
+}
+
+void world_freep(struct world **w)
+{
+	world_free(*w);
+}
+
+struct proc *world_proc(struct world *w, const struct lens_proc *key)
+{
+	struct lens_proc k = { .start_ns = key->start_ns, .tgid = key->tgid };
+	struct proc *p = hash_get(w->procs, &k);
+
+	if (p)
+		return p;
+	p = xcalloc(1, sizeof(*p));
+	p->key = k;
+	hash_add(w->procs, &k, p);
+	return p;
+}
+
+struct chan *world_chan(struct world *w, const struct lens_chan *key)
+{
+	struct lens_chan k = { .ino = key->ino, .dev = key->dev, .gen = key->gen,
+			       .kind = key->kind };
+	struct chan *c = hash_get(w->chans, &k);
+
+	if (c)
+		return c;
+	c = xcalloc(1, sizeof(*c));
+	c->key = k;
+	c->model_private = xcalloc(1, sizeof(struct chan_state));
+	hash_add(w->chans, &k, c);
+	return c;
+}
+
+/* more ends than this are found through a hash */
+#define ENDS_WALKED 16
+
+struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p)
+{
+	const struct hash *by_proc = chan_state(c)->by_proc;
+
+	if (by_proc)
+		return hash_get(by_proc, &p);
+	for (size_t i = 0; i < c->end_count; i++)
+		if (c->ends[i]->proc == p)
+			return c->ends[i];
+	return NULL;
+}
+
+static void index_end(struct chan *c, struct endpoint *e)
+{
+	struct chan_state *s = chan_state(c);
+
+	if (s->by_proc) {
+		hash_add(s->by_proc, &e->proc, e);
+		return;
+	}
+	if (c->end_count <= ENDS_WALKED)
+		return;
+	s->by_proc = hash_new(sizeof(struct proc *));
+	for (size_t i = 0; i < c->end_count; i++)
+		hash_add(s->by_proc, &c->ends[i]->proc, c->ends[i]);
+}
+
+struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
+{
+	struct endpoint *e = chan_find_endpoint(c, p);
+
+	if (e)
+		return e;
+	e = xcalloc(1, sizeof(*e));
+	e->chan = c;
+	e->proc = p;
+	/* room doubles: it is full when the count is a power of two */
+	if (!(c->end_count & (c->end_count - 1)))
+		c->ends = xrealloc(c->ends, c->end_count ? c->end_count * 2 : 1, sizeof(*c->ends));
+	c->ends[c->end_count++] = e;
+	index_end(c, e);
+	return e;
+}
+
+struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir)
+{
+	const struct id_entry *entry = hash_get(world_state(w)->ids, &id);
+
+	if (!entry)
+		return NULL;
+	*ret_dir = entry->dir;
+	return entry->end;
+}
+
+/* records are not trusted: sums of several of these must stay inside 64 bits */
+#define MOVED_MAX (INT64_C(1) << 57)
+
+static int64_t sum(int64_t a, uint64_t b)
+{
+	return b > (uint64_t)(MOVED_MAX - a) ? MOVED_MAX : a + (int64_t)b;
+}
+
+void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < c->end_count; i++) {
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+			const struct side *s = &c->ends[i]->side[d];
+			const struct lens_total *t = at_look ? &s->at_look : &s->total;
+
+			ret->n[UNIT_BYTES][d] = sum(ret->n[UNIT_BYTES][d], t->bytes);
+			ret->n[UNIT_MSGS][d] = sum(ret->n[UNIT_MSGS][d], t->msgs);
+		}
+	}
+}
