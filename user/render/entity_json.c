@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Processes, channels, coverage and loss as JSON objects of schema version 1.
+ * What is not known is null, never zero and never a guess.
+ */
+#include "mech/mech.h"
+#include "render/json.h"
+#include "render/label.h"
+
+#define NS_PER_MS 1000000
+
+struct json_object *js_proc_id(const struct proc *p)
+{
+	char id[48];
+
+	if (!p)
+		return NULL;
+	snprintf(id, sizeof(id), "%u@%llu", p->key.tgid, (unsigned long long)p->key.start_ns);
+	return js_str(id);
+}
+
+struct json_object *js_chan_id(const struct chan *c)
+{
+	_cleanup_(buf_fini) struct buf id = {};
+
+	mech_chan_id(c, &id);
+	return js_text(id.data, id.len);
+}
+
+/* what people call it; a channel that has no name is called by its id */
+struct json_object *js_chan_name(const struct chan *c)
+{
+	_cleanup_(buf_fini) struct buf name = {};
+	const struct mech *mech = mech_get(c->key.kind);
+
+	if (mech)
+		mech->name(c, &name);
+	return name.len ? js_text(name.data, name.len) : js_chan_id(c);
+}
+
+struct json_object *js_host(const struct world *w)
+{
+	const struct lens_rec_host *host = &w->host;
+	struct json_object *o = js_object();
+
+	/* the model has terminated these strings */
+	js_put(o, "hostname", js_str(host->hostname));
+	js_put(o, "kernel", js_str(host->kernel));
+	js_put(o, "boot_id", js_str(host->boot_id));
+	js_put(o, "arch", js_str(host->arch));
+	return o;
+}
+
+struct json_object *js_interval(const struct world *w)
+{
+	struct json_object *o = js_object();
+
+	js_put(o, "start_ns", js_id64(w->start_ns));
+	js_put(o, "end_ns", js_id64(w->end_ns));
+	js_put(o, "duration_s", js_fixed(world_duration_ns(w) / NS_PER_MS, 3));
+	return o;
+}
+
+struct json_object *js_coverage(const struct world *w)
+{
+	struct json_object *rows = js_array();
+
+	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
+		const struct coverage *row = &w->cover[kind];
+		struct json_object *o;
+
+		if (!row->kind)
+			continue;
+		o = js_object();
+		js_put(o, "type", js_str(event_kind_name(kind)));
+		js_put(o, "variant", row->observed ? js_str(row->variant) : NULL);
+		js_put(o, "state", js_str(row->observed ? "observed" : "unavailable"));
+		js_put(o, "detail", js_str(row->detail));
+		js_add(rows, o);
+	}
+	return rows;
+}
+
+/* every cause, also those without a loss: a consumer must not have to guess */
+static struct json_object *loss_counts(const uint64_t counts[LENS_LOSS_MAX])
+{
+	struct json_object *o = js_object();
+
+	for (unsigned cause = 0; cause < LENS_LOSS_MAX; cause++)
+		js_put(o, event_loss_name(cause), js_u64(counts[cause]));
+	return o;
+}
+
+static bool any_count(const uint64_t counts[LENS_LOSS_MAX])
+{
+	for (unsigned cause = 0; cause < LENS_LOSS_MAX; cause++)
+		if (counts[cause])
+			return true;
+	return false;
+}
+
+struct json_object *js_loss(const struct world *w)
+{
+	struct json_object *o = loss_counts(w->loss.count), *by_type = js_object();
+
+	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++)
+		if (any_count(w->loss.by_kind[kind]))
+			js_put(by_type, event_kind_name(kind), loss_counts(w->loss.by_kind[kind]));
+	js_put(o, "by_type", by_type);
+	/* what the operations under map_full had moved: known, but of no channel */
+	js_put(o, "bytes", js_u64(w->loss.bytes));
+	js_put(o, "bad_records", js_u64(w->loss.bad_records));
+	return o;
+}
+
+/* ----------------------------------------------------------- processes */
+
+/* argv as exec left it: every argument ends in a NUL, but the kept part may not */
+static struct json_object *proc_argv(const struct proc *p)
+{
+	struct json_object *argv = js_array();
+	const char *at = p->argv, *end = p->argv ? p->argv + p->argv_len : NULL;
+
+	while (at < end) {
+		size_t len = strnlen(at, (size_t)(end - at));
+
+		js_add(argv, js_text(at, len));
+		at += len + 1;
+	}
+	return argv;
+}
+
+static struct json_object *proc_container(const struct proc *p)
+{
+	size_t len = 0;
+	const char *id = label_container(p->cgroup, &len);
+
+	return js_text(id, len);
+}
+
+/* a process of which only the key is known says so by its nulls */
+struct json_object *js_proc(const struct proc *p)
+{
+	struct json_object *o = js_object();
+
+	js_put(o, "id", js_proc_id(p));
+	js_put(o, "pid", js_u64(p->key.tgid));
+	js_put(o, "start_ns", js_id64(p->key.start_ns));
+	js_put(o, "ppid", p->known ? js_u64(p->parent.tgid) : NULL);
+	js_put(o, "comm", js_text(p->comm, strnlen(p->comm, sizeof(p->comm))));
+	js_put(o, "exe", js_str(p->exe));
+	js_put(o, "argv", proc_argv(p));
+	js_put(o, "uid", p->known ? js_u64(p->uid) : NULL);
+	js_put(o, "cgroup", js_str(p->cgroup));
+	js_put(o, "container", proc_container(p));
+	js_put(o, "pidns", p->known ? js_id64(p->pidns) : NULL);
+	js_put(o, "nspid", p->known ? js_u64(p->nspid) : NULL);
+	js_put(o, "exited", js_bool(p->exited));
+	js_put(o, "in_tree", js_bool(p->in_tree));
+	return o;
+}
+
+/* ------------------------------------------------------------ channels */
+
+static struct json_object *side_object(const struct side *s)
+{
+	struct json_object *o = js_object();
+
+	js_put(o, "operations", js_u64(s->total.ops));
+	js_put(o, "messages", js_u64(s->total.msgs));
+	js_put(o, "bytes", js_u64(s->total.bytes));
+	js_put(o, "errors", js_u64(s->total.errors));
+	js_put(o, "short_operations", js_u64(s->total.shorts));
+	js_put(o, "blocked_ns", js_u64(s->blocked_ns));
+	return o;
+}
+
+/* what it could do, or what it was seen doing before we knew that it could */
+static const char *end_role(const struct endpoint *e)
+{
+	bool reads = end_has_role(e, LENS_READ), writes = end_has_role(e, LENS_WRITE);
+
+	if (reads && writes)
+		return "both";
+	return writes ? "writer" : "reader";
+}
+
+static struct json_object *end_object(const struct endpoint *e, bool traffic)
+{
+	struct json_object *o = js_object(), *fds = js_array();
+
+	js_put(o, "process", js_proc_id(e->proc));
+	js_put(o, "role", js_str(end_role(e)));
+	for (size_t i = 0; i < e->fd_count; i++)
+		js_add(fds, js_u64(e->fds[i]));
+	js_put(o, "fds", fds);
+	js_put(o, "user", js_bool(end_is_user(e, LENS_READ) || end_is_user(e, LENS_WRITE)));
+	js_put(o, "holds", js_bool(e->held_now));
+	if (traffic) {
+		js_put(o, "read", side_object(&e->side[LENS_READ]));
+		js_put(o, "write", side_object(&e->side[LENS_WRITE]));
+	}
+	return o;
+}
+
+/* signed throughout: a balance that does not add up may miss bytes or have too many */
+static struct json_object *ledger_object(const struct ledger *l, bool messages)
+{
+	struct json_object *o, *m;
+
+	if (!l->known)
+		return NULL;
+	o = js_object();
+	js_put(o, "before_start", js_i64(l->before_start));
+	js_put(o, "written", js_i64(l->written));
+	js_put(o, "read", js_i64(l->read));
+	js_put(o, "queued", js_i64(l->queued));
+	js_put(o, "discarded", js_i64(l->discarded));
+	js_put(o, "discarded_observed", js_bool(l->discarded_observed));
+	js_put(o, "in_flight", js_i64(l->in_flight));
+	js_put(o, "slack", js_i64(l->slack));
+	js_put(o, "unaccounted", js_i64(l->unaccounted));
+	if (!messages)
+		return o;
+	m = js_object();
+	js_put(m, "before_start", js_i64(l->msgs_before));
+	js_put(m, "written", js_i64(l->msgs_written));
+	js_put(m, "read", js_i64(l->msgs_read));
+	js_put(m, "queued", js_i64(l->msgs_queued));
+	js_put(m, "discarded", js_i64(l->msgs_discarded));
+	js_put(m, "unaccounted", js_i64(l->msgs_unaccounted));
+	js_put(o, "messages", m);
+	return o;
+}
+
+/* four digits are more than a sampled share is worth */
+static struct json_object *share(double part)
+{
+	double bounded = part > 0 ? (part < 1 ? part : 1) : 0;
+
+	return js_fixed((uint64_t)(bounded * 10000 + 0.5), 4);
+}
+
+/* null without samples: a share of 0 would claim that nobody waited */
+static struct json_object *pressure_object(const struct world *w, const struct chan *c)
+{
+	struct json_object *o;
+
+	if (!w->sample_rounds)
+		return NULL;
+	o = js_object();
+	js_put(o, "writer_blocked_share", share(c->full_share));
+	js_put(o, "reader_blocked_share", share(c->empty_share));
+	js_put(o, "samples", js_u64(w->sample_rounds));
+	return o;
+}
+
+static struct json_object *types_object(const struct chan *c)
+{
+	struct json_object *o = js_object();
+	char key[24];
+
+	for (size_t i = 0; i < c->type_count; i++) {
+		snprintf(key, sizeof(key), "%lld", (long long)c->types[i].type);
+		js_put(o, key, js_u64(c->types[i].messages));
+	}
+	return o;
+}
+
+/* a pipe has slots, not messages: how many messages wait in it nobody knows */
+static void put_depth(struct json_object *o, const struct chan *c, bool messages)
+{
+	bool valid = c->depth.valid;
+
+	js_put(o, "capacity_bytes", valid ? js_u64(c->depth.capacity_bytes) : NULL);
+	js_put(o, "queued_bytes", valid ? js_u64(c->depth.queued_bytes) : NULL);
+	js_put(o, "queued_messages", valid && messages ? js_u64(c->depth.queued_msgs) : NULL);
+	if (!messages) {
+		js_put(o, "queued_slots", valid ? js_u64(c->depth.queued_msgs) : NULL);
+		js_put(o, "capacity_slots", valid ? js_u64(c->depth.capacity_msgs) : NULL);
+	}
+}
+
+static void put_sysv(struct json_object *o, const struct chan *c)
+{
+	struct json_object *ns = js_object();
+	char text[16];
+
+	js_put(ns, "ipc", js_id64(c->key.dev));
+	js_put(o, "ns", ns);
+	snprintf(text, sizeof(text), "0x%08x", (unsigned)c->depth.key);
+	js_put(o, "key", c->depth.valid ? js_str(text) : NULL);
+	js_put(o, "last_send_pid", js_u64(c->lspid));
+	js_put(o, "last_receive_pid", js_u64(c->lrpid));
+	js_put(o, "queued_by_msgtype", types_object(c));
+	js_put(o, "queued_by_msgtype_complete", js_bool(!c->types_truncated));
+}
+
+struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
+{
+	const struct mech *mech = mech_get(c->key.kind);
+	bool messages = mech && mech->carries_messages;
+	struct json_object *o = js_object(), *ends = js_array();
+
+	js_put(o, "id", js_chan_id(c));
+	js_put(o, "type", js_str(event_kind_name(c->key.kind)));
+	js_put(o, "name", js_chan_name(c));
+	js_put(o, "name_complete", js_bool(!c->name_truncated));
+	js_put(o, "existed_before", js_bool(c->existed_before));
+	js_put(o, "gone", js_bool(c->gone));
+	put_depth(o, c, messages);
+	if (c->key.kind == LENS_KIND_SYSV_MSG)
+		put_sysv(o, c);
+	if (traffic) {
+		js_put(o, "ledger", ledger_object(&c->ledger, messages));
+		js_put(o, "pressure", pressure_object(w, c));
+	}
+	for (size_t i = 0; i < c->end_count; i++)
+		js_add(ends, end_object(c->ends[i], traffic));
+	js_put(o, "endpoints", ends);
+	return o;
+}
+
+void js_doc_entities(struct js_doc *d, const struct world *w, const struct view *v,
+		     const struct render_filter *f, bool traffic)
+{
+	size_t count = 0;
+	_cleanup_free_ const struct proc **procs = view_procs(v, w, f, &count);
+
+	js_doc_array(d, "processes");
+	for (size_t i = 0; i < count; i++)
+		js_doc_add(d, js_proc(procs[i]));
+	js_doc_array_end(d);
+	js_doc_array(d, "channels");
+	for (size_t i = 0; i < v->chan_count; i++)
+		js_doc_add(d, js_chan(w, v->chans[i].chan, traffic));
+	js_doc_array_end(d);
+}

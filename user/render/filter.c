@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which channels and flows the user asked for. Values of one kind of filter
+ * are alternatives, the kinds must all hold, and those that speak of a process
+ * must hold for one and the same process at either end.
+ */
+#include <fnmatch.h>
+
+#include "mech/mech.h"
+#include "render/render.h"
+#include "render/view.h"
+
+static bool pid_matches(const struct proc *p, const struct render_filter *f)
+{
+	for (size_t i = 0; i < f->pid_count; i++)
+		if (p->key.tgid == f->pids[i] || (p->known && p->nspid == f->pids[i]))
+			return true;
+	return !f->pid_count;
+}
+
+/* a name may itself look like a pattern ("pipe:[12]"), so try it as it is first */
+static bool name_matches(const char *pattern, const char *name)
+{
+	return !strcmp(pattern, name) || !fnmatch(pattern, name, 0);
+}
+
+static bool comm_matches(const struct proc *p, const struct render_filter *f)
+{
+	for (size_t i = 0; i < f->comm_count; i++)
+		if (name_matches(f->comms[i], p->comm))
+			return true;
+	return !f->comm_count;
+}
+
+/* whole components only: /a/b holds for /a/b and /a/b/c, not for /a/bc */
+static bool path_has_prefix(const char *path, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	while (len && prefix[len - 1] == '/')
+		len--;
+	return !strncmp(path, prefix, len) && (path[len] == '/' || path[len] == '\0');
+}
+
+static bool cgroup_matches(const struct proc *p, const struct render_filter *f)
+{
+	for (size_t i = 0; p->cgroup && i < f->cgroup_count; i++)
+		if (path_has_prefix(p->cgroup, f->cgroups[i]))
+			return true;
+	return !f->cgroup_count;
+}
+
+static bool speaks_of_procs(const struct render_filter *f)
+{
+	return f->pid_count || f->comm_count || f->cgroup_count;
+}
+
+static bool proc_matches(const struct proc *p, const struct render_filter *f)
+{
+	return p && pid_matches(p, f) && comm_matches(p, f) && cgroup_matches(p, f);
+}
+
+static bool channel_matches(const struct chan *c, const struct render_filter *f)
+{
+	_cleanup_(buf_fini) struct buf id = {}, name = {}, shown = {};
+	const struct mech *mech = mech_get(c->key.kind);
+
+	if (!f->channel_count)
+		return true;
+	buf_puts(&id, "");
+	mech_chan_id(c, &id);
+	buf_puts(&name, "");
+	if (mech)
+		mech->name(c, &name);
+	buf_puts(&shown, "");
+	text_escape(&shown, name.data, name.len);
+	for (size_t i = 0; i < f->channel_count; i++)
+		if (!strcmp(f->channels[i], id.data) || name_matches(f->channels[i], name.data) ||
+		    name_matches(f->channels[i], shown.data))
+			return true;
+	return false;
+}
+
+static bool end_in_tree(const struct endpoint *e)
+{
+	return e->proc->in_tree ||
+	       ((e->side[LENS_READ].flags | e->side[LENS_WRITE].flags) & LENS_END_TREE);
+}
+
+/* a descriptor that was merely inherited has not been touched */
+static bool tree_touched(const struct chan *c, bool holding_counts)
+{
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct endpoint *e = c->ends[i];
+		bool used = e->side[LENS_READ].seen || e->side[LENS_WRITE].seen ||
+			    e->side[LENS_READ].samples || e->side[LENS_WRITE].samples;
+
+		if (end_in_tree(e) && (used || holding_counts))
+			return true;
+	}
+	return false;
+}
+
+static bool any_end_matches(const struct chan *c, const struct render_filter *f)
+{
+	for (size_t i = 0; i < c->end_count; i++)
+		if (proc_matches(c->ends[i]->proc, f))
+			return true;
+	return false;
+}
+
+bool filter_matches_chan(const struct chan *c, const struct render_filter *f)
+{
+	if (f->kinds && !(f->kinds & (UINT64_C(1) << c->key.kind)))
+		return false;
+	if (f->tree_only && !tree_touched(c, f->idle))
+		return false;
+	if (speaks_of_procs(f) && !any_end_matches(c, f))
+		return false;
+	return channel_matches(c, f);
+}
+
+bool filter_matches_flow(const struct flow *flow, const struct render_filter *f)
+{
+	bool tree = (flow->from && flow->from->in_tree) || (flow->to && flow->to->in_tree);
+
+	if (f->tree_only && !tree)
+		return false;
+	return !speaks_of_procs(f) || proc_matches(flow->from, f) || proc_matches(flow->to, f);
+}
+
+bool filter_is_set(const struct render_filter *f)
+{
+	return speaks_of_procs(f) || f->channel_count || f->kinds || f->tree_only;
+}
+
+uint64_t chan_bytes(const struct chan *c, enum lens_dir dir)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->end_count; i++)
+		sum += c->ends[i]->side[dir].total.bytes;
+	return sum;
+}
+
+/*
+ * A reader asleep on an empty channel is the normal state of an idle host, but
+ * a writer asleep on a full one, or bytes that do not add up, are news.
+ */
+bool chan_has_traffic(const struct chan *c)
+{
+	for (size_t i = 0; i < c->end_count; i++)
+		if (c->ends[i]->side[LENS_READ].total.ops || c->ends[i]->side[LENS_WRITE].total.ops)
+			return true;
+	return c->blocked_samples[LENS_WRITE] ||
+	       (c->ledger.known && (c->ledger.unaccounted || c->ledger.msgs_unaccounted));
+}
+
+bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f)
+{
+	return (f->with_self || !c->is_self) && (f->idle || chan_has_traffic(c)) &&
+	       filter_matches_chan(c, f);
+}

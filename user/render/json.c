@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The layer over json-c. json-c passes invalid UTF-8 through and returns NULL
+ * (which is JSON's null) when memory runs out; neither must reach a document.
+ */
+#include "render/json.h"
+
+#define PRETTY (JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+
+static struct json_object *must(struct json_object *object)
+{
+	if (!object) {
+		log_err(-ENOMEM, "out of memory");
+		abort();
+	}
+	return object;
+}
+
+/* the one door for hostile bytes; len is bounded by LENS_REC_MAX, so it fits json-c's int */
+struct json_object *js_text(const void *bytes, size_t len)
+{
+	_cleanup_(buf_fini) struct buf text = {};
+
+	if (!bytes)
+		return NULL;
+	text_escape(&text, bytes, len);
+	return must(json_object_new_string_len(text.data ? text.data : "", (int)text.len));
+}
+
+struct json_object *js_str(const char *s)
+{
+	return js_text(s, s ? strlen(s) : 0);
+}
+
+struct json_object *js_u64(uint64_t n)
+{
+	return must(json_object_new_uint64(n));
+}
+
+struct json_object *js_i64(int64_t n)
+{
+	return must(json_object_new_int64(n));
+}
+
+struct json_object *js_bool(bool b)
+{
+	return must(json_object_new_boolean(b));
+}
+
+struct json_object *js_id64(uint64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return must(json_object_new_string(text));
+}
+
+/* shares and seconds: printf's %f would use the decimal comma of some locales */
+struct json_object *js_fixed(uint64_t scaled, unsigned decimals)
+{
+	uint64_t unit = 1;
+	char text[48];
+
+	for (unsigned i = 0; i < decimals; i++)
+		unit *= 10;
+	snprintf(text, sizeof(text), "%llu.%0*llu", (unsigned long long)(scaled / unit),
+		 (int)decimals, (unsigned long long)(scaled % unit));
+	return must(json_object_new_double_s((double)scaled / (double)unit, text));
+}
+
+struct json_object *js_object(void)
+{
+	return must(json_object_new_object());
+}
+
+struct json_object *js_array(void)
+{
+	return must(json_object_new_array());
+}
+
+void js_put(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) < 0)
+		must(NULL);
+}
+
+void js_add(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, value) < 0)
+		must(NULL);
+}
+
+void js_freep(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
+void js_print_line(FILE *out, struct json_object *object)
+{
+	fputs(json_object_to_json_string_ext(object, PLAIN), out);
+	putc('\n', out);
+}
+
+/* ------------------------------------------------------------ documents */
+
+/* the line break json-c puts into an empty list or object: its length, or 0 */
+static size_t empty_break(const char *start, const char *line_end)
+{
+	char open = line_end > start ? line_end[-1] : '\0';
+	size_t blank = strspn(line_end, "\n ");
+
+	/* what ends a line is never part of a string, that would end in a quote */
+	if ((open == '[' && line_end[blank] == ']') || (open == '{' && line_end[blank] == '}'))
+		return blank;
+	return 0;
+}
+
+/* json-c knows no starting indent; a newline is never part of a JSON string */
+static void print_indented(FILE *out, struct json_object *value, size_t indent)
+{
+	static const char blanks[] = "\n        ";
+	const char *start = json_object_to_json_string_ext(value, PRETTY), *line = start;
+
+	for (;;) {
+		size_t len = strcspn(line, "\n"), skip;
+
+		fwrite(line, 1, len, out);
+		line += len;
+		if (!*line)
+			return;
+		skip = empty_break(start, line);
+		line += skip ? skip : 1;
+		if (!skip)
+			fwrite(blanks, 1, 1 + indent, out);
+	}
+}
+
+/* members stand at the first level of indent, elements of an array at the second */
+static void start_item(struct js_doc *d)
+{
+	fprintf(d->out, "%s\n%*s", d->more ? "," : "", d->in_array ? 4 : 2, "");
+	d->more = true;
+}
+
+void js_doc_begin(struct js_doc *d, FILE *out, const char *schema)
+{
+	*d = (struct js_doc){ .out = out };
+	putc('{', out);
+	js_doc_put(d, "schema", js_str(schema));
+}
+
+void js_doc_put(struct js_doc *d, const char *key, struct json_object *value)
+{
+	start_item(d);
+	fprintf(d->out, "\"%s\":", key);
+	print_indented(d->out, value, 2);
+	json_object_put(value);
+}
+
+void js_doc_array(struct js_doc *d, const char *key)
+{
+	start_item(d);
+	fprintf(d->out, "\"%s\":[", key);
+	d->in_array = true;
+	d->more = false;
+}
+
+void js_doc_add(struct js_doc *d, struct json_object *value)
+{
+	start_item(d);
+	print_indented(d->out, value, 4);
+	json_object_put(value);
+}
+
+void js_doc_array_end(struct js_doc *d)
+{
+	fputs(d->more ? "\n  ]" : "]", d->out);
+	d->in_array = false;
+	d->more = true;
+}
+
+void js_doc_end(struct js_doc *d)
+{
+	fputs("\n}\n", d->out);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * JSON of schema version 1: a thin layer over json-c that can only produce
+ * valid UTF-8, a document writer that holds one element at a time, and the
+ * objects that several documents share.
+ */
+#ifndef LENS_RENDER_JSON_H
+#define LENS_RENDER_JSON_H
+
+#include <json-c/json.h>
+
+#include "base/base.h"
+#include "model/model.h"
+#include "render/view.h"
+
+/* -------------------------------------------------------------- values */
+
+/* hostile bytes, escaped; NULL becomes null */
+struct json_object *js_text(const void *bytes, size_t len);
+struct json_object *js_str(const char *s);
+struct json_object *js_u64(uint64_t n);
+struct json_object *js_i64(int64_t n);
+struct json_object *js_bool(bool b);
+/* identifiers and absolute times: strings, as consumers lose digits past 2^53 */
+struct json_object *js_id64(uint64_t n);
+/* scaled / 10^decimals, without going through a double */
+struct json_object *js_fixed(uint64_t scaled, unsigned decimals);
+struct json_object *js_object(void);
+struct json_object *js_array(void);
+/* both take over value; key is copied, and must be new */
+void js_put(struct json_object *object, const char *key, struct json_object *value);
+void js_add(struct json_object *array, struct json_object *value);
+void js_freep(struct json_object **object);
+/* one line of a stream */
+void js_print_line(FILE *out, struct json_object *object);
+
+/* ------------------------------------------------------------ documents */
+
+/*
+ * Prints an object member by member, and arrays of it element by element: a
+ * report of a large host is far larger than what we want in memory.
+ */
+struct js_doc {
+	FILE *out;
+	bool more;		/* a comma is due */
+	bool in_array;
+};
+
+void js_doc_begin(struct js_doc *d, FILE *out, const char *schema);
+void js_doc_put(struct js_doc *d, const char *key, struct json_object *value);
+void js_doc_array(struct js_doc *d, const char *key);
+void js_doc_add(struct js_doc *d, struct json_object *value);
+void js_doc_array_end(struct js_doc *d);
+void js_doc_end(struct js_doc *d);
+
+/* ------------------------------------------------------- shared objects */
+
+struct json_object *js_proc_id(const struct proc *p);	/* "PID@START_NS", null for NULL */
+struct json_object *js_chan_id(const struct chan *c);
+struct json_object *js_chan_name(const struct chan *c);
+struct json_object *js_host(const struct world *w);
+struct json_object *js_interval(const struct world *w);
+struct json_object *js_coverage(const struct world *w);
+struct json_object *js_loss(const struct world *w);
+struct json_object *js_proc(const struct proc *p);
+/* without traffic: what exists; with: what moved, too */
+struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic);
+/* members "processes" and "channels" */
+void js_doc_entities(struct js_doc *d, const struct world *w, const struct view *v,
+		     const struct render_filter *f, bool traffic);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * A const world as text or JSON (schema: version 1, see README). Every string
+ * of a traced process goes through text_escape(). No renderer changes the
+ * world, reads a clock or knows where the world came from.
+ */
+#ifndef LENS_RENDER_H
+#define LENS_RENDER_H
+
+#include "base/base.h"
+#include "model/model.h"
+
+/* what a report shows; a zeroed one shows everything */
+struct render_filter {
+	const uint32_t *pids;		/* either end matches, host or innermost pid */
+	size_t pid_count;
+	const char *const *comms;	/* shell patterns, fnmatch(3) */
+	size_t comm_count;
+	const char *const *cgroups;	/* the path or a prefix of it */
+	size_t cgroup_count;
+	const char *const *channels;	/* id, name or pattern of a name */
+	size_t channel_count;
+	uint64_t kinds;			/* bit per enum lens_kind; 0 = all */
+	bool tree_only;			/* only what the command's tree touched */
+	bool with_self;			/* ipclens' own traffic too */
+	bool idle;			/* channels without traffic too (list: always) */
+};
+
+bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f);
+
+struct render_options {
+	struct render_filter filter;
+	bool colour;
+	unsigned width;			/* columns, 0 = unlimited */
+	unsigned rows;			/* text tables are cut here, saying so; 0 = all */
+};
+
+void render_report_text(FILE *out, const struct world *w, const struct render_options *opt);
+void render_report_json(FILE *out, const struct world *w, const struct render_options *opt);
+void render_list_text(FILE *out, const struct world *w, const struct render_options *opt);
+void render_list_json(FILE *out, const struct world *w, const struct render_options *opt);
+
+/* trace: header line (NDJSON only), one line per operation, loss lines */
+void render_trace_header(FILE *out, const struct world *w, bool json);
+void render_trace_op(FILE *out, const struct world *w, const struct render_options *opt,
+		     const struct lens_op *op, bool json);
+void render_trace_loss(FILE *out, const struct world *w, bool json);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * `ipclens trace`: one line per operation, with both ends. Lines stand alone
+ * (no table), because a stream has no widths to wait for.
+ */
+#define _GNU_SOURCE 1
+#include <string.h>
+#include <time.h>
+
+#include "mech/mech.h"
+#include "render/json.h"
+#include "render/label.h"
+#include "render/view.h"
+
+#define NS_PER_S 1000000000ULL
+#define PEERS_IN_TEXT 3
+#define PEERS_IN_JSON 64
+
+/* an operation with what the world knows about it; end NULL: never announced */
+struct traced {
+	const struct lens_op *op;
+	const struct endpoint *end;
+	enum lens_dir dir;
+	const struct mech *mech;
+};
+
+static void resolve(const struct world *w, const struct lens_op *op, struct traced *ret)
+{
+	enum lens_dir dir = LENS_READ;
+	const struct endpoint *end = world_op_end(w, op->id, &dir);
+
+	*ret = (struct traced){
+		.op = op,
+		.end = end,
+		.dir = dir,
+		.mech = end ? mech_get(end->chan->key.kind) : NULL,
+	};
+}
+
+static bool wanted(const struct world *w, const struct traced *t, const struct render_filter *f)
+{
+	struct render_filter all = *f;
+
+	/* what nobody announced cannot match a filter, but is not hidden without one either */
+	if (!t->end)
+		return !filter_is_set(f);
+	if (t->end->proc->is_self && !f->with_self)
+		return false;
+	all.idle = true;
+	return render_wants_chan(w, t->end->chan, &all);
+}
+
+/*
+ * The other side: those who have moved data there, or, while nobody has, those
+ * who could. Inherited descriptors would otherwise make a shell the peer of
+ * every pipe it set up.
+ */
+static size_t find_peers(const struct traced *t, const struct endpoint *ret_peers[], size_t max)
+{
+	enum lens_dir other = t->dir == LENS_READ ? LENS_WRITE : LENS_READ;
+	const struct chan *c = t->end->chan;
+	bool users = false;
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->end_count; i++)
+		users |= end_is_user(c->ends[i], other);
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct endpoint *e = c->ends[i];
+
+		if (!end_has_role(e, other) || (users && !end_is_user(e, other)))
+			continue;
+		if (count < max)
+			ret_peers[count] = e;
+		count++;
+	}
+	return count;
+}
+
+static bool has_msgtype(const struct traced *t)
+{
+	return t->mech && t->mech->kind == LENS_KIND_SYSV_MSG &&
+	       (t->op->ret >= 0 || t->dir == LENS_WRITE);
+}
+
+/* restart codes never reach user space, so libc has no names for them */
+static const char *error_name(int64_t result)
+{
+	switch (result) {
+	case -512: return "ERESTARTSYS";
+	case -513: return "ERESTARTNOINTR";
+	case -514: return "ERESTARTNOHAND";
+	case -516: return "ERESTART_RESTARTBLOCK";
+	default: return result < 0 && result > -4096 ? strerrorname_np(-(int)result) : NULL;
+	}
+}
+
+/* ---------------------------------------------------------------- text */
+
+/* local time of day, as strace -tt prints it */
+static void add_clock(struct buf *out, const struct world *w, uint64_t ts_ns)
+{
+	uint64_t wall_ns = ts_ns + w->host.wall_offset_ns;
+	time_t seconds = (time_t)(wall_ns / NS_PER_S);
+	struct tm tm = {};
+
+	localtime_r(&seconds, &tm);
+	buf_printf(out, "%02d:%02d:%02d.%06u ", tm.tm_hour, tm.tm_min, tm.tm_sec,
+		   (unsigned)(wall_ns % NS_PER_S / 1000));
+}
+
+static void add_thread(struct buf *out, const struct proc *p, uint32_t tid)
+{
+	if (p->comm[0])
+		text_escape(out, p->comm, strnlen(p->comm, sizeof(p->comm)));
+	else
+		buf_puts(out, "?");
+	buf_printf(out, "(%u/%u) ", p->key.tgid, tid);
+}
+
+static void add_result(struct buf *out, int64_t ret)
+{
+	const char *name = error_name(ret);
+
+	if (name)
+		buf_printf(out, " %s", name);
+	else
+		buf_printf(out, " %lld", (long long)ret);
+}
+
+static void add_peers(struct buf *out, const struct traced *t)
+{
+	const struct endpoint *peers[PEERS_IN_TEXT];
+	size_t count = find_peers(t, peers, PEERS_IN_TEXT);
+
+	buf_puts(out, t->dir == LENS_WRITE ? " -> " : " <- ");
+	for (size_t i = 0; i < count && i < PEERS_IN_TEXT; i++) {
+		buf_puts(out, i ? " " : "");
+		label_proc(out, peers[i]->proc);
+	}
+	if (count > PEERS_IN_TEXT)
+		buf_printf(out, " +%zu", count - PEERS_IN_TEXT);
+	if (!count)
+		buf_puts(out, "-");
+}
+
+static void print_text(FILE *out, const struct world *w, const struct traced *t)
+{
+	_cleanup_(buf_fini) struct buf line = {};
+
+	add_clock(&line, w, t->op->ts_ns);
+	if (t->end) {
+		add_thread(&line, t->end->proc, t->op->tid);
+		buf_puts(&line, t->mech ? t->mech->op_name(t->dir) : "?");
+		add_result(&line, t->op->ret);
+		if (has_msgtype(t))
+			buf_printf(&line, " type=%lld", (long long)t->op->aux);
+		buf_puts(&line, " ");
+		label_chan(&line, t->end->chan);
+		add_peers(&line, t);
+	} else {
+		buf_printf(&line, "?(?/%u) ?", t->op->tid);
+		add_result(&line, t->op->ret);
+		buf_puts(&line, " on a channel whose announcement was lost");
+	}
+	fprintf(out, "%s\n", line.data);
+}
+
+/* ---------------------------------------------------------------- JSON */
+
+static struct json_object *peers_array(const struct traced *t, size_t *ret_count)
+{
+	const struct endpoint *peers[PEERS_IN_JSON];
+	size_t count = find_peers(t, peers, PEERS_IN_JSON);
+	struct json_object *array = js_array();
+
+	for (size_t i = 0; i < count && i < PEERS_IN_JSON; i++) {
+		const struct proc *p = peers[i]->proc;
+		struct json_object *o = js_object();
+
+		js_put(o, "process", js_proc_id(p));
+		js_put(o, "comm", js_text(p->comm, strnlen(p->comm, sizeof(p->comm))));
+		js_add(array, o);
+	}
+	*ret_count = count;
+	return array;
+}
+
+/* who and where; null throughout for an operation nobody announced */
+static void put_identity(struct json_object *o, const struct traced *t)
+{
+	const struct proc *p = t->end ? t->end->proc : NULL;
+	const struct chan *c = t->end ? t->end->chan : NULL;
+
+	js_put(o, "op", t->mech ? js_str(t->mech->op_name(t->dir)) : NULL);
+	js_put(o, "type", c ? js_str(event_kind_name(c->key.kind)) : NULL);
+	js_put(o, "channel", c ? js_chan_id(c) : NULL);
+	js_put(o, "name", c ? js_chan_name(c) : NULL);
+	js_put(o, "process", js_proc_id(p));
+	js_put(o, "comm", p ? js_text(p->comm, strnlen(p->comm, sizeof(p->comm))) : NULL);
+	js_put(o, "tid", js_u64(t->op->tid));
+}
+
+/* of a pipe every call that moved bytes is a message; queues have empty ones too */
+static uint64_t messages_moved(const struct traced *t)
+{
+	bool empty_counts = t->mech && t->mech->carries_messages;
+
+	return t->op->ret > 0 || (t->op->ret == 0 && empty_counts);
+}
+
+static void print_json(FILE *out, const struct traced *t)
+{
+	_cleanup_(js_freep) struct json_object *o = js_object();
+	const struct lens_op *op = t->op;
+	size_t peer_count = 0;
+
+	js_put(o, "ts_ns", js_id64(op->ts_ns));
+	put_identity(o, t);
+	js_put(o, "peers", t->end ? peers_array(t, &peer_count) : js_array());
+	if (peer_count > PEERS_IN_JSON)
+		js_put(o, "peers_left_out", js_u64(peer_count - PEERS_IN_JSON));
+	js_put(o, "bytes", js_u64(op->ret > 0 ? (uint64_t)op->ret : 0));
+	js_put(o, "messages", js_u64(messages_moved(t)));
+	js_put(o, "result", js_i64(op->ret));
+	if (op->ret < 0)
+		js_put(o, "error", js_str(error_name(op->ret)));
+	if (has_msgtype(t))
+		js_put(o, "msgtype", js_i64(op->aux));
+	js_print_line(out, o);
+}
+
+void render_trace_header(FILE *out, const struct world *w, bool json)
+{
+	_cleanup_(js_freep) struct json_object *o = NULL;
+
+	if (!json)
+		return;
+	o = js_object();
+	js_put(o, "schema", js_str("ipclens.trace/1"));
+	js_put(o, "host", js_host(w));
+	js_put(o, "start_ns", js_id64(w->start_ns));
+	js_put(o, "wall_offset_ns", js_id64(w->host.wall_offset_ns));
+	js_put(o, "coverage", js_coverage(w));
+	js_print_line(out, o);
+}
+
+void render_trace_op(FILE *out, const struct world *w, const struct render_options *opt,
+		     const struct lens_op *op, bool json)
+{
+	struct traced t;
+
+	resolve(w, op, &t);
+	if (!wanted(w, &t, &opt->filter))
+		return;
+	if (json)
+		print_json(out, &t);
+	else
+		print_text(out, w, &t);
+}
+
+void render_trace_loss(FILE *out, const struct world *w, bool json)
+{
+	_cleanup_(js_freep) struct json_object *o = NULL;
+	_cleanup_(buf_fini) struct buf text = {};
+
+	if (json) {
+		o = js_object();
+		js_put(o, "loss", js_loss(w));
+		js_print_line(out, o);
+		return;
+	}
+	label_loss(&text, w);
+	fprintf(out, "loss: %s\n", text.data);
+}

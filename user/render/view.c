@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Collects what a document shows, once, so that its parts (channels, flows,
+ * processes, totals) agree with each other.
+ */
+#include "render/view.h"
+
+#define NS_PER_S 1000000000ULL
+
+static void add_chan(struct view *v, const struct chan *c, size_t order)
+{
+	v->chans[v->chan_count++] = (struct view_chan){
+		.chan = c,
+		.bytes = chan_bytes(c, LENS_READ) + chan_bytes(c, LENS_WRITE),
+		.order = order,
+	};
+}
+
+static void leave_out(struct view *v, const struct chan *c)
+{
+	v->own_chans++;
+	v->own_bytes += chan_bytes(c, LENS_WRITE);
+}
+
+static bool has_own_end(const struct flow *flow)
+{
+	return (flow->from && flow->from->is_self) || (flow->to && flow->to->is_self);
+}
+
+static void add_flows(struct view *v, const struct world *w, const struct render_filter *f)
+{
+	v->flows = xcalloc(w->flow_count + 1, sizeof(*v->flows));
+	for (size_t i = 0; i < w->flow_count; i++) {
+		const struct flow *flow = &w->flows[i];
+
+		if (!filter_matches_flow(flow, f) || !render_wants_chan(w, flow->chan, f))
+			continue;
+		if (has_own_end(flow) && !f->with_self) {
+			v->own_flows++;
+			v->own_bytes += flow->bytes;
+		} else {
+			v->flows[v->flow_count++] = flow;
+		}
+	}
+}
+
+void view_report(struct view *v, const struct world *w, const struct render_filter *f)
+{
+	*v = (struct view){};
+	v->chans = xcalloc(hash_count(w->chans) + 1, sizeof(*v->chans));
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		const struct chan *c = hash_at(w->chans, i);
+
+		if (render_wants_chan(w, c, f))
+			add_chan(v, c, i);
+		else if (c->is_self && chan_has_traffic(c) && filter_matches_chan(c, f))
+			leave_out(v, c);
+	}
+	add_flows(v, w, f);
+}
+
+void view_list(struct view *v, const struct world *w, const struct render_filter *f)
+{
+	struct render_filter all = *f;
+
+	all.idle = true;
+	*v = (struct view){};
+	v->chans = xcalloc(hash_count(w->chans) + 1, sizeof(*v->chans));
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		const struct chan *c = hash_at(w->chans, i);
+
+		if (!c->gone && render_wants_chan(w, c, &all))
+			add_chan(v, c, i);
+		else if (!c->gone && c->is_self && filter_matches_chan(c, &all))
+			v->own_chans++;
+	}
+}
+
+void view_fini(struct view *v)
+{
+	free(v->chans);
+	free(v->flows);
+	*v = (struct view){};
+}
+
+static int compare_chans(const void *left, const void *right)
+{
+	const struct view_chan *a = left, *b = right;
+
+	if (a->bytes != b->bytes)
+		return a->bytes < b->bytes ? 1 : -1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* all flows lie in one array, in the order in which they were first heard of */
+static int compare_flows(const void *left, const void *right)
+{
+	const struct flow *a = *(const struct flow *const *)left;
+	const struct flow *b = *(const struct flow *const *)right;
+
+	if (a->bytes != b->bytes)
+		return a->bytes < b->bytes ? 1 : -1;
+	return a < b ? -1 : a > b;
+}
+
+void view_sort(struct view *v)
+{
+	qsort(v->chans, v->chan_count, sizeof(*v->chans), compare_chans);
+	if (v->flow_count)
+		qsort(v->flows, v->flow_count, sizeof(*v->flows), compare_flows);
+}
+
+uint64_t world_duration_ns(const struct world *w)
+{
+	return w->end_ns > w->start_ns ? w->end_ns - w->start_ns : 0;
+}
+
+bool flow_rate(const struct world *w, const struct flow *flow, uint64_t *ret_bytes_per_s)
+{
+	uint64_t duration_ns = world_duration_ns(w);
+
+	if (!duration_ns)
+		return false;
+	*ret_bytes_per_s = (uint64_t)((unsigned __int128)flow->bytes * NS_PER_S / duration_ns);
+	return true;
+}
+
+static void mark(struct hash *marked, const struct proc *p)
+{
+	if (p && !hash_get(marked, &p->key))
+		hash_add(marked, &p->key, (void *)p);
+}
+
+const struct proc **view_procs(const struct view *v, const struct world *w,
+			       const struct render_filter *f, size_t *ret_count)
+{
+	_cleanup_(hash_freep) struct hash *marked = hash_new(sizeof(struct lens_proc));
+	const struct proc **procs = xcalloc(hash_count(w->procs) + 1, sizeof(*procs));
+	size_t count = 0;
+
+	for (size_t i = 0; i < v->chan_count; i++)
+		for (size_t j = 0; j < v->chans[i].chan->end_count; j++)
+			mark(marked, v->chans[i].chan->ends[j]->proc);
+	for (size_t i = 0; i < v->flow_count; i++) {
+		mark(marked, v->flows[i]->from);
+		mark(marked, v->flows[i]->to);
+	}
+	for (size_t i = 0; i < hash_count(w->procs); i++) {
+		const struct proc *p = hash_at(w->procs, i);
+
+		if (hash_get(marked, &p->key) || (f->tree_only && p->in_tree))
+			procs[count++] = p;
+	}
+	*ret_count = count;
+	return procs;
+}

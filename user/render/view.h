@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The part of a world that one document shows: which channels and flows pass
+ * the filters, and how much of our own traffic was left out.
+ */
+#ifndef LENS_RENDER_VIEW_H
+#define LENS_RENDER_VIEW_H
+
+#include "render/render.h"
+
+struct view_chan {
+	const struct chan *chan;
+	uint64_t bytes;		/* moved in both directions */
+	size_t order;		/* when it was first heard of */
+};
+
+struct view {
+	struct view_chan *chans;	/* first heard first */
+	size_t chan_count;
+	const struct flow **flows;	/* first heard first */
+	size_t flow_count;
+	/* left out: what ipclens itself does, or carries its output */
+	uint64_t own_chans, own_flows, own_bytes;
+};
+
+/* report: what moved; list: what exists at the last look */
+void view_report(struct view *v, const struct world *w, const struct render_filter *f);
+void view_list(struct view *v, const struct world *w, const struct render_filter *f);
+void view_fini(struct view *v);
+/* most bytes first, ties as first heard of */
+void view_sort(struct view *v);
+
+/* the processes that stand in the view, and the command's tree if the filter asks for it */
+const struct proc **view_procs(const struct view *v, const struct world *w,
+			       const struct render_filter *f, size_t *ret_count);
+
+/* the filters alone, whoever's traffic it is */
+bool filter_matches_chan(const struct chan *c, const struct render_filter *f);
+/* the ends of a flow; its channel is a question of its own */
+bool filter_matches_flow(const struct flow *flow, const struct render_filter *f);
+/* false: everything passes */
+bool filter_is_set(const struct render_filter *f);
+
+uint64_t world_duration_ns(const struct world *w);
+/* false: the interval has no length */
+bool flow_rate(const struct world *w, const struct flow *flow, uint64_t *ret_bytes_per_s);
+
+bool chan_has_traffic(const struct chan *c);
+uint64_t chan_bytes(const struct chan *c, enum lens_dir dir);
+
+#endif
