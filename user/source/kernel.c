@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Feature probes. By looking and trying, never by version number.
+ */
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <linux/capability.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "source/kernel.h"
+
+/* the smallest fexit program, on a function that every kernel with pipes has */
+static void probe_fexit(struct kernel *k)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT);
+	int id = btf__find_by_name_kind(k->btf, "do_splice", BTF_KIND_FUNC), fd;
+
+	if (id < 0) {
+		snprintf(k->fexit_why, sizeof(k->fexit_why), "BTF lists no kernel functions");
+		return;
+	}
+	opts.attach_btf_id = id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "lens_probe", "GPL", code, ARRAY_SIZE(code),
+			   &opts);
+	if (fd < 0) {
+		snprintf(k->fexit_why, sizeof(k->fexit_why),
+			 fd == -EPERM ? "the kernel refuses function hooks (lockdown)" :
+					"the kernel refuses function hooks: %s", strerror(-fd));
+		return;
+	}
+	close(fd);
+	k->fexit_allowed = true;
+}
+
+int kernel_probe(struct kernel *k)
+{
+	int err;
+
+	memset(k, 0, sizeof(*k));
+	k->btf = btf__load_vmlinux_btf();
+	err = libbpf_get_error(k->btf);
+	if (err) {
+		k->btf = NULL;
+		return log_err(-EOPNOTSUPP, "this kernel has no usable type information "
+			       "(/sys/kernel/btf/vmlinux: %s); ipclens needs one built with "
+			       "CONFIG_DEBUG_INFO_BTF", strerror(-err));
+	}
+	k->has_cast = btf__find_by_name_kind(k->btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	probe_fexit(k);
+	return 0;
+}
+
+void kernel_fini(struct kernel *k)
+{
+	btf__free(k->btf);
+	k->btf = NULL;
+}
+
+bool kernel_has_target(const struct kernel *k, const char *section)
+{
+	const char *slash = strchr(section, '/');
+	char name[128];
+
+	if (*section == '?')
+		section++;
+	if (!slash)
+		return true;
+	if (!strncmp(section, "fexit/", 6) || !strncmp(section, "fentry/", 7))
+		return btf__find_by_name_kind(k->btf, slash + 1, BTF_KIND_FUNC) > 0;
+	if (!strncmp(section, "tp_btf/", 7)) {
+		snprintf(name, sizeof(name), "btf_trace_%s", slash + 1);
+		return btf__find_by_name_kind(k->btf, name, BTF_KIND_TYPEDEF) > 0;
+	}
+	return true;
+}
+
+const char *kernel_missing_capability(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+	uint64_t have;
+
+	if (syscall(SYS_capget, &header, data))
+		return "";
+	have = (uint64_t)data[1].effective << 32 | data[0].effective;
+	if (have & 1ull << CAP_SYS_ADMIN)
+		return "";
+	if (!(have & 1ull << CAP_BPF))
+		return have & 1ull << CAP_PERFMON ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON";
+	return have & 1ull << CAP_PERFMON ? "" : "CAP_PERFMON";
+}

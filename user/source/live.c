@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The live source: load the programs the plan chose, attach them, and say
+ * what came of it. All that needs privilege happens here, in live_open().
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lens.skel.h"
+#include "lens_plain.skel.h"
+#include "source/live.h"
+
+#define DEFAULT_MAX_ENDPOINTS 32768
+#define DEFAULT_RING_BYTES (2u << 20)
+#define DEFAULT_OPS_BYTES (4u << 20)
+
+/* two slots per set; together at most about 3 MiB on a machine with many CPUs */
+#define CACHE_SETS_MAX 4096
+#define CACHE_SETS_MIN 64
+#define CACHE_SETS_TOTAL 16384
+
+uint64_t live_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len)
+{
+	rec->len = len;
+	rec->type = type;
+	rec->ts_ns = live_now_ns();
+	return sink(arg, rec);
+}
+
+int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value)
+{
+	struct lens_rec_mark m = { .mark = mark, .value = value };
+
+	return live_emit(sink, arg, &m.h, LENS_REC_MARK, sizeof(m));
+}
+
+/* -------------------------------------------------------------------- load */
+
+/* libbpf explains itself at length; that is for --verbose */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[1024];
+
+	if (log_level() >= LOG_DEBUG) {
+		vsnprintf(line, sizeof(line), fmt, args);
+		log_msg(LOG_DEBUG, "%s", line);
+	}
+	return 0;
+}
+
+/* the kernel's number of the file system that pipes live on */
+static int pipefs_device(uint32_t *ret_dev)
+{
+	struct stat st;
+	int fds[2], err = 0;
+
+	if (pipe(fds))
+		return log_err(-errno, "cannot create a pipe: %s", strerror(errno));
+	if (fstat(fds[0], &st))
+		err = log_err(-errno, "cannot look at a pipe: %s", strerror(errno));
+	else
+		*ret_dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	close(fds[0]);
+	close(fds[1]);
+	return err;
+}
+
+static uint32_t cache_sets(int cpu_count)
+{
+	uint32_t sets = CACHE_SETS_MAX;
+
+	while (sets > CACHE_SETS_MIN && sets * cpu_count > CACHE_SETS_TOTAL)
+		sets /= 2;
+	return sets;
+}
+
+static int configure(struct live *l)
+{
+	const struct plan_row *pipe_row = plan_chosen(&l->plan, "pipe");
+	const struct plan_row *msg_row = plan_chosen(&l->plan, "sysvmsg");
+	uint32_t sets = cache_sets(l->cpu_count), dev = 0, ends = l->opt.max_endpoints;
+	struct lens *s = l->skel;
+	int err = pipefs_device(&dev);
+
+	if (err)
+		return err;
+	s->rodata->lens_pipefs_dev = dev;
+	s->rodata->lens_stream_all = l->opt.stream_ops;
+	s->rodata->lens_drop_every = l->opt.simulate_drops;
+	s->rodata->lens_cache_mask = sets - 1;
+	s->rodata->lens_sys_pipe = pipe_row && !strcmp(pipe_row->variant, PLAN_SHARED_VARIANT);
+	s->rodata->lens_sys_sysvmsg = msg_row && !strcmp(msg_row->variant, PLAN_SHARED_VARIANT);
+	bpf_map__set_max_entries(s->maps.lens_cache, sets);
+	bpf_map__set_max_entries(s->maps.lens_ring, l->opt.ring_bytes ? : DEFAULT_RING_BYTES);
+	bpf_map__set_max_entries(s->maps.lens_ops_ring, l->opt.ring_bytes ? : DEFAULT_OPS_BYTES);
+	bpf_map__set_max_entries(s->maps.lens_totals, ends ? : DEFAULT_MAX_ENDPOINTS);
+	bpf_map__set_max_entries(s->maps.lens_chans, ends ? : DEFAULT_MAX_ENDPOINTS);
+	return 0;
+}
+
+#define LOG_SIZE 65536
+
+/* the last line of a verifier log that says something */
+static void last_words(const char *log, char out[160])
+{
+	const char *line = log, *best = log, *next;
+
+	for (; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (next > line && strncmp(line, "processed ", 10) &&
+		    strncmp(line, "-- END", 6) && strncmp(line, "verification time", 17))
+			best = line;
+		if (*next)
+			next++;
+	}
+	snprintf(out, 160, "%.*s", (int)strcspn(best, "\n"), best);
+}
+
+/*
+ * Both objects come from the same sources and have the same maps, programs and
+ * configuration; the plain one does without bpf_rdonly_cast.
+ */
+static struct lens *open_object(const struct kernel *k)
+{
+	struct lens *s;
+
+	if (k->has_cast)
+		return lens__open();
+	s = xcalloc(1, sizeof(*s));
+	if (!lens__create_skeleton(s)) {
+		s->skeleton->data = (void *)lens_plain__elf_bytes(&s->skeleton->data_sz);
+		if (!bpf_object__open_skeleton(s->skeleton, NULL))
+			return s;
+	}
+	lens__destroy(s);
+	return NULL;
+}
+
+/* one attempt to load the chosen programs; 1: refused, but the plan has another way */
+static int try_load(struct live *l, const struct kernel *k)
+{
+	_cleanup_free_ char *logs = NULL;
+	struct bpf_program *prog;
+	int err, i = 0, refused = 0, count = 0;
+	char why[160];
+
+	l->skel = open_object(k);
+	if (!l->skel)
+		return log_err(-errno, "cannot open the built-in BPF object: %s", strerror(errno));
+	if (!l->plan.rows) {
+		err = plan_init(&l->plan, &l->opt, l->skel->obj, k);
+		if (err)
+			return err;
+	}
+	plan_choose(&l->plan);
+	err = configure(l);
+	if (err)
+		return err;
+	bpf_object__for_each_program(prog, l->skel->obj)
+		count++;
+	logs = xcalloc(count, LOG_SIZE);
+	bpf_object__for_each_program(prog, l->skel->obj) {
+		bpf_program__set_autoload(prog, plan_wants(&l->plan, prog));
+		bpf_program__set_log_buf(prog, logs + (size_t)i++ * LOG_SIZE, LOG_SIZE);
+	}
+	err = lens__load(l->skel);
+	if (!err)
+		return 0;
+	i = 0;
+	bpf_object__for_each_program(prog, l->skel->obj) {
+		const char *log = logs + (size_t)i++ * LOG_SIZE;
+
+		if (!*log)
+			continue;
+		last_words(log, why);
+		log_msg(LOG_DEBUG, "%s: %s", bpf_program__name(prog), log);
+		if (!plan_refuse(&l->plan, prog, why))
+			refused = 1;
+	}
+	lens__destroy(l->skel);
+	l->skel = NULL;
+	return refused ? 1 : err;
+}
+
+static int explain_load(int err)
+{
+	const char *missing = kernel_missing_capability();
+
+	if (*missing)
+		return log_err(-EPERM, "not permitted to load BPF programs: %s missing; run "
+			       "as root or grant CAP_BPF and CAP_PERFMON", missing);
+	if (err == -EPERM)
+		return log_err(-EPERM, "the kernel does not permit BPF programs here (user "
+			       "namespace, or lockdown=confidentiality)");
+	if (err == -EMFILE)
+		return log_err(err, "too few file descriptors are allowed; raise the limit "
+			       "(ulimit -n 256)");
+	if (err == -ENOMEM)
+		return log_err(err, "not enough memory for the kernel-side tables; try a smaller "
+			       "--max-channels or --ring-size");
+	return log_err(-EOPNOTSUPP, "this kernel does not load ipclens' programs: %s (--verbose "
+		       "shows why)", strerror(-err));
+}
+
+static int load(struct live *l, const struct kernel *k)
+{
+	int err;
+
+	do {
+		err = try_load(l, k);
+	} while (err == 1);
+	if (err == -EINVAL && !l->skel)
+		return explain_load(err);
+	if (err < 0)
+		return l->skel ? err : explain_load(err);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ attach */
+
+static int ignore_record(void *arg, const struct lens_rec *rec)
+{
+	return 0;
+}
+
+void live_release_calls(struct live *l)
+{
+	if (!l->calls || l->skel->rodata->lens_sys_pipe || l->skel->rodata->lens_sys_sysvmsg ||
+	    l->skel->bss->lens_straddling > 0)
+		return;
+	bpf_link__destroy(l->calls);
+	l->calls = NULL;
+}
+
+static int attach_tracing(struct live *l)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, l->skel->obj) {
+		const char *section = bpf_program__section_name(prog);
+		struct bpf_link *link;
+
+		if (!bpf_program__autoload(prog) || strstr(section, "iter") ||
+		    strstr(section, "raw_tp/") || prog == l->skel->progs.calls__sys__exit)
+			continue;
+		link = bpf_program__attach(prog);
+		if (!link)
+			return log_err(-errno, "cannot attach %s: %s", bpf_program__name(prog),
+				       strerror(errno));
+		l->links = xrealloc(l->links, l->link_count + 1, sizeof(*l->links));
+		l->links[l->link_count++] = link;
+	}
+	return 0;
+}
+
+static int attach(struct live *l)
+{
+	int err;
+
+	l->calls = bpf_program__attach(l->skel->progs.calls__sys__exit);
+	if (!l->calls)
+		return log_err(-errno, "cannot attach to system calls: %s", strerror(errno));
+	/* calls under way: no function hook will see them return */
+	err = live_walk(l->iter_straddle, ignore_record, NULL);
+	if (!err)
+		err = attach_tracing(l);
+	if (!err)
+		live_release_calls(l);
+	return err;
+}
+
+static int attach_iterator(struct bpf_program *prog, struct bpf_link **ret)
+{
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+
+	if (!link)
+		return log_err(-errno, "cannot attach %s: %s", bpf_program__name(prog),
+			       strerror(errno));
+	*ret = link;
+	return 0;
+}
+
+static int attach_iterators(struct live *l)
+{
+	int err = attach_iterator(l->skel->progs.snap__iter__procs, &l->iter_procs);
+
+	if (!err)
+		err = attach_iterator(l->skel->progs.snap__iter__straddle, &l->iter_straddle);
+	if (!err)
+		err = attach_iterator(l->skel->progs.snap__iter__files, &l->iter_files);
+	if (!err)
+		err = attach_iterator(l->skel->progs.snap__iter__waits, &l->iter_waits);
+	if (!err)
+		err = attach_iterator(l->skel->progs.snap__iter__queues, &l->iter_queues);
+	return err;
+}
+
+/* lets the kernel side learn which process we are, before anything is counted */
+static int say_hello(struct live *l)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(l->skel->progs.core__run__hello), &opts);
+
+	return err ? log_err(err, "cannot run a BPF program: %s", strerror(-err)) : 0;
+}
+
+static int open_ring(struct live *l);
+
+static int bring_up(struct live *l)
+{
+	struct kernel k;
+	int err;
+
+	libbpf_set_print(print_libbpf);
+	l->cpu_count = libbpf_num_possible_cpus();
+	if (l->cpu_count < 1)
+		return log_err(-EIO, "cannot tell how many CPUs there are");
+	err = kernel_probe(&k);
+	if (!err)
+		err = load(l, &k);
+	kernel_fini(&k);
+	if (!err)
+		err = say_hello(l);
+	if (!err)
+		live_describe_host(&l->host);
+	if (!err)
+		err = open_ring(l);
+	if (!err)
+		err = attach_iterators(l);
+	if (!err)
+		err = attach(l);
+	return err;
+}
+
+int live_open(const struct live_options *opt, struct live **ret_live)
+{
+	struct live *l = xcalloc(1, sizeof(*l));
+	int err;
+
+	l->opt = *opt;
+	err = bring_up(l);
+	if (err) {
+		live_freep(&l);
+		return err;
+	}
+	*ret_live = l;
+	return 0;
+}
+
+void live_freep(struct live **live)
+{
+	struct live *l = *live;
+
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->link_count; i++)
+		bpf_link__destroy(l->links[i]);
+	bpf_link__destroy(l->calls);
+	bpf_link__destroy(l->iter_straddle);
+	bpf_link__destroy(l->iter_procs);
+	bpf_link__destroy(l->iter_files);
+	bpf_link__destroy(l->iter_waits);
+	bpf_link__destroy(l->iter_queues);
+	ring_buffer__free(l->ring);
+	lens__destroy(l->skel);
+	plan_fini(&l->plan);
+	free(l->links);
+	free(l->exited);
+	free(l);
+	*live = NULL;
+}
+
+int live_follow(struct live *l, pid_t pid)
+{
+	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	uint32_t one = 1;
+
+	if (pidfd < 0)
+		return log_err(-errno, "cannot refer to process %d: %s", pid, strerror(errno));
+	if (bpf_map_update_elem(bpf_map__fd(l->skel->maps.lens_tree), &pidfd, &one, BPF_NOEXIST))
+		return log_err(-errno, "cannot follow process %d: %s", pid, strerror(errno));
+	return 0;
+}
+
+const struct plan_row *live_plan(const struct live *l, size_t *ret_count)
+{
+	*ret_count = l->plan.row_count;
+	return l->plan.rows;
+}
+
+/* -------------------------------------------------------------------- ring */
+
+/* stops a ring_buffer__consume() that has done its share */
+#define BUDGET_SPENT -EXFULL
+
+static void note_exit(struct live *l, const struct lens_rec *rec)
+{
+	if (rec->type != LENS_REC_EXIT || rec->len < sizeof(struct lens_rec_exit))
+		return;
+	if (l->exited_count == l->exited_size) {
+		l->exited_size = l->exited_size ? l->exited_size * 2 : 256;
+		l->exited = xrealloc(l->exited, l->exited_size, sizeof(*l->exited));
+	}
+	l->exited[l->exited_count++] = ((const struct lens_rec_exit *)rec)->proc;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct live *l = ctx;
+	const struct lens_rec *rec = data;
+
+	if (size < sizeof(*rec) || rec->len > size ||
+	    (rec->type == LENS_REC_OPS && size < sizeof(struct lens_rec_ops)))
+		return 0;	/* not one of ours; cannot happen with our own programs */
+	note_exit(l, rec);
+	l->taken_bytes += size;
+	/* a batch is as much work as its operations */
+	l->budget -= rec->type == LENS_REC_OPS ? ((const struct lens_rec_ops *)rec)->count : 1;
+	l->sink_err = l->sink(l->sink_arg, rec);
+	if (l->sink_err < 0)
+		return l->sink_err;
+	return l->budget > 0 ? 0 : BUDGET_SPENT;
+}
+
+static int open_ring(struct live *l)
+{
+	l->ring_bytes = bpf_map__max_entries(l->skel->maps.lens_ring);
+	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.lens_ring), on_record, l, NULL);
+	l->ring_bytes += bpf_map__max_entries(l->skel->maps.lens_ops_ring);
+	if (!l->ring || ring_buffer__add(l->ring, bpf_map__fd(l->skel->maps.lens_ops_ring),
+					 on_record, l))
+		return log_err(-errno, "cannot map the event ring: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The state behind a live source, shared by live.c (load, attach) and
+ * live_read.c (records out of rings, iterators and maps). Internal to source/.
+ */
+#ifndef LENS_SOURCE_LIVE_H
+#define LENS_SOURCE_LIVE_H
+
+#include "source/plan.h"
+
+struct lens;
+struct bpf_link;
+struct ring_buffer;
+
+struct live {
+	struct lens *skel;
+	struct plan plan;
+	struct live_options opt;
+	struct bpf_link **links;	/* of the tracing programs */
+	size_t link_count;
+	struct bpf_link *calls;		/* the hook at the end of system calls, while needed */
+	struct bpf_link *iter_straddle;
+	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues;
+	struct ring_buffer *ring;
+	struct lens_rec_host host;	/* taken while /proc can still be read */
+	int cpu_count;
+	bool seen_processes;		/* the first look is behind us */
+
+	/* during live_poll(): where records go, and what is left of the budget */
+	source_sink sink;
+	void *sink_arg;
+	int sink_err;
+	int64_t budget;			/* operations and other records */
+	uint64_t taken_bytes;		/* out of the ring so far */
+	uint64_t ring_bytes;
+
+	/* processes that have ended since the totals were last read */
+	struct lens_proc *exited;
+	size_t exited_count, exited_size;
+};
+
+/* CLOCK_BOOTTIME */
+uint64_t live_now_ns(void);
+/* live.c: finishes a record of our own and hands it over */
+int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len);
+/* live.c: detaches the hook at the end of system calls once nothing needs it any more */
+void live_release_calls(struct live *l);
+/* live_read.c: one walk of an iterator */
+int live_walk(struct bpf_link *iterator, source_sink sink, void *arg);
+/* live_read.c: names of this machine; needs /proc */
+void live_describe_host(struct lens_rec_host *ret);
+int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The load plan; see plan.h.
+ */
+#include <bpf/libbpf.h>
+
+#include "source/plan.h"
+
+/* splits "<group>__<variant>__<hook>"; false for a name of another form */
+static bool split_name(const char *name, char group[16], char variant[16])
+{
+	const char *first = strstr(name, "__");
+	const char *second = first ? strstr(first + 2, "__") : NULL;
+
+	if (!second || first - name > 15 || second - first - 2 > 15)
+		return false;
+	snprintf(group, 16, "%.*s", (int)(first - name), name);
+	snprintf(variant, 16, "%.*s", (int)(second - first - 2), first + 2);
+	return true;
+}
+
+/* a program serves a row if it bears its name, or is the shared one of the sys variants */
+static bool serves(const struct bpf_program *prog, const struct plan_row *row)
+{
+	char group[16], variant[16], *any;
+
+	if (!split_name(bpf_program__name(prog), group, variant))
+		return false;
+	if (!strcmp(group, PLAN_SHARED_GROUP))
+		return !strcmp(row->variant, PLAN_SHARED_VARIANT);
+	/* "fexit_any" is part of every variant whose name begins with "fexit" */
+	any = strstr(variant, "_any");
+	if (any && !any[4])
+		return !strcmp(group, row->group) &&
+		       !strncmp(variant, row->variant, any - variant);
+	return !strcmp(group, row->group) && !strcmp(variant, row->variant);
+}
+
+static bool is_infrastructure(const struct bpf_program *prog)
+{
+	/* the shared program also counts the calls that are older than other hooks */
+	static const char *const groups[] = {
+		"core__", "task__", "snap__", PLAN_SHARED_GROUP "__",
+	};
+	const char *name = bpf_program__name(prog);
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (!strncmp(name, groups[i], strlen(groups[i])))
+			return true;
+	return false;
+}
+
+static struct plan_row *find_row(const struct plan *p, const char *group, const char *variant)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (!strcmp(p->rows[i].group, group) && !strcmp(p->rows[i].variant, variant))
+			return &p->rows[i];
+	return NULL;
+}
+
+static void add_row(struct plan *p, const struct live_choice *c)
+{
+	struct plan_row *row;
+
+	if (find_row(p, c->group, c->variant))
+		return;
+	p->rows = xrealloc(p->rows, p->row_count + 1, sizeof(*p->rows));
+	row = &p->rows[p->row_count++];
+	memset(row, 0, sizeof(*row));
+	snprintf(row->group, sizeof(row->group), "%s", c->group);
+	snprintf(row->variant, sizeof(row->variant), "%s", c->variant);
+	row->state = PLAN_NOT_NEEDED;
+}
+
+static void probe_row(struct plan_row *row, struct bpf_object *obj, const struct kernel *k)
+{
+	struct bpf_program *prog;
+	bool any = false;
+
+	bpf_object__for_each_program(prog, obj) {
+		const char *section = bpf_program__section_name(prog);
+
+		if (!serves(prog, row))
+			continue;
+		any = true;
+		if (!kernel_has_target(k, section)) {
+			row->state = PLAN_ABSENT;
+			snprintf(row->why, sizeof(row->why), "this kernel has no %s",
+				 *section == '?' ? section + 1 : section);
+			return;
+		}
+		if (strstr(section, "fexit/") && !k->fexit_allowed) {
+			row->state = PLAN_REFUSED;
+			snprintf(row->why, sizeof(row->why), "%s", k->fexit_why);
+			return;
+		}
+	}
+	if (!any) {
+		row->state = PLAN_ABSENT;
+		snprintf(row->why, sizeof(row->why), "no program was built for it");
+	}
+}
+
+/* "--variant pipe=sys": every other row of the group is off */
+static int force_variant(struct plan *p, const char *choice)
+{
+	const char *eq = strchr(choice, '=');
+	_cleanup_free_ char *group = eq ? xstrndup(choice, eq - choice) : NULL;
+
+	if (!group || !find_row(p, group, eq + 1))
+		return log_err(-EINVAL, "there is no hook variant '%s'; `ipclens doctor` "
+			       "lists them", choice);
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (strcmp(row->group, group) || !strcmp(row->variant, eq + 1) ||
+		    row->state != PLAN_NOT_NEEDED)
+			continue;
+		row->state = PLAN_FORCED_OFF;
+		snprintf(row->why, sizeof(row->why), "--variant %s was given", choice);
+	}
+	return 0;
+}
+
+int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object *obj,
+	      const struct kernel *k)
+{
+	int err;
+
+	memset(p, 0, sizeof(*p));
+	for (size_t i = 0; i < opt->choice_count; i++)
+		add_row(p, &opt->choices[i]);
+	for (size_t i = 0; i < p->row_count; i++)
+		probe_row(&p->rows[i], obj, k);
+	for (const char *const *v = opt->variants; v && *v; v++) {
+		err = force_variant(p, *v);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void plan_fini(struct plan *p)
+{
+	free(p->rows);
+	p->rows = NULL;
+	p->row_count = 0;
+}
+
+void plan_choose(struct plan *p)
+{
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (row->state == PLAN_CHOSEN)
+			row->state = PLAN_NOT_NEEDED;
+	}
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (row->state == PLAN_NOT_NEEDED && !plan_chosen(p, row->group))
+			row->state = PLAN_CHOSEN;
+	}
+}
+
+bool plan_wants(const struct plan *p, const struct bpf_program *prog)
+{
+	if (is_infrastructure(prog))
+		return true;
+	for (size_t i = 0; i < p->row_count; i++)
+		if (p->rows[i].state == PLAN_CHOSEN && serves(prog, &p->rows[i]))
+			return true;
+	return false;
+}
+
+int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why)
+{
+	int err = -ENOENT;
+
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (row->state != PLAN_CHOSEN || !serves(prog, row))
+			continue;
+		row->state = PLAN_REFUSED;
+		snprintf(row->why, sizeof(row->why), "%s: %s", bpf_program__name(prog), why);
+		err = 0;
+	}
+	return err;
+}
+
+const struct plan_row *plan_chosen(const struct plan *p, const char *group)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (p->rows[i].state == PLAN_CHOSEN && !strcmp(p->rows[i].group, group))
+			return &p->rows[i];
+	return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The load plan: which variant of its hooks every group gets. Derived from the
+ * names of the BPF programs, <group>__<variant>__<hook>; all programs of a
+ * (group, variant) load and attach, or none does. <variant>_any is part of all
+ * variants whose names begin so. Internal to source/.
+ */
+#ifndef LENS_SOURCE_PLAN_H
+#define LENS_SOURCE_PLAN_H
+
+#include "source/kernel.h"
+#include "source/source.h"
+
+struct bpf_object;
+struct bpf_program;
+
+/* the programs behind every variant named `sys` have this group and variant */
+#define PLAN_SHARED_GROUP "calls"
+#define PLAN_SHARED_VARIANT "sys"
+
+struct plan {
+	struct plan_row *rows;		/* in the order of the choices, one per (group, variant) */
+	size_t row_count;
+};
+
+/* what the kernel has and the caller forces; -EINVAL: no such variant (said on stderr) */
+int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object *obj,
+	      const struct kernel *k);
+void plan_fini(struct plan *p);
+/* picks the first row of every group that is not absent, refused or forced off */
+void plan_choose(struct plan *p);
+/* is this program part of the plan? those of core, task and snap always are */
+bool plan_wants(const struct plan *p, const struct bpf_program *prog);
+/* the kernel refused this program: its row is out; -ENOENT if there is no other way */
+int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why);
+/* chosen row of a group, or NULL */
+const struct plan_row *plan_chosen(const struct plan *p, const char *group);
+
+#endif

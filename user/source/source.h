@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Where records come from: the running kernel, or a recording. Both deliver
+ * the same stream, record by record, to a sink; live and replay are therefore
+ * the same to everything behind it. libbpf stays in this layer.
+ */
+#ifndef LENS_SOURCE_H
+#define LENS_SOURCE_H
+
+#include "base/base.h"
+#include "wire.h"
+
+/* gets one record (8-byte aligned, valid during the call); < 0 ends the source with that error */
+typedef int (*source_sink)(void *arg, const struct lens_rec *rec);
+
+/* ----------------------------------------------------------- live kernel */
+
+/* one variant of the hooks of a kind; rows of a group in order of preference */
+struct live_choice {
+	unsigned kind;			/* enum lens_kind */
+	const char *group;		/* "pipe" */
+	const char *variant;		/* "fexit" */
+	const char *limits;		/* what it does not see */
+};
+
+struct live_options {
+	const struct live_choice *choices;
+	size_t choice_count;
+	uint32_t max_endpoints;		/* entries of the totals map; 0 = default (32768) */
+	uint32_t ring_bytes;		/* event ring; power of two; 0 = default */
+	bool stream_ops;		/* one record per operation, of every channel */
+	uint64_t sample_ns;		/* period of the blocked-call sampling; 0 = none */
+	const char *const *variants;	/* "mechanism=variant" to force, NULL-terminated, or NULL */
+	uint32_t simulate_drops;	/* lose every n-th event record; 0 = none (test aid) */
+};
+
+struct live;
+
+/*
+ * Loads and attaches; needs CAP_BPF + CAP_PERFMON, and no privilege after.
+ * Errors are said on stderr in one line with cause and remedy; returns
+ * -EPERM (capability missing), -EOPNOTSUPP (this kernel cannot), others.
+ */
+int live_open(const struct live_options *opt, struct live **ret_live);
+void live_freep(struct live **live);
+/* marks the process, child of ours and not yet running its command, as root of the tree */
+int live_follow(struct live *live, pid_t pid);
+/* HOST, COVER, ATTACHED; then the first look */
+int live_start(struct live *live, source_sink sink, void *arg);
+/* hands over what waits in the rings, bounded by a budget; returns > 0 if more is waiting */
+int live_poll(struct live *live, source_sink sink, void *arg);
+/* one round of blocked-call samples */
+int live_sample(struct live *live, source_sink sink, void *arg);
+/* reads all totals; retires those of processes that have ended */
+int live_totals(struct live *live, source_sink sink, void *arg);
+/* a complete look: holders, queues, calls in progress, between two readings of the totals */
+int live_look(struct live *live, source_sink sink, void *arg);
+/* final look, totals, loss, DETACHED */
+int live_finish(struct live *live, source_sink sink, void *arg);
+
+/* ------------------------------------------------------------- load plan */
+
+enum plan_state { PLAN_CHOSEN, PLAN_NOT_NEEDED, PLAN_ABSENT, PLAN_REFUSED, PLAN_FORCED_OFF };
+
+struct plan_row {
+	char group[16];			/* "pipe" */
+	char variant[16];		/* "fexit" */
+	enum plan_state state;
+	char why[200];			/* absent, refused: the reason */
+};
+
+/* the rows behind the choice, for doctor; valid as long as live is */
+const struct plan_row *live_plan(const struct live *live, size_t *ret_count);
+
+/* --------------------------------------------------------------- sandbox */
+
+struct sandbox_options {
+	bool keep_uid;			/* do not become nobody (reading a private recording) */
+	bool allow_file_io;		/* SQLite on already open files: pread, pwrite, ... */
+};
+
+/*
+ * Gives up everything: nobody, no capability, no_new_privs, not dumpable,
+ * Landlock deny-all where there is Landlock, seccomp allow-list. Never
+ * continues privileged: an error means the caller must exit.
+ */
+int sandbox_enter(const struct sandbox_options *opt);
+
+/* --------------------------------------------------------------- command */
+
+struct command;
+
+/* forks; the child waits, before its first instruction of argv, until command_go() */
+int command_prepare(char *const argv[], struct command **ret_command);
+pid_t command_pid(const struct command *c);
+/* pidfd, readable when the command has ended */
+int command_fd(const struct command *c);
+int command_go(struct command *c);
+/* wait status; blocks until it has ended */
+int command_wait(struct command *c, int *ret_status);
+void command_freep(struct command **c);
+
+/* ------------------------------------------------------------- recording */
+
+struct recording_writer;
+
+/*
+ * Creates path (0600, O_EXCL unless overwrite, never through a symlink). Every
+ * file it will need is open when this returns, so that it works in a sandbox.
+ * Errors are said on stderr.
+ */
+int recording_create(const char *path, bool overwrite, struct recording_writer **ret_writer);
+/* a source_sink; buffered; a failed write is remembered and returned from then on */
+int recording_write(void *writer, const struct lens_rec *rec);
+/* makes everything written so far survive kill -9; call at least once a second */
+int recording_flush(struct recording_writer *w);
+/* flushes, marks the recording complete; writer is freed in any case */
+int recording_close(struct recording_writer **w);
+
+struct recording_reader;
+
+int recording_open(const char *path, struct recording_reader **ret_reader);
+/*
+ * Delivers every intact record, once; -EBADMSG after them if blocks were damaged
+ * or missing. The file is parsed only here: enter the sandbox before (allow_file_io).
+ */
+int recording_read(struct recording_reader *r, source_sink sink, void *arg);
+/* false: the recorder was killed or its disk was full; known once recording_read() has returned */
+bool recording_is_complete(const struct recording_reader *r);
+void recording_freep(struct recording_reader **r);
+
+#endif
