@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * ipclens report: who talks to whom, through what, how much; from the live
+ * kernel or from a recording.
+ */
+#include "cmd/cmd.h"
+
+enum { OPT_SAVE = 2000, OPT_OVERWRITE, OPT_OPS, OPT_ROWS };
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	uint64_t n;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = o;
+		state->child_inputs[1] = o;
+		return 0;
+	case 'd':
+		if (text_parse_duration(arg, &o->duration_ns) || !o->duration_ns)
+			argp_error(state, "'%s' is not a duration such as 10s or 500ms", arg);
+		return 0;
+	case 'i':
+		o->input = arg;
+		return 0;
+	case 'J':
+		o->json = true;
+		return 0;
+	case OPT_SAVE:
+		o->save = arg;
+		return 0;
+	case OPT_OVERWRITE:
+		o->overwrite = true;
+		return 0;
+	case OPT_OPS:
+		o->stream_ops = true;
+		return 0;
+	case OPT_ROWS:
+		if (text_parse_u64(arg, 1000000, &n))
+			argp_error(state, "'%s' is not a number of rows", arg);
+		o->rows = n;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->input && (o->command || o->save || o->duration_ns))
+			argp_error(state, "a recording is reported as it is: -i goes without "
+				   "a command, --save and --duration");
+		return 0;
+	}
+	return options_take_command(key, arg, state);
+}
+
+static const struct argp_option options[] = {
+	{ "duration", 'd', "TIME", 0, "Observe for this long (default: until Ctrl-C)", 0 },
+	{ "input", 'i', "FILE", 0, "Report on a recording", 0 },
+	{ "json", 'J', NULL, 0, "One JSON document, schema ipclens.report/1", 0 },
+	{ "save", OPT_SAVE, "FILE", 0, "Keep a recording of this run as well", 0 },
+	{ "overwrite", OPT_OVERWRITE, NULL, 0, "Replace an existing recording", 0 },
+	{ "ops", OPT_OPS, NULL, 0, "Follow every operation: residency times of all flows", 0 },
+	{ "rows", OPT_ROWS, "N", 0, "Cut tables after N rows (default: all)", 0 },
+	{}
+};
+
+static const struct argp_child children[] = {
+	{ &options_filter, 0, "Which channels to show:", 1 },
+	{ &options_live, 0, "How to observe:", 2 },
+	{}
+};
+
+static const struct argp parser = {
+	options, parse, "[-- COMMAND [ARG...]]",
+	"Report the IPC traffic of this host, of a command and its descendants, or of a "
+	"recording.\vWith a command: it is observed from its first instruction, and the report "
+	"comes when it ends. Where --duration or a signal ends the report earlier, the command "
+	"runs on. The exit status is 0 whatever the command's was; the report "
+	"tells.\n\nExit status: 0 ok, 1 failure, 2 usage, 3 loss under --strict, 4 not permitted "
+	"or impossible on this kernel, 130 interrupted twice.",
+	children
+};
+
+static int show(const struct options *o, struct world *w)
+{
+	struct render_options r = options_render(o);
+
+	/* live or replayed, a report on a command is about its tree */
+	r.filter.tree_only = w->follows_command;
+	world_settle(w);
+	return output_document(o->json ? render_report_json : render_report_text, w, &r);
+}
+
+static bool anything_lost(const struct world *w)
+{
+	uint64_t lost = w->loss.bad_records;
+
+	for (unsigned i = 0; i < LENS_LOSS_MAX; i++)
+		lost += w->loss.count[i];
+	return lost;
+}
+
+struct summary {
+	const struct options *opt;
+	struct world *world;
+	int status;
+};
+
+/* shown at once; who waits for the output need not wait for the kernel to detach */
+static void on_complete(void *arg)
+{
+	struct summary *s = arg;
+
+	s->status = show(s->opt, s->world);
+	close(STDOUT_FILENO);
+}
+
+static int run_live(const struct options *o)
+{
+	_cleanup_(world_freep) struct world *w = world_new();
+	struct summary summary = { .opt = o, .world = w };
+	struct session s = {
+		.opt = o, .want_samples = true, .totals_ms = 1000, .world = w,
+		.record_path = o->save, .on_complete = on_complete, .arg = &summary,
+	};
+	int status = session_run(&s);
+
+	return summary.status != EXIT_OK ? summary.status : status;
+}
+
+static int take(void *arg, const struct lens_rec *rec)
+{
+	struct world *w = arg;
+	struct event ev;
+	size_t skip;
+
+	if (event_decode(rec, rec->len, &ev, &skip) < 0)
+		w->loss.bad_records++;
+	else
+		world_apply(w, &ev);
+	return 0;
+}
+
+static int run_replay(const struct options *o)
+{
+	_cleanup_(world_freep) struct world *w = world_new();
+	_cleanup_(recording_freep) struct recording_reader *reader = NULL;
+	/* the file is private to its owner, so is the right to read on in it */
+	struct sandbox_options sandbox = { .keep_uid = true, .allow_file_io = true };
+	int err = recording_open(o->input, &reader), status;
+
+	if (!err)
+		err = sandbox_enter(&sandbox);
+	if (err)
+		return options_exit_status(err);
+	err = recording_read(reader, take, w);
+	if (err && err != -EBADMSG)
+		return EXIT_FAILED;
+	if (err)
+		log_msg(LOG_WARNING, "parts of %s are damaged; the report covers the rest",
+			o->input);
+	else if (!recording_is_complete(reader))
+		log_msg(LOG_WARNING, "%s ends early: the recorder was stopped", o->input);
+	status = show(o, w);
+	if (err)
+		return EXIT_FAILED;
+	return status == EXIT_OK && o->strict && anything_lost(w) ? EXIT_LOSS : status;
+}
+
+static int run(int argc, char **argv)
+{
+	_cleanup_(options_fini) struct options o = {};
+
+	options_parse(&parser, argc, argv, &o);
+	return o.input ? run_replay(&o) : run_live(&o);
+}
+
+const struct cmd cmd_report = {
+	"report", "traffic report: flows, channels, back-pressure, coverage and loss", run
+};
