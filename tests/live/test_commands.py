@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The other commands: trace, list, record, report -i, doctor; exit statuses."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import tempfile
+import time
+
+import lens
+
+CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
+
+
+class Directory:
+    """A scratch directory that is gone after the test."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="lens-live-")
+        return self.path
+
+    def __exit__(self, *unused):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def ndjson(data, schema):
+    """Lines of a stream, its header taken off and checked."""
+    lines = [lens.parse(line) for line in data.splitlines()]
+    lens.require(lines, "no line at all")
+    lens.equal("schema", schema, lines[0].get("schema"))
+    return lines[1:]
+
+
+# -------------------------------------------------------------------- trace
+
+def traced(program, mode, *args):
+    work = lens.Workload(program, mode, *args)
+    observer = lens.observe(command="trace")
+    work.go()
+    truth = work.truth()
+    lines = ndjson(observer.interrupt(), "ipclens.trace/1")
+    work.end()
+    return lines, truth
+
+
+def compare_trace(lines, truth, name):
+    ops = [line for line in lines if line.get("name") == name]
+    expected = sum(end["operations"] for end in truth["ends"])
+    lens.equal("operations of " + name, expected, len(ops))
+    for direction, calls in (("read", ("read", "msgrcv")), ("write", ("write", "msgsnd"))):
+        moved = sum(end["bytes"] for end in truth["ends"] if end["dir"] == direction)
+        lens.equal("%s: bytes of %s" % (name, direction), moved,
+                   sum(op["bytes"] for op in ops if op["op"] in calls))
+    errors = sum(end["errors"] for end in truth["ends"])
+    lens.equal(name + ": errors", errors, sum(1 for op in ops if op["result"] < 0))
+    stamps = [int(op["ts_ns"]) for op in ops]
+    lens.require(all(stamps), "an operation without a time")
+
+
+@lens.test()
+def trace_pipe():
+    lines, truth = traced("pipe", "nonblock")
+    compare_trace(lines, truth["channels"][0], truth["channels"][0]["name"])
+    lens.require("loss" in lines[-1], "the last line does not tell the loss")
+
+
+@lens.test()
+def trace_peers():
+    lines, truth = traced("pipe", "pingpong", 50)
+    for channel in truth["channels"]:
+        compare_trace(lines, channel, channel["name"])
+        for op in lines:
+            if op.get("name") == channel["name"]:
+                # by the middle of it both ends are known
+                peers = {p["process"].split("@")[0] for p in op["peers"]}
+                mine = op["process"].split("@")[0]
+                others = {str(e["pid"]) for e in channel["ends"]} - {mine}
+                lens.require(others <= peers, "peers of %s: %r" % (mine, peers))
+
+
+@lens.test()
+def trace_sysvmsg():
+    lines, truth = traced("sysvmsg", "types")
+    channel = truth["channels"][0]
+    ops = [line for line in lines if line.get("type") == "sysv-msg"
+           and re.split("[^0-9]", line["channel"])[-1] == str(channel["id"])]
+    compare_trace(ops, channel, ops[0]["name"] if ops else "sysv-msg")
+    sent = [op["msgtype"] for op in ops if op["op"] == "msgsnd"]
+    received = [op["msgtype"] for op in ops if op["op"] == "msgrcv"]
+    lens.equal("types sent", [1, 2, 3, 4, 5, 2 ** 63 - 1], [int(t) for t in sent])
+    lens.equal("types received", [3, 2 ** 63 - 1, 1, 2], [int(t) for t in received])
+
+
+@lens.test()
+def trace_max_events():
+    work = lens.Workload("pipe", "selfpipe", 500)
+    observer = lens.observe("--max-events", 20, command="trace")
+    work.go()
+    lines = ndjson(observer.finish(), "ipclens.trace/1")
+    lens.equal("operations", 20, sum(1 for line in lines if "op" in line))
+
+
+@lens.test()
+def trace_text_hostile():
+    work = lens.Workload("fifo", "hostile")
+    observer = lens.Lens("trace", *lens.OPTIONS).wait_observing()
+    work.go()
+    work.truth()
+    check_text(observer.interrupt())
+
+
+# --------------------------------------------------------------------- list
+
+@lens.test()
+def list_pipe():
+    work = lens.Workload("pipe", "rw")
+    work.go()
+    truth = work.truth()
+    out, _ = lens.run("list", "--json")
+    doc = lens.parse(out)
+    lens.equal("schema", "ipclens.list/1", doc["schema"])
+    channel = lens.find_channel(doc, truth["channels"][0])
+    lens.equal("queued_bytes", 777, channel["queued_bytes"])
+    lens.equal("capacity_bytes", 65536, channel["capacity_bytes"])
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    roles = {pid[e["process"]]: e["role"] for e in channel["endpoints"]}
+    # the reader was forked with both ends and keeps both
+    lens.equal("roles", {e["pid"]: "both" for e in truth["channels"][0]["ends"]}, roles)
+    for end in channel["endpoints"]:
+        lens.equal("descriptors", open_descriptors(pid[end["process"]], channel["name"]),
+                   sorted(end["fds"]))
+
+
+def open_descriptors(pid, name):
+    base = "/proc/%d/fd" % pid
+    return sorted(int(fd) for fd in os.listdir(base) if os.readlink(base + "/" + fd) == name)
+
+
+@lens.test()
+def list_backlog():
+    work = lens.Workload("sysvmsg", "backlog")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(lens.run("list", "--json")[0])
+    for one in truth["channels"]:
+        channel = lens.find_channel(doc, one)
+        for key in ("queued_by_msgtype", "queued_messages", "queued_bytes", "capacity_bytes"):
+            lens.equal(key, one[key], channel[key])
+
+
+@lens.test()
+def list_namespaces():
+    """Queues of other ipc namespaces are there, and apart."""
+    work = lens.Workload("sysvmsg", "namespaces")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(lens.run("list", "--json")[0])
+    for one in truth["channels"]:
+        lens.equal("backlog", one["queued_by_msgtype"],
+                   lens.find_channel(doc, one)["queued_by_msgtype"])
+
+
+@lens.test()
+def list_hostile():
+    work = lens.Workload("fifo", "hostile")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(lens.run("list", "--json")[0])
+    for one in truth["channels"]:
+        lens.equal("name", bytes.fromhex(one["path_hex"]),
+                   lens.unescape(lens.find_channel(doc, one)["name"]))
+    check_text(lens.run("list")[0])
+
+
+def check_text(data):
+    text = data.decode("utf-8")
+    bad = re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", text)
+    lens.require(not bad, "text output holds %r" % bad[:10])
+    lens.require(text.strip(), "no text at all")
+
+
+@lens.test()
+def report_text_hostile():
+    work = lens.Workload("fifo", "hostile")
+    observer = lens.Lens("report", *lens.OPTIONS).wait_observing()
+    work.go()
+    work.truth()
+    out = observer.interrupt()
+    check_text(out)
+    lens.require(b"hostile" in out or b"esc-" in out, "the channels are not in the report")
+
+
+# ------------------------------------------------------------------- record
+
+@lens.test()
+def record_and_replay():
+    with Directory() as where:
+        path = os.path.join(where, "run.lens")
+        work = lens.Workload("many", "matrix")
+        observer = lens.Lens("record", "-o", path, *lens.OPTIONS).wait_observing()
+        work.go()
+        truth = work.truth()
+        observer.interrupt()
+        lens.equal("mode of the recording", 0o600, stat.S_IMODE(os.stat(path).st_mode))
+        doc = lens.parse(lens.run("report", "-i", path, "--json")[0])
+        lens.check_document(doc)
+        # whether flows can be exact is another test's question
+        lens.compare(doc, truth, may_be_inexact=True)
+
+
+def saved_equals_live(program, mode):
+    with Directory() as where:
+        path = os.path.join(where, "run.lens")
+        work = lens.Workload(program, mode)
+        observer = lens.observe("--save", path)
+        work.go()
+        truth = work.truth()
+        live = observer.interrupt()
+        work.end()
+        replayed, _ = lens.run("report", "-i", path, "--json")
+        lens.compare(lens.parse(live), truth, may_be_inexact=True)
+        if live != replayed:
+            at = next(i for i, pair in enumerate(zip(live + b" ", replayed + b" "))
+                      if pair[0] != pair[1])
+            raise lens.Failure("replay differs at byte %d: %r, live %r"
+                               % (at, replayed[at - 40:at + 40], live[at - 40:at + 40]))
+
+
+for saved in (("pipe", "rw"), ("pipe", "shortlived"), ("many", "matrix"), ("fifo", "hostile"),
+              ("sysvmsg", "backlog"), ("sysvmsg", "rmid")):
+    lens.register("replay_%s_%s" % saved, lambda one=saved: saved_equals_live(*one))
+
+
+@lens.test()
+def record_killed():
+    """kill -9 costs at most the last second; what is there can be read."""
+    with Directory() as where:
+        path = os.path.join(where, "run.lens")
+        work = lens.Workload("pipe", "pingpong", 100)
+        observer = lens.Lens("record", "-o", path, *lens.OPTIONS).wait_observing()
+        work.go()
+        truth = work.truth()
+        # the second that may be lost
+        time.sleep(1 + lens.SCALE)
+        observer.signal(signal.SIGKILL).finish(-signal.SIGKILL)
+        out, said = lens.run("report", "-i", path, "--json")
+        lens.require(path in said, "no word about the recording being cut short: " + said)
+        lens.compare_counts(lens.parse(out), truth)
+
+
+@lens.test()
+def record_stream():
+    """record -o - writes NDJSON."""
+    work = lens.Workload("pipe", "rw")
+    observer = lens.Lens("record", "-o", "-", *lens.OPTIONS).wait_observing()
+    work.go()
+    work.truth()
+    lines = [json.loads(line) for line in observer.interrupt().splitlines()]
+    lens.require(len(lines) > 10, "only %d lines" % len(lines))
+
+
+@lens.test()
+def record_refuses_symlink():
+    with Directory() as where:
+        path = os.path.join(where, "link")
+        os.symlink(os.path.join(where, "target"), path)
+        lens.run("record", "-o", path, "--duration", "1s", status=1)
+        lens.require(not os.path.exists(os.path.join(where, "target")), "wrote through a symlink")
+
+
+@lens.test()
+def replay_refuses_garbage():
+    with Directory() as where:
+        path = os.path.join(where, "garbage")
+        with open(path, "wb") as f:
+            f.write(b"not a recording" * 1000)
+        _, said = lens.run("report", "-i", path, status=1)
+        lens.require("garbage" in said, "the message does not name the file: " + said)
+        lens.run("report", "-i", os.path.join(where, "absent"), status=1)
+
+
+# ----------------------------------------------------- doctor, exit statuses
+
+@lens.test()
+def doctor_json():
+    doc = lens.parse(lens.run("doctor", "--json")[0])
+    text = json.dumps(doc)
+    for group in ("pipe", "sysvmsg"):
+        want = os.environ.get("LENS_EXPECT_VARIANT_" + group)
+        lens.require(group in text, "doctor says nothing of " + group)
+        lens.require(not want or want in text, "doctor does not know variant %s" % want)
+    check_text(lens.run("doctor")[0])
+
+
+@lens.test()
+def exit_usage():
+    for args in (("report", "--no-such-option"), ("no-such-command",), ("report", "-p", "x"),
+                 ("report", "--duration", "soon"), ("report", "-t", "carrier-pigeon"),
+                 ("record",), ()):
+        lens.run(*args, status=2)
+
+
+@lens.test()
+def exit_help():
+    for args in (("--help",), ("report", "--help"), ("trace", "--help"), ("list", "--help"),
+                 ("record", "--help"), ("doctor", "--help")):
+        out, _ = lens.run(*args)
+        lens.require(b"ipclens" in out, "%r shows nothing" % (args,))
+
+
+@lens.test()
+def exit_no_process():
+    # beyond every pid_max
+    _, said = lens.run("report", "--duration", "1s", "-p", 4194305, status=1)
+    lens.require("4194305" in said, "the message does not name the process: " + said)
+
+
+def launcher(*how):
+    return (os.path.join(lens.WORK, "launch"),) + tuple(str(word) for word in how)
+
+
+def public_copy(where):
+    """The binary may lie where a plain user cannot reach it."""
+    os.chmod(where, 0o755)
+    return shutil.copy(lens.BINARY, where)
+
+
+@lens.test()
+def exit_no_capability():
+    """Without CAP_BPF or CAP_PERFMON: status 4, and one line that names it."""
+    with Directory() as where:
+        for missing, kept, name in ((CAP_BPF, CAP_PERFMON, "CAP_BPF"),
+                                    (CAP_PERFMON, CAP_BPF, "CAP_PERFMON")):
+            for how in (("--drop", missing, "--drop", CAP_SYS_ADMIN),
+                        ("--uid", 65534, "--keep", kept)):
+                run = lens.Lens("report", "--duration", "1s", launch=launcher(*how),
+                                binary=public_copy(where))
+                run.finish(4)
+                lens.require(name in run.said(), "%s is not named: %s" % (name, run.said()))
+                lens.equal("lines of the message", 1, len(run.stderr))
+
+
+@lens.test()
+def enough_capability():
+    """CAP_BPF and CAP_PERFMON of a plain user suffice for exact pipes."""
+    launch = launcher("--uid", 65534, "--keep", CAP_BPF, "--keep", CAP_PERFMON)
+    work = lens.Workload("pipe", "rw")
+    with Directory() as where:
+        observer = lens.Lens("report", "--json", *lens.OPTIONS, launch=launch,
+                             binary=public_copy(where)).wait_observing()
+        work.go()
+        truth = work.truth()
+        doc = observer.document()
+    lens.check_document(doc)
+    lens.compare(doc, truth)
+
+
+@lens.test()
+def exit_strict():
+    """Without loss --strict changes nothing."""
+    work = lens.Workload("pipe", "rw")
+    observer = lens.observe("--strict")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(observer.signal(signal.SIGINT).finish(None))
+    lens.compare(doc, truth)
+    # other programs of this host may have lost something
+    lost = any(doc["loss"][cause] for cause in lens.LOSSES)
+    lens.equal("exit status", 3 if lost else 0, observer.process.returncode)
+
+
+@lens.test()
+def exit_strict_loss():
+    work = lens.Workload("many", "matrix")
+    observer = lens.observe("--strict", "--simulate-drops", 3)
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(observer.signal(signal.SIGINT).finish(3))
+    lens.require(doc["loss"]["ring_full"] > 0, "drops were simulated, none is reported")
+    lens.check_document(doc, lost=True)
+    # totals do not come through the ring; flows say that they are not exact
+    lens.compare(doc, truth, may_be_inexact=True)
+
+
+@lens.test()
+def forced_variant():
+    """--variant forces one; a wrong name is a usage error, an impossible one status 4."""
+    work = lens.Workload("pipe", "rw")
+    observer = lens.Lens("report", "--json", "--variant", "pipe=sys").wait_observing()
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(observer.interrupt())
+    lens.compare(doc, truth)
+    lens.equal("variant", {"sys"}, {row["variant"] for row in doc["coverage"]
+                                    if row["type"] in ("pipe", "fifo")})
+    lens.run("report", "--duration", "1s", "--variant", "pipe=nonsense", status=2)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""One test per mode of every workload: the report against its truth."""
+
+import lens
+
+# (prefix of the test's name, workload, modes)
+PLAIN = (
+    ("pipe", "pipe", "rw rwv zerolen nonblock short epipe fault packet packetcut resized bigwrite"
+                     " straddlewrite straddleread preload interrupted selfpipe pingpong shortlived"
+                     " closed"),
+    ("pipe", "splice", "splice tee vmsplice sendfile"),
+    ("pipe", "fds", "dup fork exits scm pidfd threads leaderexit bothends"),
+    ("pipe", "many", "writers readers matrix packets torn inturn"),
+    ("pipe", "ident", "mayflies"),
+    ("fifo", "fifo", "plain twice rdwr bind unlinked reopened hostile deep"),
+    ("sysvmsg", "sysvmsg", "types negative except copy noerror empty nowait toobig rmid rmidwait"
+                           " interrupted backlog blocked pingpong matrix namespaces"),
+)
+
+# again, with every channel born under observation instead of before
+LATE = (
+    ("pipe", "pipe", "rw rwv packet epipe"),
+    ("pipe", "splice", "splice tee"),
+    ("pipe", "fds", "dup fork"),
+    ("pipe", "many", "matrix"),
+    ("fifo", "fifo", "plain twice unlinked hostile"),
+    ("sysvmsg", "sysvmsg", "types pingpong matrix"),
+)
+
+
+# calls of several processes overlap, so that nobody can prove their order: flows
+# are exact and right, or say that they are not; what each process moved is right
+UNORDERED = {("many", m) for m in ("torn", "matrix", "packets", "inturn")} | {("sysvmsg", "matrix")}
+
+
+def plain_test(program, mode, late):
+    def one():
+        doc, truth = lens.watched(program, mode, late=late)
+        lens.compare(doc, truth, may_be_inexact=(program, mode) in UNORDERED)
+    return one
+
+
+def register_all(table, late):
+    for prefix, program, modes in table:
+        for mode in modes.split():
+            name = "%s_%s%s" % (prefix, mode, "_late" if late else "")
+            lens.register(name, plain_test(program, mode, late))
+
+
+register_all(PLAIN, False)
+register_all(LATE, True)
+
+
+@lens.test()
+def pipe_exec():
+    """The same process before and after exec, under the name it has last."""
+    doc, truth = lens.watched("fds", "exec")
+    lens.compare(doc, truth)
+    found = [p for p in doc["processes"] if p["pid"] == truth["facts"]["reborn"]]
+    lens.equal("processes of that pid", 1, len(found))
+    lens.equal("argv", ["reborn", "@reborn"], found[0]["argv"][:2])
+    lens.require(found[0]["exe"].endswith("/fds"), "exe is %r" % found[0]["exe"])
+    lens.equal("exited", True, found[0]["exited"])
+
+
+@lens.test()
+def pipe_renamed():
+    doc, truth = lens.watched("ident", "renamed")
+    lens.compare(doc, truth)
+    comm = [p["comm"] for p in doc["processes"] if p["pid"] == truth["pid"]]
+    lens.equal("comm", [b"new-\x1b[1m-name"], [lens.unescape(c) for c in comm])
+
+
+@lens.test(limit_s=40)
+def pipe_reuse():
+    """2,000 processes of one pid are 2,000 processes."""
+    doc, truth = lens.watched("ident", "reuse", 2000)
+    lens.compare(doc, truth)
+    channel = lens.find_channel(doc, truth["channels"][0])
+    writers = [e for e in channel["endpoints"] if e["write"]["operations"]]
+    lens.equal("writers", 2000, len(writers))
+    lens.equal("operations of the busiest writer", 1,
+               max(e["write"]["operations"] for e in writers))
+
+
+def compat_test(mode):
+    def one():
+        doc, truth = lens.watched("compat", mode)
+        unseen = doc["loss"]["unseen"]
+        if unseen:
+            lens.require(unseen >= truth["facts"]["calls"],
+                         "%d 32-bit calls, only %d counted as unseen"
+                         % (truth["facts"]["calls"], unseen))
+        else:
+            lens.compare(doc, truth)
+    return one
+
+
+for compat_mode in ("rw", "rwv", "sysvmsg"):
+    lens.register("compat_" + compat_mode, compat_test(compat_mode))
+
+
+@lens.test()
+def filter_by_pid():
+    """-p keeps the channels of that process, whichever end it has, and no others."""
+    work, other = lens.Workload("pipe", "rw"), lens.Workload("pipe", "selfpipe")
+    observer = lens.observe("-p", work.pid)
+    work.go()
+    other.go()
+    truth, unwanted = work.truth(), other.truth()
+    doc = observer.document()
+    lens.check_document(doc)
+    lens.compare(doc, truth)
+    names = {c["name"] for c in doc["channels"]}
+    lens.require(unwanted["channels"][0]["name"] not in names, "a channel of another process")
+
+
+@lens.test()
+def filter_by_type():
+    work, queue = lens.Workload("pipe", "rw"), lens.Workload("sysvmsg", "types")
+    observer = lens.observe("-t", "sysv-msg")
+    work.go()
+    queue.go()
+    work.truth()
+    truth = queue.truth()
+    doc = observer.document()
+    lens.compare(doc, truth)
+    lens.equal("types of channels", {"sysv-msg"}, {c["type"] for c in doc["channels"]})
+
+
+@lens.test()
+def sysvmsg_stuck_receiver_named():
+    """A process that only waits is a reader, but has moved nothing."""
+    doc, truth = lens.watched("sysvmsg", "blocked")
+    channel = lens.find_channel(doc, truth["channels"][0])
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    ends = [e for e in channel["endpoints"] if pid[e["process"]] == truth["facts"]["stuck"]]
+    lens.equal("endpoints of the waiting process", 1, len(ends))
+    lens.equal("bytes it moved", 0, ends[0]["read"]["bytes"])

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The 32-bit system calls, from a 64-bit program through int 0x80: another
+ * table of numbers, other registers, and a multiplexer. They must be decoded,
+ * or at least be counted as unseen.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "duct.h"
+#include "work.h"
+
+/* arch/x86/entry/syscalls/syscall_32.tbl */
+enum {
+	NR32_READ = 3, NR32_WRITE = 4, NR32_GETPID = 20, NR32_IPC = 117,
+	NR32_READV = 145, NR32_WRITEV = 146, NR32_MSGSND = 400, NR32_MSGRCV = 401,
+};
+
+enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12 };	/* linux/ipc.h */
+
+struct iovec32 { uint32_t base, len; };
+struct message32 { int32_t type; char text[100]; };
+struct kludge32 { uint32_t message; int32_t type; };
+
+/* what the calls point to must lie below 4 GiB */
+struct low {
+	char text[4096];
+	struct iovec32 v[2];
+	struct message32 message;
+	struct kludge32 kludge;
+};
+
+static struct low *low;
+static struct duct a;
+
+#ifdef __x86_64__
+static long call32(long nr, uint32_t b, uint32_t c, uint32_t d, uint32_t si, uint32_t di)
+{
+	long ret;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(ret)
+			 : "a"(nr), "b"((uint64_t)b), "c"((uint64_t)c), "d"((uint64_t)d),
+			   "S"((uint64_t)si), "D"((uint64_t)di)
+			 : "memory", "r8", "r9", "r10", "r11");
+	ret = (int32_t)ret;
+	if (ret >= 0)
+		return ret;
+	errno = (int)-ret;
+	return -1;
+}
+#else
+static long call32(long nr, uint32_t b, uint32_t c, uint32_t d, uint32_t si, uint32_t di)
+{
+	_exit(1);
+}
+#endif
+
+static uint32_t at(const void *p)
+{
+	return (uint32_t)(uintptr_t)p;
+}
+
+/* where the gate is closed the call is a fault: let a child find out */
+static void enter(void)
+{
+	int status = 0;
+	pid_t probe = fork();
+
+	if (!probe)
+		_exit(call32(NR32_GETPID, 0, 0, 0, 0, 0) != getpid());
+	if (probe < 0 || waitpid(probe, &status, 0) != probe)
+		work_die("fork");
+	if (status)
+		work_skip("no 32-bit system calls on this kernel");
+#ifdef __x86_64__
+	low = mmap(NULL, sizeof(*low), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	if (low == MAP_FAILED)
+		work_die("mmap");
+#endif
+}
+
+static void run_rw(void)
+{
+	long times = work_arg(0, 1000);
+	ssize_t n;
+
+	enter();
+	a = duct_new(O_NONBLOCK);
+	work_ready();
+	for (long i = 0; i < times; i++) {
+		n = call32(NR32_WRITE, (uint32_t)a.w, at(low->text), 10, 0, 0);
+		work_expect(work_did(a.c, WORK_WRITE, n), 10, "32-bit write");
+		n = call32(NR32_READ, (uint32_t)a.r, at(low->text), 7, 0, 0);
+		work_expect(work_did(a.c, WORK_READ, n), 7, "32-bit read");
+		work_expect(duct_get(&a, 10), 3, "read");
+	}
+	n = call32(NR32_READ, (uint32_t)a.r, at(low->text), 7, 0, 0);
+	work_expect_error(work_did(a.c, WORK_READ, n), EAGAIN, "32-bit read of nothing");
+	work_fact("calls", 2 * times + 1);
+}
+
+static void run_rwv(void)
+{
+	long times = work_arg(0, 100);
+	ssize_t n;
+
+	enter();
+	a = duct_new(0);
+	low->v[0] = (struct iovec32){ at(low->text), 30 };
+	low->v[1] = (struct iovec32){ at(low->text), 70 };
+	work_ready();
+	for (long i = 0; i < times; i++) {
+		n = call32(NR32_WRITEV, (uint32_t)a.w, at(low->v), 2, 0, 0);
+		work_expect(work_did(a.c, WORK_WRITE, n), 100, "32-bit writev");
+		n = call32(NR32_READV, (uint32_t)a.r, at(low->v), 1, 0, 0);
+		work_expect(work_did(a.c, WORK_READ, n), 30, "32-bit readv");
+		work_expect(duct_get(&a, 70), 70, "read");
+	}
+	work_fact("calls", 2 * times);
+}
+
+static int queue, queue_chan;
+
+static void remove_queue(void)
+{
+	msgctl(queue, IPC_RMID, NULL);
+}
+
+static void sent(long ret)
+{
+	work_expect(ret, 0, "32-bit msgsnd");
+	work_did_message(queue_chan, WORK_WRITE, 60);
+}
+
+static void received(long ret)
+{
+	work_expect(work_did_message(queue_chan, WORK_READ, ret), 60, "32-bit msgrcv");
+}
+
+static void run_sysvmsg(void)
+{
+	long times = work_arg(0, 100);
+	uint32_t id;
+
+	enter();
+	queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	if (queue < 0)
+		work_die("msgget");
+	atexit(remove_queue);
+	queue_chan = work_queue(queue);
+	id = (uint32_t)queue;
+	low->message.type = 5;
+	low->kludge = (struct kludge32){ at(&low->message), 5 };
+	work_ready();
+	for (long i = 0; i < times; i++) {
+		sent(call32(NR32_IPC, IPC32_MSGSND, id, 60, 0, at(&low->message)));
+		received(call32(NR32_IPC, IPC32_MSGRCV, id, 60, 0, at(&low->kludge)));
+		sent(call32(NR32_MSGSND, id, at(&low->message), 60, 0, 0));
+		received(call32(NR32_MSGRCV, id, at(&low->message), 60, 5, 0));
+	}
+	sent(call32(NR32_MSGSND, id, at(&low->message), 60, 0, 0));
+	work_backlog(queue_chan, 5, 1, 60);
+	work_fact("calls", 4 * times + 1);
+}
+
+static const struct work_mode modes[] = {
+	{ "rw", run_rw },
+	{ "rwv", run_rwv },
+	{ "sysvmsg", run_sysvmsg },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}

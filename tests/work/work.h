@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What all workloads share: the handshake with the test, the processes of a
+ * workload, and its own count of what they did, which it prints as JSON.
+ * Knows nothing of ipclens: the truth comes from the results of the calls.
+ *
+ * Protocol, lines on stdin and stdout (a unix socket, so that no pipe of the
+ * test is mistaken for one of the workload):
+ *
+ *	-> {"ready":true,"pid":N}	channels that should exist before are there
+ *	<- go				and the traffic begins
+ *	-> {"truth":{...}}		all of it is over, descriptors stay open
+ *	<- end				or end of file: leave
+ *
+ * {"skip":"reason"} instead of the ready line: this kernel cannot do it.
+ * With WORK_LATE=1 the ready line comes first, so that every channel is born
+ * under the eyes of the observer. Nothing sleeps to be in step with another.
+ */
+#ifndef WORK_H
+#define WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+enum work_dir { WORK_READ, WORK_WRITE };
+
+struct work_mode {
+	const char *name;		/* '@': entered by exec, shares the truth of its parent */
+	void (*run)(void);
+};
+
+/* runs the mode named by argv[1]; numbers after it: work_arg() */
+int work_main(int argc, char **argv, const struct work_mode *modes, size_t count);
+long work_arg(unsigned index, long fallback);
+const char *work_text(unsigned index);	/* dies without that argument */
+
+/* each mode calls it once, when everything that should exist before does */
+void work_ready(void);
+_Noreturn void work_skip(const char *why);
+_Noreturn void work_die(const char *what);	/* errno is said, too */
+/* the workload itself must do what it says: dies otherwise */
+void work_expect(ssize_t got, ssize_t want, const char *what);
+void work_expect_error(ssize_t got, int want_errno, const char *what);
+
+/* ---------------------------------------------------------------- channels */
+
+/* the pipe or FIFO behind a descriptor; path is the FIFO's (kept, not copied), or NULL */
+int work_pipe(int fd, const char *path);
+/* the descriptor by which to look at it in the end, if not the one it was made from */
+void work_look_through(int chan, int fd);
+int work_queue(int msqid);
+/* from now on the channel does not exist; what it held is lost */
+void work_gone(int chan);
+/* bytes and messages queued that no reader will ever get */
+void work_discarded(int chan, uint64_t bytes, uint64_t messages);
+/* bytes moved by a call that will not have returned */
+void work_in_flight(int chan, int64_t bytes);
+/* the flows of this channel are recorded by hand: work_flow() */
+void work_flows_by_hand(int chan);
+/* a reader knows who wrote */
+void work_flow(int chan, pid_t from, uint64_t messages, uint64_t bytes);
+/* backlog by message type; delta +1 or -1 message */
+void work_backlog(int chan, long type, int64_t delta, size_t bytes);
+
+/*
+ * Counts the result of one call, -1 with errno for an error, and returns it.
+ * EINTR is neither error nor operation: at its exit the call looks restarted.
+ */
+ssize_t work_did(int chan, enum work_dir dir, ssize_t ret);
+/* the same for SysV messages: 0 bytes are a message, too */
+ssize_t work_did_message(int chan, enum work_dir dir, ssize_t ret);
+/* the number of operations on this side is not defined (tee reads nothing) */
+void work_any_operations(int chan, enum work_dir dir);
+
+/* another number a test needs, printed under "facts" */
+void work_fact(const char *name, long value);
+
+/* --------------------------------------------------------------- processes */
+
+/*
+ * A child that runs fn, then waits with all its descriptors until the end
+ * (or leaves at once, if fn calls _exit(0)). Dies with its parent.
+ */
+pid_t work_spawn(void (*fn)(void *), void *arg);
+/* until its fn has returned */
+void work_wait(pid_t pid);
+/* until it has ended */
+void work_reap(pid_t pid);
+/* in a child not made by work_spawn(): count under its own name */
+void work_adopt(void);
+/* until a thread sleeps in system call nr, with first argument arg0 */
+void work_wait_blocked(pid_t tid, long nr, unsigned long arg0);
+/* replaces the program by this one in a mode whose name begins with '@' */
+_Noreturn void work_exec(const char *mode, const char *const *args);
+
+/* a counter in shared memory, for children to tell how far they are */
+void work_tick(unsigned slot);
+void work_wait_ticks(unsigned slot, unsigned count);
+
+#endif
