@@ -50,6 +50,7 @@ int sysvmsg_received(__s32 id, __s64 type, __u64 size, __u32 flags, __s64 ret)
 		/* a look at a message; it stays */
 		call.ret = 0;
 		call.moved = false;
+		call.is_copy = true;
 	}
 	/* what MSG_NOERROR cut off is gone; a message of just that size looks the same */
 	if (flags & KDEF_MSG_NOERROR && call.moved && (__u64)ret == size)

@@ -260,7 +260,7 @@ int totals_direct(const struct lens_total_key *key, __u64 file, const struct cal
 		return 0;
 	}
 	total_merge(t, &one);
-	if (t->flags & LENS_END_OPS)
+	if (t->flags & LENS_END_OPS && !call->is_copy)
 		totals_stream(t->id, call);
 	return 0;
 }

@@ -41,6 +41,8 @@ struct call {
 	__s64 aux;		/* sysv-msg: message type */
 	__u32 moved;		/* a message went through */
 	__u32 is_short;		/* less than asked */
+	__u32 is_copy;		/* a look at a message that stays; not an operation to stream */
+	__u32 pad;
 };
 
 /* raised when a channel begins to be streamed: cached flags are stale from then on */
@@ -119,7 +121,7 @@ static __always_inline int totals_count(const struct lens_total_key *key, struct
 		slot = &set->slot[totals_refill(set, key, typed ? ident_address(file) :
 						(__u64)file) & 1];
 	total_add(&slot->sum, call);
-	if (slot->sum.flags & LENS_END_OPS)
+	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)
 		totals_stream(slot->sum.id, call);
 	barrier();
 	set->busy = 0;

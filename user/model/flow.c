@@ -12,6 +12,7 @@ static const char why_order[] =
 static const char why_before[] =
 	"what was inside at the start is known only to within what moved meanwhile";
 static const char why_excess[] = "more was read than was seen to be written";
+static const char why_partly[] = "apportioned: some of its operations were not followed";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
 /* apportioned flows of one channel; a crowd is not worth a guess for each pair */
@@ -255,7 +256,29 @@ static const char *doubt(const struct chan *c)
 {
 	if (c->ledger.unaccounted < 0)
 		return why_excess;
+	/* packets that were read in part may have been old ones as well as new ones */
+	if (c->packets && c->ledger.discarded && chan_state(c)->before)
+		return why_before;
 	return chan_state(c)->before_is_certain ? NULL : why_before;
+}
+
+/* MSG_NOERROR cuts messages, which then match others of their new size */
+static bool has_cut_messages(const struct chan *c)
+{
+	for (size_t i = 0; c->key.kind == LENS_KIND_SYSV_MSG && i < c->end_count; i++)
+		if (c->ends[i]->side[LENS_READ].total.shorts)
+			return true;
+	return false;
+}
+
+/* do the operations account for all that was read? some may not have been followed */
+static bool covers(const struct flow_matrix *m, const struct party *readers)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < flow_matrix_count(m); i++)
+		bytes += flow_matrix_at((struct flow_matrix *)m, i)->bytes;
+	return bytes == readers->bytes;
 }
 
 static void settle_parties(struct world *w, struct chan *c, const struct party *sources,
@@ -265,6 +288,10 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 	bool proven = false;
 	const char *no_order = ops_match(w, c, &ordered, &proven), *why = doubt(c);
 
+	if (!no_order && !covers(&ordered, readers))
+		no_order = why_partly;
+	if (has_cut_messages(c))
+		proven = false;
 	if (one_source(c, sources, readers, &totals) || one_reader(c, sources, readers, &totals) ||
 	    old_first(c, sources, readers, &totals)) {
 		add_flows(w, c, &totals, no_order ? NULL : &ordered, why);

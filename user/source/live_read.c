@@ -403,6 +403,9 @@ int live_finish(struct live *l, source_sink sink, void *arg)
 {
 	int err = live_look(l, sink, arg);
 
+	/* the last reading of the totals has flushed the last operations */
+	if (err >= 0)
+		err = drain(l, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_DETACHED, 0);
 	return err;
