@@ -208,8 +208,10 @@ live: all work
 vm: all work
 	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/run $(k) $(T)")
 
-bench: all work
-	$(Q)IPCLENS=$(O)/ipclens IPCLENS_WORK=$(O)/tests/work tools/bench
+bench:
+	tools/deps build bench
+	$(Q)$(MAKE) all work
+	$(Q)CLANG='$(CLANG)' IPCLENS=$(O)/ipclens IPCLENS_WORK=$(O)/tests/work tools/bench
 
 bare:
 	tools/bare
