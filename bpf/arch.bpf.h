@@ -19,10 +19,9 @@ enum call_class {
 	CALL_VMSPLICE,			/* (fd, vector, count, flags), direction by the file */
 	CALL_SENDFILE,			/* (out, in, offset, size) */
 	CALL_OPEN,			/* returns the descriptor */
-	CALL_PIPE_LAST = CALL_OPEN,
+	CALL_FD_LAST = CALL_OPEN,	/* so far it is about a descriptor */
 	CALL_MSGSND, CALL_MSGRCV, CALL_MSGCTL,
 	CALL_IPC,			/* i386 multiplexer */
-	CALL_SYSV_LAST = CALL_IPC,
 };
 
 #define CALL_TABLE 512

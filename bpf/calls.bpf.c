@@ -6,18 +6,17 @@
  * so what is not ours must leave at once.
  */
 #include "arch.bpf.h"
+#include "fd.bpf.h"
 #include "pipe.bpf.h"
 #include "straddle.bpf.h"
 #include "sysvmsg.bpf.h"
 
 const volatile __u16 lens_calls[CALL_TABLE] = ARCH_CALLS;
 
-/*
- * Which hook groups chose their variant `sys`; of the others only those calls
- * are counted here that are older than their hooks.
- */
-const volatile bool lens_sys_pipe = true;
-const volatile bool lens_sys_sysvmsg = true;
+/* kinds whose variant is `sys` */
+const volatile __u64 lens_sys_kinds = ~0ull;
+/* other kinds have hooks that miss the calls older than they are: counted here, too */
+const volatile bool lens_straddle = false;
 
 /*
  * Kernels without bpf_rdonly_cast (before v6.2) get an object compiled with
@@ -48,10 +47,10 @@ static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 f
 }
 #endif
 
-static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret)
+static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret, __u64 kinds)
 {
-	pipe_count_fd(in, LENS_READ, ret, false);
-	return pipe_count_fd(out, LENS_WRITE, ret, false);
+	fd_count(in, LENS_READ, ret, false, kinds);
+	return fd_count(out, LENS_WRITE, ret, false, kinds);
 }
 
 static __always_inline int calls_msgctl(__s32 id, __u32 command, __s64 ret)
@@ -79,9 +78,9 @@ static __always_inline int calls_ipc(struct call_args *a, __s64 ret)
 	return sysvmsg_received(id, sysvmsg_type(buffer, true), a->arg[2], a->arg[3], ret);
 }
 
-/* pipes: what is not worth a place in the straight line of read and write */
-static __noinline int calls_pipes(struct pt_regs *regs, __u32 class,
-				  bool compat, __s64 ret)
+/* by descriptor: what is not worth a place in the straight line of read and write */
+static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
+				  __u64 kinds)
 {
 	struct call_args a;
 	bool is_short;
@@ -90,23 +89,23 @@ static __noinline int calls_pipes(struct pt_regs *regs, __u32 class,
 	is_short = ret > 0 && ret < (__s64)a.arg[2];
 	switch (class) {
 	case CALL_READ:
-		return pipe_count_fd(a.arg[0], LENS_READ, ret, is_short);
+		return fd_count(a.arg[0], LENS_READ, ret, is_short, kinds);
 	case CALL_WRITE:
-		return pipe_count_fd(a.arg[0], LENS_WRITE, ret, is_short);
+		return fd_count(a.arg[0], LENS_WRITE, ret, is_short, kinds);
 	case CALL_READV:
-		return pipe_count_fd(a.arg[0], LENS_READ, ret, false);
+		return fd_count(a.arg[0], LENS_READ, ret, false, kinds);
 	case CALL_WRITEV:
-		return pipe_count_fd(a.arg[0], LENS_WRITE, ret, false);
+		return fd_count(a.arg[0], LENS_WRITE, ret, false, kinds);
 	case CALL_SPLICE:
-		return calls_splice(a.arg[0], a.arg[2], ret);
+		return calls_splice(a.arg[0], a.arg[2], ret, kinds);
 	case CALL_TEE:	/* copies; the source keeps its bytes */
-		return pipe_count_fd(a.arg[1], LENS_WRITE, ret, false);
+		return fd_count(a.arg[1], LENS_WRITE, ret, false, kinds);
 	case CALL_VMSPLICE:
-		return pipe_count_vmsplice(a.arg[0], ret);
+		return fd_count(a.arg[0], fd_dir(a.arg[0]), ret, false, kinds);
 	case CALL_SENDFILE:
-		return pipe_count_fd(a.arg[0], LENS_WRITE, ret, false);
+		return fd_count(a.arg[0], LENS_WRITE, ret, false, kinds);
 	case CALL_OPEN:
-		return pipe_opened(ret);
+		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
 	}
 	return 0;
 }
@@ -131,32 +130,24 @@ static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 	return 0;
 }
 
-static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret)
+static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
+				       __u64 kinds)
 {
-	if (class <= CALL_PIPE_LAST)
-		return calls_pipes(regs, class, compat, ret);
+	if (class <= CALL_FD_LAST)
+		return calls_files(regs, class, compat, ret, kinds);
 	return calls_queues(regs, class, compat, ret);
 }
 
-static __always_inline bool calls_wants(struct task_struct *t, __u32 class)
+/* kinds that a call of this class may be about */
+static __always_inline __u64 calls_kinds(__u32 class)
 {
-	if (class <= CALL_PIPE_LAST ? lens_sys_pipe : lens_sys_sysvmsg)
-		return true;
-	return straddle_end(t);
-}
-
-static __always_inline int calls_compat(struct task_struct *t, struct pt_regs *regs, __u32 class,
-					__s64 ret)
-{
-	if (!calls_wants(t, class))
-		return 0;
-	return calls_other(regs, class, true, ret);
+	return class <= CALL_FD_LAST ? KINDS_FD : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
 #ifndef LENS_PLAIN
 /* the straight line */
 static __always_inline int calls_read_write(struct task_struct *t, struct pt_regs *regs,
-					    __u32 class, __s64 ret)
+					    __u32 class, __s64 ret, __u64 kinds)
 {
 	struct file *file;
 
@@ -166,9 +157,11 @@ static __always_inline int calls_read_write(struct task_struct *t, struct pt_reg
 	t = bpf_rdonly_cast(t, bpf_core_type_id_kernel(struct task_struct));
 	file = calls_fd_file(t, regs->di);
 	if (!file) {
-		pipe_count_lost(ret);
+		fd_count_lost(ret);
 		return 0;
 	}
+	if (!(kinds & KINDS_FIFO))
+		return 0;
 	return pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
 			  ret > 0 && ret < (__s64)regs->dx);
 }
@@ -178,19 +171,22 @@ SEC("?tp_btf/sys_exit")
 int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 {
 	__u32 class = arch_class(regs->orig_ax);
+	__u64 kinds = lens_sys_kinds;
 	struct task_struct *t;
+	bool compat;
 
 	if (!class)
 		return 0;
 	t = bpf_get_current_task_btf();
-	if (arch_is_compat(t))
-		return calls_compat(t, regs, class >> CALL_COMPAT_SHIFT, ret);
-	class &= CALL_NATIVE;
-	if (!calls_wants(t, class))
+	if (lens_straddle && straddle_end(t))
+		kinds = ~0ull;
+	compat = arch_is_compat(t);
+	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
+	if (!class || !(kinds & calls_kinds(class)))
 		return 0;
 #ifndef LENS_PLAIN
-	if (class <= CALL_WRITE)
-		return calls_read_write(t, regs, class, ret);
+	if (!compat && class <= CALL_WRITE)
+		return calls_read_write(t, regs, class, ret, kinds);
 #endif
-	return calls_other(regs, class, false, ret);
+	return calls_other(regs, class, compat, ret, kinds);
 }

@@ -139,7 +139,7 @@ static long tally_buffer(__u32 i, struct tally *t)
 /* largest ring a pipe can have: pipe-max-size may be raised to 2 GiB, pages of 4 KiB */
 #define PIPE_SLOTS_MAX (1 << 19)
 
-int describe_pipe(struct file *file, struct lens_depth *ret)
+static __always_inline int describe_pipe(struct file *file, struct lens_depth *ret)
 {
 	struct pipe_inode_info *p = BPF_CORE_READ(file, f_inode, i_pipe);
 	struct tally t = {};
@@ -201,5 +201,21 @@ int describe_queue(struct msg_queue *q, struct lens_depth *ret)
 	ret->wait_writers = list_length((void *)q + bpf_core_field_offset(struct msg_queue,
 									   q_senders));
 	ret->valid = LENS_DEPTH_VALID;
+	return 0;
+}
+
+/* ----------------------------------------------------------------- by kind */
+
+int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
+{
+	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
+		return describe_pipe(file, ret);
+	return 0;
+}
+
+__u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file)
+{
+	if (kind == LENS_KIND_FIFO)
+		return describe_path(which, offset, LENS_PATH_MAX, file);
 	return 0;
 }

@@ -19,7 +19,9 @@
 __hidden __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct file *file);
 /* likewise the path of a cgroup */
 __hidden __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct kernfs_node *kn);
-__hidden int describe_pipe(struct file *file, struct lens_depth *ret);
+/* depth of the channel behind a file, and its path where the kind has one */
+__hidden int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret);
+__hidden __u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
 
 #endif

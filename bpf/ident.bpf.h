@@ -79,6 +79,13 @@ static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_k
 	return true;
 }
 
+/*
+ * The kind of channel behind the file at an address, LENS_KIND_NONE if it is
+ * none; fills in all of the key but the user. For calls that are not hot: a
+ * global function, so that the verifier walks it once.
+ */
+int ident_file(__u64 file, struct lens_total_key *ret);
+
 static __always_inline void ident_queue(struct task_struct *t, __s32 id, struct lens_total_key *k)
 {
 	k->ino = (__u32)id;

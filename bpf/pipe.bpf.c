@@ -1,48 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Pipes and fifos: counting by descriptor for every variant, and the hooks at
- * function level, which are free for every other system call and see what
+ * Pipes and fifos: hooks at function level, which are free for every other system call and see what
  * io_uring and kernel threads do. The functions behind read and write were
  * split by kind of pipe in v6.14.
  */
+#include "fd.bpf.h"
 #include "pipe.bpf.h"
-
-/* file is just an address */
-static __always_inline int count_file(struct file *file, __u32 dir, __s64 ret, __u32 is_short)
-{
-	struct lens_total_key key;
-	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
-
-	if (!ident_pipe_probe(file, &key))
-		return 0;
-	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
-	return totals_count(&key, file, false, &call);
-}
-
-int pipe_count_fd(__u32 fd, __u32 dir, __s64 ret, __u32 is_short)
-{
-	struct file *file;
-
-	if (is_restart(ret))
-		return 0;
-	file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
-	if (file)
-		return count_file(file, dir, ret, is_short);
-	pipe_count_lost(ret);
-	return 0;
-}
-
-int pipe_count_vmsplice(__u32 fd, __s64 ret)
-{
-	struct file *file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
-
-	if (!file) {
-		pipe_count_lost(ret);
-		return 0;
-	}
-	return pipe_count_fd(fd, BPF_CORE_READ(file, f_mode) & KDEF_FMODE_WRITE ? LENS_WRITE :
-			     LENS_READ, ret, false);
-}
 
 int pipe_opened(__s64 fd)
 {
@@ -140,14 +103,14 @@ int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned l
 SEC("?fexit/__x64_sys_vmsplice")
 int BPF_PROG(pipe__fexit_any__vmsplice, struct pt_regs *regs, long ret)
 {
-	pipe_count_vmsplice(regs->di, ret);
+	fd_count(regs->di, fd_dir(regs->di), ret, false, KINDS_FIFO);
 	return 0;
 }
 
 SEC("?fexit/__x64_sys_sendfile64")
 int BPF_PROG(pipe__fexit_any__sendfile, struct pt_regs *regs, long ret)
 {
-	pipe_count_fd(regs->di, LENS_WRITE, ret, false);
+	fd_count(regs->di, LENS_WRITE, ret, false, KINDS_FIFO);
 	return 0;
 }
 

@@ -20,21 +20,7 @@ static __always_inline int pipe_count(struct task_struct *t, struct file *file, 
 	return totals_count(&key, file, true, &call);
 }
 
-/* moved bytes through a descriptor that another thread closed meanwhile */
-static __always_inline void pipe_count_lost(__s64 ret)
-{
-	if (ret > 0)
-		loss_add(LENS_KIND_NONE, LENS_LOSS_AMBIGUOUS_FD, 1, 0);
-}
-
-/*
- * For calls that are not hot. Global functions: the verifier walks them once,
- * and they find the current task themselves.
- */
-int pipe_count_fd(__u32 fd, __u32 dir, __s64 ret, __u32 is_short);
-/* vmsplice(2) moves in the direction the descriptor is open for */
-int pipe_count_vmsplice(__u32 fd, __s64 ret);
-/* open(2) and its kin returned fd: tells of it if it is a fifo */
+/* open(2) and its kin returned fd: tells of it if it is a fifo; global, walked once */
 int pipe_opened(__s64 fd);
 
 #endif

@@ -75,7 +75,7 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	struct lens_rec_hold *h;
 	struct scratch *s;
 
-	if (!t || !file || !ident_pipe_probe(file, &key))
+	if (!t || !file || !ident_file(ident_address(file), &key))
 		return 0;
 	s = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!s)
@@ -86,9 +86,8 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	ident_proc(t, &h->proc);
 	h->fd = ctx->fd;
 	h->mode = BPF_CORE_READ(file, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
-	describe_pipe(file, &h->depth);
-	if (key.kind == LENS_KIND_FIFO)
-		name_len = describe_path(which, sizeof(*h), LENS_PATH_MAX, file);
+	describe_depth(key.kind, file, &h->depth);
+	name_len = describe_name(key.kind, which, sizeof(*h), file);
 	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
 	rec_init(&h->h, LENS_REC_HOLD, len);
 	h->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
@@ -101,13 +100,13 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 
 /* --------------------------------------------------------- calls in progress */
 
-static __always_inline bool wait_pipe(struct task_struct *t, __u32 fd, struct lens_chan *ret)
+static __always_inline bool wait_file(struct task_struct *t, __u32 fd, struct lens_chan *ret)
 {
 	struct file *file = ident_fd_probe(t, fd);
 	struct lens_total_key key = {};
 	struct lens_proc unused;
 
-	if (!file || !ident_pipe_probe(file, &key))
+	if (!file || !ident_file((__u64)file, &key))
 		return false;
 	ident_split(&key, ret, &unused);
 	return true;
@@ -137,20 +136,20 @@ static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, 
 	case CALL_WRITE:
 		if (class == CALL_WRITE || class == CALL_WRITEV)
 			w->dir = LENS_WRITE;
-		return wait_pipe(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], &w->chan);
 	case CALL_SPLICE:
 		w->asked = a->arg[4];
-		if (wait_pipe(t, a->arg[0], &w->chan))
+		if (wait_file(t, a->arg[0], &w->chan))
 			return true;
 		w->dir = LENS_WRITE;
-		return wait_pipe(t, a->arg[2], &w->chan);
+		return wait_file(t, a->arg[2], &w->chan);
 	case CALL_TEE:
-		return wait_pipe(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], &w->chan);
 	case CALL_VMSPLICE:
 	case CALL_SENDFILE:
 		w->asked = class == CALL_SENDFILE ? a->arg[3] : 0;
 		w->dir = LENS_WRITE;
-		return wait_pipe(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], &w->chan);
 	case CALL_MSGSND:
 		w->dir = LENS_WRITE;
 		wait_queue(t, a->arg[0], &w->chan);

@@ -136,14 +136,11 @@ static __always_inline int announce(const struct lens_total_key *key,
 	e->dir = key->dir;
 	e->id = total->id;
 	e->flags = total->flags & ((1 << EPOCH_SHIFT) - 1);
-	if (key->kind == LENS_KIND_FIFO) {
-		name_len = describe_path(SCRATCH_EVENT, sizeof(*e), LENS_PATH_MAX, file);
-		if (name_len & DESCRIBE_TRUNCATED)
-			e->h.flags = LENS_F_TRUNCATED;
-		name_len &= DESCRIBE_LEN;
-	}
-	if (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO)
-		describe_pipe(file, &e->depth);
+	name_len = describe_name(key->kind, SCRATCH_EVENT, sizeof(*e), file);
+	if (name_len & DESCRIBE_TRUNCATED)
+		e->h.flags = LENS_F_TRUNCATED;
+	name_len &= DESCRIBE_LEN;
+	describe_depth(key->kind, file, &e->depth);
 	e->name_len = name_len;
 	len = align8(len + name_len);
 	zero = e->h.flags;

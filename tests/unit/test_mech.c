@@ -79,8 +79,8 @@ TEST(operations)
 	CHECK_STR(mech_get(LENS_KIND_FIFO)->op_name(LENS_READ), "read");
 	CHECK_STR(mech_get(LENS_KIND_SYSV_MSG)->op_name(LENS_WRITE), "msgsnd");
 	CHECK_STR(mech_get(LENS_KIND_SYSV_MSG)->op_name(LENS_READ), "msgrcv");
-	CHECK(mech_get(LENS_KIND_SYSV_MSG)->carries_messages);
-	CHECK(!mech_get(LENS_KIND_PIPE)->carries_messages);
+	CHECK(event_kind_has_messages(LENS_KIND_SYSV_MSG));
+	CHECK(!event_kind_has_messages(LENS_KIND_PIPE));
 }
 
 /* each part of the key makes another id */

@@ -51,6 +51,8 @@ ssize_t event_decode(const void *data, size_t size, struct event *ret, size_t *r
 /* appends "/a/b/c" for the components "c\0b\0a\0"; with truncated "…/b/c" */
 void event_path(struct buf *out, struct event_bytes components, bool truncated);
 
+/* message boundaries survive: what is written in one piece is read in one */
+bool event_kind_has_messages(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 /* kind by its JSON type, LENS_KIND_NONE if there is none */

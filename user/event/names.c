@@ -30,6 +30,11 @@ const char *event_loss_name(unsigned cause)
 	return cause < ARRAY_SIZE(loss_names) ? loss_names[cause] : "unknown";
 }
 
+bool event_kind_has_messages(unsigned kind)
+{
+	return kind == LENS_KIND_SYSV_MSG;
+}
+
 unsigned event_kind_by_name(const char *name)
 {
 	for (unsigned kind = 0; kind < ARRAY_SIZE(kind_names); kind++)

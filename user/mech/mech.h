@@ -20,7 +20,6 @@ struct mech {
 	const char *type;		/* JSON type */
 	const char *group;		/* hook group, first word of BPF program names */
 	const char *title;		/* "POSIX message queue" */
-	bool carries_messages;		/* message boundaries survive */
 	const struct mech_variant *variants;	/* preference order, ends with name NULL */
 	/* appends the display name of a channel as hostile bytes (caller escapes) */
 	void (*name)(const struct chan *c, struct buf *out);

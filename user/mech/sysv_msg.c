@@ -23,6 +23,6 @@ static void queue_name(const struct chan *c, struct buf *out)
 
 const struct mech mech_SYSV_MSG = {
 	.kind = LENS_KIND_SYSV_MSG, .type = "sysv-msg", .group = "sysvmsg",
-	.title = "SysV message queue", .carries_messages = true,
+	.title = "SysV message queue",
 	.variants = variants, .name = queue_name, .op_name = op_name,
 };

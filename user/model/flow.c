@@ -41,7 +41,7 @@ static void join(struct party *p, struct proc *proc, uint64_t bytes, uint64_t ms
 
 static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 {
-	bool is_queue = c->key.kind == LENS_KIND_SYSV_MSG;
+	bool is_queue = chan_has_messages(c);
 
 	memset(p, 0, sizeof(*p));
 	p->members = xcalloc(c->end_count + 1, sizeof(*p->members));
@@ -66,7 +66,7 @@ static void join_under_way(struct party *writers, const struct party *readers,
 		const struct side *s = &c->ends[i]->side[LENS_WRITE];
 
 		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
-		    c->key.kind != LENS_KIND_SYSV_MSG)
+		    !chan_has_messages(c))
 			join(writers, c->ends[i]->proc, 0, 0);
 	}
 }
@@ -90,7 +90,7 @@ static bool one_source(const struct chan *c, const struct party *sources,
 		       const struct party *readers, struct flow_matrix *m)
 {
 	/* a stream has no messages: what counts are the writes, once all of it was read */
-	bool by_writes = c->key.kind != LENS_KIND_SYSV_MSG && readers->count == 1 &&
+	bool by_writes = !chan_has_messages(c) && readers->count == 1 &&
 			 sources->msgs && sources->bytes == readers->bytes;
 
 	if (sources->count > 1)
@@ -110,7 +110,7 @@ static bool one_reader(const struct chan *c, const struct party *sources,
 {
 	if (readers->count != 1 || sources->bytes != readers->bytes)
 		return false;
-	if (c->key.kind == LENS_KIND_SYSV_MSG && sources->msgs != readers->msgs)
+	if (chan_has_messages(c) && sources->msgs != readers->msgs)
 		return false;
 	for (size_t i = 0; i < sources->count; i++) {
 		const struct member *s = &sources->members[i];
@@ -127,7 +127,7 @@ static bool old_first(const struct chan *c, const struct party *sources,
 	uint64_t before = chan_state(c)->before;
 	const struct member *r;
 
-	if (!before || c->key.kind == LENS_KIND_SYSV_MSG)
+	if (!before || chan_has_messages(c))
 		return false;
 	if (readers->bytes <= before) {
 		for (size_t i = 0; i < readers->count; i++)
@@ -202,7 +202,7 @@ static bool apportion(const struct chan *c, const struct party *sources,
 	}
 	bytes = shares(sources, readers, false);
 	msgs = shares(sources, readers, true);
-	if (c->key.kind != LENS_KIND_SYSV_MSG)
+	if (!chan_has_messages(c))
 		share_calls(bytes, rows, readers, msgs);
 	for (size_t i = 0; i < rows; i++) {
 		for (size_t j = 0; j < readers->count; j++) {
@@ -265,7 +265,7 @@ static const char *doubt(const struct chan *c)
 /* MSG_NOERROR cuts messages, which then match others of their new size */
 static bool has_cut_messages(const struct chan *c)
 {
-	for (size_t i = 0; c->key.kind == LENS_KIND_SYSV_MSG && i < c->end_count; i++)
+	for (size_t i = 0; chan_has_messages(c) && i < c->end_count; i++)
 		if (c->ends[i]->side[LENS_READ].total.shorts)
 			return true;
 	return false;

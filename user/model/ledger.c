@@ -128,7 +128,7 @@ static bool may_have_dropped(const struct chan *c, const struct ledger *l)
 {
 	if (c->gone || c->packets || was_closed(c))
 		return true;
-	return c->key.kind == LENS_KIND_SYSV_MSG && !l->msgs_unaccounted && may_have_truncated(c);
+	return chan_has_messages(c) && !l->msgs_unaccounted && may_have_truncated(c);
 }
 
 /* ------------------------------------------------------------------- settle */
@@ -196,7 +196,7 @@ void ledger_settle(struct world *w, struct chan *c)
 	l->read = b.read;
 	l->queued = b.queued;
 	l->slack = high > -low ? high : -low;
-	if (l->known && c->key.kind == LENS_KIND_SYSV_MSG)
+	if (l->known && chan_has_messages(c))
 		settle_messages(c, l);
 	dropped = may_have_dropped(c, l);
 	if (l->known) {

@@ -204,7 +204,7 @@ static struct endpoint *waiting_end(struct chan *c, struct proc *p, enum lens_di
  */
 static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *c)
 {
-	bool is_queue = c->key.kind == LENS_KIND_SYSV_MSG;
+	bool is_queue = chan_has_messages(c);
 	int64_t most = CALL_MAX;
 
 	if (r->asleep && (is_queue || r->dir == LENS_READ))
@@ -223,7 +223,7 @@ static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct 
 
 	if (s->under_way[UNIT_BYTES] < UNDER_WAY_MAX)
 		s->under_way[UNIT_BYTES] += may_have_moved(r, c);
-	if (c->key.kind == LENS_KIND_SYSV_MSG && !r->asleep)
+	if (chan_has_messages(c) && !r->asleep)
 		s->under_way[UNIT_MSGS]++;
 	w->waits = xrealloc(w->waits, w->wait_count + 1, sizeof(*w->waits));
 	w->waits[w->wait_count++] = (struct wait){

@@ -167,6 +167,10 @@ void world_freep(struct world **w);
 struct proc *world_proc(struct world *w, const struct lens_proc *key);
 struct chan *world_chan(struct world *w, const struct lens_chan *key);
 struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+static inline bool chan_has_messages(const struct chan *c)
+{
+	return event_kind_has_messages(c->key.kind);
+}
 struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
 
 /* takes in one event; any order of records is survived */

@@ -73,7 +73,7 @@ static bool is_followed_whole(const struct world *w, const struct chan *c, int64
 {
 	const struct glimpse *g = &chan_state(c)->first;
 
-	if (!world_state(w)->looks || c->key.kind == LENS_KIND_SYSV_MSG)
+	if (!world_state(w)->looks || chan_has_messages(c))
 		return false;
 	if (memcmp(&g->before, &g->after, sizeof(g->before)))
 		return false;
@@ -152,7 +152,7 @@ void ops_take(struct world *w, const struct lens_op *op)
 		return;
 	e->side[dir].op_count++;
 	e->side[dir].op_bytes += op->ret > 0 ? op->ret : 0;
-	e->side[dir].op_msgs += op->ret >= (e->chan->key.kind == LENS_KIND_SYSV_MSG ? 0 : 1);
+	e->side[dir].op_msgs += op->ret >= (chan_has_messages(e->chan) ? 0 : 1);
 	cs = chan_state(e->chan);
 	if (!cs->ops)
 		cs->ops = xcalloc(1, sizeof(*cs->ops));
@@ -194,7 +194,7 @@ static const char *find_early(const struct chan *c, enum lens_dir dir, struct ea
 			continue;
 		if (s->followed)
 			return why_lost;
-		if (s->op_bytes == s->total.bytes && c->key.kind != LENS_KIND_SYSV_MSG)
+		if (s->op_bytes == s->total.bytes && !chan_has_messages(c))
 			continue;	/* calls that moved nothing */
 		if (ret->who)
 			return "apportioned: several used it before its operations were followed";
@@ -303,7 +303,7 @@ static const char *match_kept(const struct world *w, const struct chan *c,
 {
 	const char *why;
 
-	f->messages = c->key.kind == LENS_KIND_SYSV_MSG;
+	f->messages = chan_has_messages(c);
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 		if (early[d].who)
 			fifo_earlier(f, d, early[d].who, early[d].until_ns);

@@ -298,8 +298,7 @@ static void put_sysv(struct json_object *o, const struct chan *c)
 
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
-	const struct mech *mech = mech_get(c->key.kind);
-	bool messages = mech && mech->carries_messages;
+	bool messages = chan_has_messages(c);
 	struct json_object *o = js_object(), *ends = js_array();
 
 	js_put(o, "id", js_chan_id(c));

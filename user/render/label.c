@@ -160,14 +160,6 @@ void label_signed(struct buf *out, int64_t n)
 	label_count(out, n < 0 ? -(uint64_t)n : (uint64_t)n);
 }
 
-/* a pipe's slots are no messages, so they are not shown as a count */
-static bool counts_messages(const struct chan *c)
-{
-	const struct mech *mech = mech_get(c->key.kind);
-
-	return mech && mech->carries_messages;
-}
-
 void label_queued(struct buf *out, const struct chan *c)
 {
 	char text[TEXT_NUM];
@@ -176,7 +168,7 @@ void label_queued(struct buf *out, const struct chan *c)
 		buf_puts(out, "-");
 		return;
 	}
-	if (counts_messages(c)) {
+	if (chan_has_messages(c)) {
 		label_count(out, c->depth.queued_msgs);
 		buf_puts(out, " msg ");
 	}

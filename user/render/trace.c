@@ -203,7 +203,7 @@ static void put_identity(struct json_object *o, const struct traced *t)
 /* of a pipe every call that moved bytes is a message; queues have empty ones too */
 static uint64_t messages_moved(const struct traced *t)
 {
-	bool empty_counts = t->mech && t->mech->carries_messages;
+	bool empty_counts = t->end && chan_has_messages(t->end->chan);
 
 	return t->op->ret > 0 || (t->op->ret == 0 && empty_counts);
 }

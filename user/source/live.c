@@ -89,10 +89,29 @@ static uint32_t cache_sets(int cpu_count)
 	return sets;
 }
 
+/* which kinds are counted at the end of system calls, and whether any is not */
+static void set_sys_kinds(struct live *l)
+{
+	uint64_t kinds = 0;
+	bool others = false;
+
+	for (size_t i = 0; i < l->opt.choice_count; i++) {
+		const struct live_choice *c = &l->opt.choices[i];
+		const struct plan_row *row = plan_chosen(&l->plan, c->group);
+
+		if (!row)
+			continue;
+		if (strcmp(row->variant, PLAN_SHARED_VARIANT))
+			others = true;
+		else
+			kinds |= 1ull << c->kind;
+	}
+	l->skel->rodata->lens_sys_kinds = kinds;
+	l->skel->rodata->lens_straddle = others;
+}
+
 static int configure(struct live *l)
 {
-	const struct plan_row *pipe_row = plan_chosen(&l->plan, "pipe");
-	const struct plan_row *msg_row = plan_chosen(&l->plan, "sysvmsg");
 	uint32_t sets = cache_sets(l->cpu_count), dev = 0, ends = l->opt.max_endpoints;
 	struct lens *s = l->skel;
 	int err = pipefs_device(&dev);
@@ -103,8 +122,7 @@ static int configure(struct live *l)
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
 	s->rodata->lens_cache_mask = sets - 1;
-	s->rodata->lens_sys_pipe = pipe_row && !strcmp(pipe_row->variant, PLAN_SHARED_VARIANT);
-	s->rodata->lens_sys_sysvmsg = msg_row && !strcmp(msg_row->variant, PLAN_SHARED_VARIANT);
+	set_sys_kinds(l);
 	bpf_map__set_max_entries(s->maps.lens_cache, sets);
 	bpf_map__set_max_entries(s->maps.lens_ring, l->opt.ring_bytes ? : DEFAULT_RING_BYTES);
 	bpf_map__set_max_entries(s->maps.lens_ops_ring, l->opt.ring_bytes ? : DEFAULT_OPS_BYTES);
@@ -240,7 +258,7 @@ static int ignore_record(void *arg, const struct lens_rec *rec)
 
 void live_release_calls(struct live *l)
 {
-	if (!l->calls || l->skel->rodata->lens_sys_pipe || l->skel->rodata->lens_sys_sysvmsg ||
+	if (!l->calls || l->skel->rodata->lens_sys_kinds ||
 	    l->skel->bss->lens_straddling > 0)
 		return;
 	bpf_link__destroy(l->calls);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Counting what went through a descriptor, whatever kind of channel it is.
+ * For calls that are not hot. Global functions: the verifier walks them once,
+ * and they find the current task themselves.
+ */
+#ifndef LENS_FD_BPF_H
+#define LENS_FD_BPF_H
+
+#include "totals.bpf.h"
+
+/* sets of kinds */
+#define KIND_BIT(kind) (1ull << (kind))
+#define KINDS_FIFO (KIND_BIT(LENS_KIND_PIPE) | KIND_BIT(LENS_KIND_FIFO))
+#define KINDS_FD KINDS_FIFO	/* those that a descriptor stands for */
+
+/* which kinds the end of system calls counts; set by user space before loading */
+extern const volatile __u64 lens_sys_kinds;
+
+/* ret is what the call returned; kinds: those to be counted here */
+int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds);
+/* the direction a descriptor is open for, in which vmsplice(2) moves */
+__u32 fd_dir(__u32 fd);
+
+/* moved bytes through a descriptor that another thread closed meanwhile */
+static __always_inline void fd_count_lost(__s64 ret)
+{
+	if (ret > 0)
+		loss_add(LENS_KIND_NONE, LENS_LOSS_AMBIGUOUS_FD, 1, 0);
+}
+
+#endif

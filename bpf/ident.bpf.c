@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What kind of channel a file is, by what the kernel knows of its inode.
+ */
+#include "ident.bpf.h"
+
+int ident_file(__u64 file, struct lens_total_key *ret)
+{
+	struct file *f = (struct file *)file;
+
+	if (!f || !ret)
+		return LENS_KIND_NONE;
+	if (ident_pipe_probe(f, ret))
+		return ret->kind;
+	return LENS_KIND_NONE;
+}
