@@ -257,6 +257,12 @@ struct lens_rec_open {
 	__u32 writer_opens;
 };
 
+/* two halves of one connection: what is written at one is read at the other */
+struct lens_rec_peer {
+	struct lens_rec h;
+	struct lens_chan chan, peer;
+};
+
 struct lens_rec_total {
 	struct lens_rec h;
 	struct lens_total_key key;
@@ -340,7 +346,8 @@ struct lens_rec_cover {
 	X(MARK, 12, lens_rec_mark)	\
 	X(HOST, 13, lens_rec_host)	\
 	X(COVER, 14, lens_rec_cover)	\
-	X(OPEN, 15, lens_rec_open)
+	X(OPEN, 15, lens_rec_open)	\
+	X(PEER, 16, lens_rec_peer)
 
 enum lens_rec_type {
 	LENS_REC_NONE,

@@ -61,6 +61,10 @@ static void begin(enum lens_rec_type type)
 	case LENS_REC_OPEN:
 		rec.lens_rec_open.chan.kind = KIND_OK;
 		break;
+	case LENS_REC_PEER:
+		rec.lens_rec_peer.chan.kind = KIND_OK;
+		rec.lens_rec_peer.peer.kind = KIND_OK;
+		break;
 	default:
 		break;
 	}

@@ -77,6 +77,9 @@ static bool fields_ok(const struct event *ev)
 		return cover_ok(ev->lens_rec_cover);
 	case LENS_REC_OPEN:
 		return kind_ok(ev->lens_rec_open->chan.kind);
+	case LENS_REC_PEER:
+		return kind_ok(ev->lens_rec_peer->chan.kind) &&
+		       ev->lens_rec_peer->peer.kind == ev->lens_rec_peer->chan.kind;
 	case LENS_REC_EXIT:
 		return true;
 	case LENS_REC_NONE:

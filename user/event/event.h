@@ -53,6 +53,8 @@ void event_path(struct buf *out, struct event_bytes components, bool truncated);
 
 /* message boundaries survive: what is written in one piece is read in one */
 bool event_kind_has_messages(unsigned kind);
+/* a channel of this kind is one half of a connection and has a peer */
+bool event_kind_has_halves(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 /* kind by its JSON type, LENS_KIND_NONE if there is none */

@@ -35,6 +35,13 @@ bool event_kind_has_messages(unsigned kind)
 	return kind == LENS_KIND_SYSV_MSG;
 }
 
+bool event_kind_has_halves(unsigned kind)
+{
+	static const bool halves[LENS_KIND_MAX] = {};
+
+	return kind < LENS_KIND_MAX && halves[kind];
+}
+
 unsigned event_kind_by_name(const char *name)
 {
 	for (unsigned kind = 0; kind < ARRAY_SIZE(kind_names); kind++)

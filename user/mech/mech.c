@@ -22,6 +22,9 @@ const struct mech *mech_get(unsigned kind)
 
 void mech_chan_id(const struct chan *c, struct buf *out)
 {
-	buf_printf(out, "%s:%x:%x:%llu", event_kind_name(c->key.kind), c->key.dev, c->key.gen,
-		   (unsigned long long)c->key.ino);
+	/* a connection has one id, that of its first half */
+	const struct lens_chan *key = c->is_second ? &c->peer->key : &c->key;
+
+	buf_printf(out, "%s:%x:%x:%llu", event_kind_name(key->kind), key->dev, key->gen,
+		   (unsigned long long)key->ino);
 }

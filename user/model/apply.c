@@ -248,6 +248,8 @@ void world_apply(struct world *w, const struct event *ev)
 		return look_gone(w, ev);
 	case LENS_REC_OPEN:
 		return apply_open(w, ev);
+	case LENS_REC_PEER:
+		return halves_join(w, ev);
 	case LENS_REC_TOTAL:
 		return apply_total(w, ev);
 	case LENS_REC_OPS:

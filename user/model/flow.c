@@ -42,17 +42,18 @@ static void join(struct party *p, struct proc *proc, uint64_t bytes, uint64_t ms
 static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 {
 	bool is_queue = chan_has_messages(c);
+	const struct chan *at = chan_side(c, dir);
 
 	memset(p, 0, sizeof(*p));
-	p->members = xcalloc(c->end_count + 1, sizeof(*p->members));
+	p->members = xcalloc((at ? at->end_count : 0) + 1, sizeof(*p->members));
 	if (dir == LENS_WRITE && (chan_state(c)->before || c->ledger.msgs_before))
 		/* of a stream it is not known in how many calls they came */
 		join(p, NULL, chan_state(c)->before, is_queue ? c->ledger.msgs_before : 0);
-	for (size_t i = 0; i < c->end_count; i++) {
-		const struct lens_total *t = &c->ends[i]->side[dir].total;
+	for (size_t i = 0; at && i < at->end_count; i++) {
+		const struct lens_total *t = &at->ends[i]->side[dir].total;
 
 		if (t->bytes || t->msgs)
-			join(p, c->ends[i]->proc, t->bytes, t->msgs);
+			join(p, at->ends[i]->proc, t->bytes, t->msgs);
 	}
 }
 
@@ -60,14 +61,16 @@ static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 static void join_under_way(struct party *writers, const struct party *readers,
 			   const struct chan *c)
 {
+	const struct chan *at = chan_source(c);
+
 	if (readers->bytes <= writers->bytes)
 		return;
-	for (size_t i = 0; i < c->end_count; i++) {
-		const struct side *s = &c->ends[i]->side[LENS_WRITE];
+	for (size_t i = 0; at && i < at->end_count; i++) {
+		const struct side *s = &at->ends[i]->side[LENS_WRITE];
 
 		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
 		    !chan_has_messages(c))
-			join(writers, c->ends[i]->proc, 0, 0);
+			join(writers, at->ends[i]->proc, 0, 0);
 	}
 }
 
@@ -306,9 +309,26 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 	flow_matrix_fini(&ordered);
 }
 
+/* of half a connection it is not known who reads what is written there */
+static void settle_outgoing(struct world *w, struct chan *c)
+{
+	struct flow_matrix out = {};
+
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct lens_total *t = &c->ends[i]->side[LENS_WRITE].total;
+
+		add(&out, c->ends[i]->proc, NULL, t->bytes, t->msgs);
+	}
+	add_flows(w, c, &out, NULL, NULL);
+	flow_matrix_fini(&out);
+}
+
 static void settle_channel(struct world *w, struct chan *c)
 {
 	struct party sources, readers;
+
+	if (!chan_source(c))
+		settle_outgoing(w, c);
 
 	party_init(&sources, c, LENS_WRITE);
 	party_init(&readers, c, LENS_READ);

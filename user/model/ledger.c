@@ -29,18 +29,21 @@ static int64_t window(const struct glimpse *g, enum unit u, enum lens_dir dir)
  */
 static void balance_start(const struct chan *c, enum unit u, struct balance *b)
 {
-	const struct glimpse *g = &chan_state(c)->first;
+	struct glimpse g;
 	int64_t inside;
 
-	if (!g->valid)
+	queue_glimpse(c, true, &g);
+	if (!g.valid)
 		return;
-	inside = g->queued[u] - g->after.n[u][LENS_WRITE] + g->after.n[u][LENS_READ];
+	inside = g.queued[u] - g.after.n[u][LENS_WRITE] + g.after.n[u][LENS_READ];
 	b->before = inside > 0 ? inside : 0;
-	b->start.low = b->before - inside - window(g, u, LENS_WRITE);
-	b->start.high = b->before - inside + window(g, u, LENS_READ);
-	for (size_t i = 0; i < c->end_count; i++) {
-		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			const struct side *s = &c->ends[i]->side[d];
+	b->start.low = b->before - inside - window(&g, u, LENS_WRITE);
+	b->start.high = b->before - inside + window(&g, u, LENS_READ);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		const struct chan *at = chan_side(c, d);
+
+		for (size_t i = 0; at && i < at->end_count; i++) {
+			const struct side *s = &at->ends[i]->side[d];
 			int64_t moved = s->first_under_way[u];
 
 			/* such a call counts when it returns, so for no more than was counted */
@@ -57,17 +60,19 @@ static void balance_start(const struct chan *c, enum unit u, struct balance *b)
 /* the same for the end: what moved around the last look, and calls that have not returned */
 static void balance_end(const struct chan *c, enum unit u, struct balance *b)
 {
-	const struct glimpse *g = &chan_state(c)->last;
+	const struct chan *source = chan_source(c);
+	struct glimpse g;
 
-	if (!c->live || !g->valid)
+	queue_glimpse(c, false, &g);
+	if (!c->live || !g.valid)
 		return;
-	b->queued = g->queued[u];
-	b->end.high = window(g, u, LENS_WRITE);
-	b->end.low = -window(g, u, LENS_READ);
-	for (size_t i = 0; i < c->end_count; i++) {
+	b->queued = g.queued[u];
+	b->end.high = window(&g, u, LENS_WRITE);
+	b->end.low = -window(&g, u, LENS_READ);
+	for (size_t i = 0; i < c->end_count; i++)
 		b->end.high += c->ends[i]->side[LENS_READ].under_way[u];
-		b->end.low -= c->ends[i]->side[LENS_WRITE].under_way[u];
-	}
+	for (size_t i = 0; source && i < source->end_count; i++)
+		b->end.low -= source->ends[i]->side[LENS_WRITE].under_way[u];
 }
 
 static int64_t balance(const struct chan *c, enum unit u, struct balance *b)
@@ -75,7 +80,7 @@ static int64_t balance(const struct chan *c, enum unit u, struct balance *b)
 	struct moved total;
 
 	memset(b, 0, sizeof(*b));
-	chan_moved(c, false, &total);
+	queue_moved(c, &total);
 	b->written = total.n[u][LENS_WRITE];
 	b->read = total.n[u][LENS_READ];
 	balance_start(c, u, b);
@@ -151,19 +156,21 @@ static void settle_messages(const struct chan *c, struct ledger *l)
 
 /*
  * Without a look at its end nothing says what is still inside; neither does an
- * old look, when a recording broke off.
+ * old look, when a recording broke off. Of half a connection nobody knows what
+ * was written.
  */
 static bool is_known(const struct world *w, const struct chan *c)
 {
-	const struct glimpse *g = &chan_state(c)->last;
+	struct glimpse g;
 	struct moved now;
 
-	if (!world_state(w)->looks)
+	if (!world_state(w)->looks || !chan_source(c))
 		return false;
 	if (c->gone)
 		return true;
-	chan_moved(c, false, &now);
-	return c->live && g->valid && !memcmp(&now, &g->after, sizeof(now));
+	queue_glimpse(c, false, &g);
+	queue_moved(c, &now);
+	return c->live && g.valid && !memcmp(&now, &g.after, sizeof(now));
 }
 
 /*

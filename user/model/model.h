@@ -101,6 +101,12 @@ struct chan {
 	uint32_t lspid, lrpid, uid, mode;
 	struct endpoint **ends;
 	size_t end_count;
+	/*
+	 * A connection is two channels, its halves. Each has a queue, a depth and
+	 * a ledger of its own, for what was written at the peer and read here.
+	 */
+	struct chan *peer;		/* the other half; NULL: none, or not known */
+	bool is_second;			/* a document shows it as a part of its peer */
 	struct ledger ledger;		/* valid after world_settle() */
 	/* back-pressure: share of the sampled time in which some thread slept, 0..1 */
 	double full_share, empty_share;
@@ -177,6 +183,14 @@ struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
 void world_apply(struct world *w, const struct event *ev);
 /* the last record was applied: computes ledgers, flows and shares; idempotent */
 void world_settle(struct world *w);
+
+/* where that which is read at c is written: its peer if it is a half, else itself; may be NULL */
+struct chan *chan_source(const struct chan *c);
+/* where the ends of one direction of c's queue are; may be NULL */
+const struct chan *chan_side(const struct chan *c, enum lens_dir dir);
+/* both halves of a connection as one channel for a document; a copy that shares the ends */
+struct chan *chan_whole_new(const struct chan *c);
+void chan_whole_free(struct chan *whole);
 
 /* endpoint and direction a streamed operation belongs to; NULL if never announced */
 struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir);

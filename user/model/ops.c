@@ -71,15 +71,18 @@ static void replay(const struct world *w, const struct ops *o, struct fifo *f)
 /* every operation was followed, and what was there before them is known */
 static bool is_followed_whole(const struct world *w, const struct chan *c, int64_t *ret_before)
 {
-	const struct glimpse *g = &chan_state(c)->first;
+	struct glimpse g;
 
-	if (!world_state(w)->looks || chan_has_messages(c))
+	if (!world_state(w)->looks || chan_has_messages(c) || !chan_source(c))
 		return false;
-	if (memcmp(&g->before, &g->after, sizeof(g->before)))
+	queue_glimpse(c, true, &g);
+	if (memcmp(&g.before, &g.after, sizeof(g.before)))
 		return false;
-	for (size_t i = 0; i < c->end_count; i++) {
-		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			const struct side *s = &c->ends[i]->side[d];
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		const struct chan *at = chan_side(c, d);
+
+		for (size_t i = 0; i < at->end_count; i++) {
+			const struct side *s = &at->ends[i]->side[d];
 
 			if ((s->seen || s->announced) && !s->followed)
 				return false;
@@ -87,8 +90,8 @@ static bool is_followed_whole(const struct world *w, const struct chan *c, int64
 				return false;
 		}
 	}
-	*ret_before = g->queued[UNIT_BYTES] - g->after.n[UNIT_BYTES][LENS_WRITE] +
-		      g->after.n[UNIT_BYTES][LENS_READ];
+	*ret_before = g.queued[UNIT_BYTES] - g.after.n[UNIT_BYTES][LENS_WRITE] +
+		      g.after.n[UNIT_BYTES][LENS_READ];
 	return *ret_before >= 0;
 }
 
@@ -145,6 +148,7 @@ void ops_take(struct world *w, const struct lens_op *op)
 	struct chan_state *cs;
 	struct endpoint *e;
 	enum lens_dir dir;
+	struct chan *c;
 	struct ops *o;
 
 	e = world_op_end(w, op->id, &dir);
@@ -153,7 +157,11 @@ void ops_take(struct world *w, const struct lens_op *op)
 	e->side[dir].op_count++;
 	e->side[dir].op_bytes += op->ret > 0 ? op->ret : 0;
 	e->side[dir].op_msgs += op->ret >= (chan_has_messages(e->chan) ? 0 : 1);
-	cs = chan_state(e->chan);
+	/* what is written at half a connection goes through the queue of its peer */
+	c = dir == LENS_WRITE ? chan_source(e->chan) : e->chan;
+	if (!c)
+		return;
+	cs = chan_state(c);
 	if (!cs->ops)
 		cs->ops = xcalloc(1, sizeof(*cs->ops));
 	o = cs->ops;
@@ -163,7 +171,7 @@ void ops_take(struct world *w, const struct lens_op *op)
 	o->count++;
 	/* now and then, because to find out costs a walk over all ends */
 	if (!o->running && !(o->count & (o->count - 1)))
-		try_running(w, e->chan, o);
+		try_running(w, c, o);
 	if (o->running)
 		fifo_op(o->running, e, dir, op, k.since_ns);
 	else
@@ -183,10 +191,12 @@ static const char why_lost[] = "apportioned: records of single operations were l
 
 static const char *find_early(const struct chan *c, enum lens_dir dir, struct early *ret)
 {
+	const struct chan *at = chan_side(c, dir);
+
 	memset(ret, 0, sizeof(*ret));
-	for (size_t i = 0; i < c->end_count; i++) {
-		const struct side *s = &c->ends[i]->side[dir];
-		struct proc *p = c->ends[i]->proc;
+	for (size_t i = 0; at && i < at->end_count; i++) {
+		const struct side *s = &at->ends[i]->side[dir];
+		struct proc *p = at->ends[i]->proc;
 
 		if (s->op_bytes > s->total.bytes || s->op_count > s->total.ops)
 			return "apportioned: operations are known that no total contains";
@@ -249,14 +259,15 @@ static const char *seed_messages(const struct chan *c, const struct early early[
 /* the only process in a write call that has not returned; NULL: none, or several */
 static struct proc *writer_under_way(const struct chan *c)
 {
+	const struct chan *at = chan_source(c);
 	struct proc *who = NULL;
 
-	for (size_t i = 0; i < c->end_count; i++) {
-		if (!c->ends[i]->side[LENS_WRITE].under_way[UNIT_BYTES])
+	for (size_t i = 0; at && i < at->end_count; i++) {
+		if (!at->ends[i]->side[LENS_WRITE].under_way[UNIT_BYTES])
 			continue;
 		if (who)
 			return NULL;
-		who = c->ends[i]->proc;
+		who = at->ends[i]->proc;
 	}
 	return who;
 }

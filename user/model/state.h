@@ -9,7 +9,7 @@
 
 enum unit { UNIT_BYTES, UNIT_MSGS, UNIT_MAX };
 
-/* totals of a channel in both directions */
+/* what was counted at a channel in both directions */
 struct moved {
 	int64_t n[UNIT_MAX][LENS_DIR_MAX];
 };
@@ -66,6 +66,11 @@ static inline struct chan_state *chan_state(const struct chan *c)
 
 /* what all endpoints of a channel moved; at_look: as of the begin of the look */
 void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
+
+/* halves.c: the same for what passed through the queue of c, whose writes a peer may count */
+void queue_moved(const struct chan *c, struct moved *ret);
+void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret);
+void halves_join(struct world *w, const struct event *ev);
 
 /* look.c */
 void look_mark(struct world *w, enum lens_mark mark);

@@ -296,6 +296,23 @@ static void put_sysv(struct json_object *o, const struct chan *c)
 	js_put(o, "queued_by_msgtype_complete", js_bool(!c->types_truncated));
 }
 
+/* the books of each direction of a connection; reader: the half that is read */
+static void put_directions(struct json_object *o, const struct chan *c, bool messages)
+{
+	const struct chan *halves[] = { c->peer->peer, c->peer };
+	struct json_object *rows = js_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(halves); i++) {
+		struct json_object *row = js_object();
+
+		js_put(row, "half", js_u64(i));
+		put_depth(row, halves[i], messages);
+		js_put(row, "ledger", ledger_object(&halves[i]->ledger, messages));
+		js_add(rows, row);
+	}
+	js_put(o, "directions", rows);
+}
+
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
 	bool messages = chan_has_messages(c);
@@ -310,12 +327,19 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
 		put_sysv(o, c);
+	if (c->peer)
+		put_directions(o, c, messages);
 	if (traffic) {
 		js_put(o, "ledger", ledger_object(&c->ledger, messages));
 		js_put(o, "pressure", pressure_object(w, c));
 	}
-	for (size_t i = 0; i < c->end_count; i++)
-		js_add(ends, end_object(c->ends[i], traffic));
+	for (size_t i = 0; i < c->end_count; i++) {
+		struct json_object *end = end_object(c->ends[i], traffic);
+
+		if (c->peer)
+			js_put(end, "half", js_u64(c->ends[i]->chan == c->peer));
+		js_add(ends, end);
+	}
 	js_put(o, "endpoints", ends);
 	return o;
 }

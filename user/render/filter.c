@@ -109,7 +109,7 @@ static bool any_end_matches(const struct chan *c, const struct render_filter *f)
 	return false;
 }
 
-bool filter_matches_chan(const struct chan *c, const struct render_filter *f)
+static bool half_matches(const struct chan *c, const struct render_filter *f)
 {
 	if (f->kinds && !(f->kinds & (UINT64_C(1) << c->key.kind)))
 		return false;
@@ -118,6 +118,11 @@ bool filter_matches_chan(const struct chan *c, const struct render_filter *f)
 	if (speaks_of_procs(f) && !any_end_matches(c, f))
 		return false;
 	return channel_matches(c, f);
+}
+
+bool filter_matches_chan(const struct chan *c, const struct render_filter *f)
+{
+	return half_matches(c, f) || (c->peer && half_matches(c->peer, f));
 }
 
 bool filter_matches_flow(const struct flow *flow, const struct render_filter *f)
@@ -147,7 +152,7 @@ uint64_t chan_bytes(const struct chan *c, enum lens_dir dir)
  * A reader asleep on an empty channel is the normal state of an idle host, but
  * a writer asleep on a full one, or bytes that do not add up, are news.
  */
-bool chan_has_traffic(const struct chan *c)
+static bool half_has_traffic(const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
 		if (c->ends[i]->side[LENS_READ].total.ops || c->ends[i]->side[LENS_WRITE].total.ops)
@@ -156,8 +161,18 @@ bool chan_has_traffic(const struct chan *c)
 	       (c->ledger.known && (c->ledger.unaccounted || c->ledger.msgs_unaccounted));
 }
 
+bool chan_has_traffic(const struct chan *c)
+{
+	return half_has_traffic(c) || (c->peer && half_has_traffic(c->peer));
+}
+
+static bool is_own(const struct chan *c)
+{
+	return c->is_self || (c->peer && c->peer->is_self);
+}
+
 bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f)
 {
-	return (f->with_self || !c->is_self) && (f->idle || chan_has_traffic(c)) &&
+	return (f->with_self || !is_own(c)) && (f->idle || chan_has_traffic(c)) &&
 	       filter_matches_chan(c, f);
 }

@@ -58,7 +58,8 @@ static bool wanted(const struct world *w, const struct traced *t, const struct r
 static size_t find_peers(const struct traced *t, const struct endpoint *ret_peers[], size_t max)
 {
 	enum lens_dir other = t->dir == LENS_READ ? LENS_WRITE : LENS_READ;
-	const struct chan *c = t->end->chan;
+	/* what is written at half a connection is read at the other, and the reverse */
+	const struct chan *c = t->end->chan->peer ? : t->end->chan;
 	bool users = false;
 	size_t count = 0;
 

@@ -9,8 +9,13 @@
 
 static void add_chan(struct view *v, const struct chan *c, size_t order)
 {
+	struct chan *whole = c->peer ? chan_whole_new(c) : NULL;
+
+	if (whole)
+		c = whole;
 	v->chans[v->chan_count++] = (struct view_chan){
 		.chan = c,
+		.whole = whole,
 		.bytes = chan_bytes(c, LENS_READ) + chan_bytes(c, LENS_WRITE),
 		.order = order,
 	};
@@ -51,6 +56,8 @@ void view_report(struct view *v, const struct world *w, const struct render_filt
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		const struct chan *c = hash_at(w->chans, i);
 
+		if (c->is_second)
+			continue;
 		if (render_wants_chan(w, c, f))
 			add_chan(v, c, i);
 		else if (c->is_self && chan_has_traffic(c) && filter_matches_chan(c, f))
@@ -69,15 +76,22 @@ void view_list(struct view *v, const struct world *w, const struct render_filter
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		const struct chan *c = hash_at(w->chans, i);
 
-		if (!c->gone && render_wants_chan(w, c, &all))
+		bool exists = !c->gone || (c->peer && !c->peer->gone);
+
+		if (c->is_second)
+			continue;
+		if (exists && render_wants_chan(w, c, &all))
 			add_chan(v, c, i);
-		else if (!c->gone && c->is_self && filter_matches_chan(c, &all))
+		else if (exists && c->is_self && filter_matches_chan(c, &all))
 			v->own_chans++;
 	}
 }
 
 void view_fini(struct view *v)
 {
+	for (size_t i = 0; i < v->chan_count; i++)
+		if (v->chans[i].whole)
+			chan_whole_free(v->chans[i].whole);
 	free(v->chans);
 	free(v->flows);
 	*v = (struct view){};

@@ -9,7 +9,8 @@
 #include "render/render.h"
 
 struct view_chan {
-	const struct chan *chan;
+	const struct chan *chan;	/* of a connection both halves as one */
+	struct chan *whole;		/* ... which is ours to free */
 	uint64_t bytes;		/* moved in both directions */
 	size_t order;		/* when it was first heard of */
 };
