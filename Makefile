@@ -56,7 +56,8 @@ LIVE_OBJ  := $(filter $(O)/user/source/live%,$(USER_OBJ))
 # the pure layers, and what of source/ runs without a kernel to observe
 PURE      := base event model mech render
 PURE_OBJ  := $(filter $(PURE:%=$(O)/user/%/%),$(USER_OBJ))
-STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o),$(USER_OBJ))
+STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o \
+	     %_types.o),$(USER_OBJ))
 
 UNIT_OBJ  := $(call objects,$(UNIT_SRC))
 UNIT_PURE := $(patsubst %.o,%,$(filter $(O)/tests/unit/test_%,$(UNIT_OBJ)))
@@ -81,7 +82,7 @@ BPF_FLAGS  = -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -D__B
 # pkg-config is asked at the first use, once
 once       = $(eval $(1) := $$(shell $(PKG_CONFIG) --libs $(2)))$($(1))
 PURE_LIBS  = $(call once,PURE_LIBS,json-c)
-STORE_LIBS = $(call once,STORE_LIBS,json-c sqlite3 libzstd libcap libseccomp)
+STORE_LIBS = $(call once,STORE_LIBS,libbpf json-c sqlite3 libzstd libcap libseccomp)
 ALL_LIBS   = $(call once,ALL_LIBS,libbpf libelf zlib sqlite3 libzstd json-c libcap libseccomp)
 # workloads also run in virtual machines that have no libraries for them
 STATIC     = $(eval STATIC := $$(if $$(wildcard $$(shell $(CC) -print-file-name=libc.a)), \

@@ -19,6 +19,14 @@ const volatile __u64 lens_sys_kinds = ~0ull;
 const volatile bool lens_straddle = false;
 
 /*
+ * The kernel's numbers of types to cast to, told by user space: it relocates
+ * us against an excerpt of the kernel's types, whose numbers are others.
+ */
+const volatile __u32 lens_type_file = 0;
+const volatile __u32 lens_type_hlist_head = 0;
+const volatile __u32 lens_type_task_struct = 0;
+
+/*
  * Kernels without bpf_rdonly_cast (before v6.2) get an object compiled with
  * LENS_PLAIN: to learn that a kernel function is missing libbpf asks for
  * CAP_SYS_ADMIN. Used in this file only: libbpf 1.1 cannot link a kernel
@@ -26,6 +34,12 @@ const volatile bool lens_straddle = false;
  */
 #ifndef LENS_PLAIN
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
+
+/* as an untrusted pointer: the verifier searches all types for each trusted step */
+static __always_inline struct task_struct *calls_task(void)
+{
+	return bpf_rdonly_cast(bpf_get_current_task_btf(), lens_type_task_struct);
+}
 
 /*
  * The file behind a descriptor of the current task, with plain loads: a fault
@@ -41,9 +55,13 @@ static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 f
 	if (fd >= fdt->max_fds)
 		return NULL;
 	/* an array of pointers has no type of its own: borrow one that holds a pointer */
-	slot = bpf_rdonly_cast((void *)((__u64)fdt->fd + (__u64)fd * 8),
-			       bpf_core_type_id_kernel(struct hlist_head));
-	return bpf_rdonly_cast(slot->first, bpf_core_type_id_kernel(struct file));
+	slot = bpf_rdonly_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
+	return bpf_rdonly_cast(slot->first, lens_type_file);
+}
+#else
+static __always_inline struct task_struct *calls_task(void)
+{
+	return bpf_get_current_task_btf();
 }
 #endif
 
@@ -64,10 +82,12 @@ static __always_inline int calls_msgctl(__s32 id, __u32 command, __s64 ret)
 static __always_inline int calls_ipc(struct call_args *a, __s64 ret)
 {
 	__u32 call = a->arg[0] & 0xffff, version = a->arg[0] >> 16, buffer = a->arg[4];
+	struct lens_total_key key;
 	__s32 id = a->arg[1];
 
+	sysvmsg_key(calls_task(), id, call == KDEF_IPC_MSGSND ? LENS_WRITE : LENS_READ, &key);
 	if (call == KDEF_IPC_MSGSND)
-		return sysvmsg_sent(id, sysvmsg_type(buffer, true), a->arg[2], ret);
+		return sysvmsg_sent(&key, sysvmsg_type(buffer, true), a->arg[2], ret);
 	if (call == KDEF_IPC_MSGCTL)
 		return calls_msgctl(id, a->arg[2], ret);
 	if (call != KDEF_IPC_MSGRCV)
@@ -75,7 +95,7 @@ static __always_inline int calls_ipc(struct call_args *a, __s64 ret)
 	/* the oldest form hides the buffer behind one more pointer */
 	if (!version)
 		bpf_probe_read_user(&buffer, sizeof(buffer), (void *)a->arg[4]);
-	return sysvmsg_received(id, sysvmsg_type(buffer, true), a->arg[2], a->arg[3], ret);
+	return sysvmsg_received(&key, sysvmsg_type(buffer, true), a->arg[2], a->arg[3], ret);
 }
 
 /* by descriptor: what is not worth a place in the straight line of read and write */
@@ -113,14 +133,17 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 				   bool compat, __s64 ret)
 {
+	struct lens_total_key key;
 	struct call_args a;
 
 	arch_args(regs, compat, &a);
 	switch (class) {
 	case CALL_MSGSND:
-		return sysvmsg_sent(a.arg[0], sysvmsg_type(a.arg[1], compat), a.arg[2], ret);
+		sysvmsg_key(calls_task(), a.arg[0], LENS_WRITE, &key);
+		return sysvmsg_sent(&key, sysvmsg_type(a.arg[1], compat), a.arg[2], ret);
 	case CALL_MSGRCV:
-		return sysvmsg_received(a.arg[0], sysvmsg_type(a.arg[1], compat), a.arg[2],
+		sysvmsg_key(calls_task(), a.arg[0], LENS_READ, &key);
+		return sysvmsg_received(&key, sysvmsg_type(a.arg[1], compat), a.arg[2],
 					a.arg[4], ret);
 	case CALL_MSGCTL:
 		return calls_msgctl(a.arg[0], a.arg[1], ret);
@@ -146,15 +169,15 @@ static __always_inline __u64 calls_kinds(__u32 class)
 
 #ifndef LENS_PLAIN
 /* the straight line */
-static __always_inline int calls_read_write(struct task_struct *t, struct pt_regs *regs,
-					    __u32 class, __s64 ret, __u64 kinds)
+static __always_inline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
+					    __u64 kinds)
 {
+	struct task_struct *t;
 	struct file *file;
 
 	if (is_restart(ret))
 		return 0;
-	/* as an untrusted pointer: the verifier searches all types for each trusted step */
-	t = bpf_rdonly_cast(t, bpf_core_type_id_kernel(struct task_struct));
+	t = calls_task();
 	file = calls_fd_file(t, regs->di);
 	if (!file) {
 		fd_count_lost(ret);
@@ -186,7 +209,7 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 		return 0;
 #ifndef LENS_PLAIN
 	if (!compat && class <= CALL_WRITE)
-		return calls_read_write(t, regs, class, ret, kinds);
+		return calls_read_write(regs, class, ret, kinds);
 #endif
 	return calls_other(regs, class, compat, ret, kinds);
 }

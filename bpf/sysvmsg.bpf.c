@@ -20,31 +20,27 @@ static __noinline bool queue_exists(struct task_struct *t, __s32 id)
 }
 
 /* the call failed on no queue at all: there is nothing to count it for */
-static __always_inline bool sysvmsg_is_stray(struct task_struct *t, __s32 id, __s64 ret)
+static __always_inline bool sysvmsg_is_stray(__s32 id, __s64 ret)
 {
-	return (ret == -KDEF_EINVAL || ret == -KDEF_EFAULT) && !queue_exists(t, id);
+	return (ret == -KDEF_EINVAL || ret == -KDEF_EFAULT) &&
+	       !queue_exists((void *)bpf_get_current_task_btf(), id);
 }
 
-int sysvmsg_sent(__s32 id, __s64 type, __u64 size, __s64 ret)
+int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64 ret)
 {
-	struct task_struct *t = (void *)bpf_get_current_task_btf();
-	struct lens_total_key key;
 	struct call call = { .ret = ret < 0 ? ret : (__s64)size, .aux = type, .moved = ret >= 0 };
 
-	if (is_restart(ret) || sysvmsg_is_stray(t, id, ret))
+	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
-	ident_queue(t, id, &key);
-	ident_user(t, LENS_WRITE, &key);
-	return totals_count(&key, NULL, false, &call);
+	return totals_count(key, NULL, false, &call);
 }
 
-int sysvmsg_received(__s32 id, __s64 type, __u64 size, __u32 flags, __s64 ret)
+int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, __u32 flags,
+		     __s64 ret)
 {
-	struct task_struct *t = (void *)bpf_get_current_task_btf();
-	struct lens_total_key key;
 	struct call call = { .ret = ret, .aux = type, .moved = ret >= 0 };
 
-	if (is_restart(ret) || sysvmsg_is_stray(t, id, ret))
+	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
 	if (flags & KDEF_MSG_COPY && ret >= 0) {
 		/* a look at a message; it stays */
@@ -55,9 +51,7 @@ int sysvmsg_received(__s32 id, __s64 type, __u64 size, __u32 flags, __s64 ret)
 	/* what MSG_NOERROR cut off is gone; a message of just that size looks the same */
 	if (flags & KDEF_MSG_NOERROR && call.moved && (__u64)ret == size)
 		call.is_short = true;
-	ident_queue(t, id, &key);
-	ident_user(t, LENS_READ, &key);
-	return totals_count(&key, NULL, false, &call);
+	return totals_count(key, NULL, false, &call);
 }
 
 int sysvmsg_removed(__s32 id)
@@ -77,8 +71,10 @@ SEC("?fexit/do_msgsnd")
 int BPF_PROG(sysvmsg__fexit__send, int id, long type, void *text, unsigned long size, int flags,
 	     long ret)
 {
-	sysvmsg_sent(id, type, size, ret);
-	return 0;
+	struct lens_total_key key;
+
+	sysvmsg_key(bpf_get_current_task_btf(), id, LENS_WRITE, &key);
+	return sysvmsg_sent(&key, type, size, ret);
 }
 
 SEC("?fexit/do_msgrcv")
@@ -86,10 +82,12 @@ int BPF_PROG(sysvmsg__fexit__receive, int id, void *buffer, unsigned long size, 
 	     int flags, void *fill, long ret)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
+	struct lens_total_key key;
 
-	sysvmsg_received(id, sysvmsg_type((__u64)buffer, t->thread_info.status & KDEF_TS_COMPAT),
-			 size, flags, ret);
-	return 0;
+	sysvmsg_key(t, id, LENS_READ, &key);
+	return sysvmsg_received(&key, sysvmsg_type((__u64)buffer,
+						   t->thread_info.status & KDEF_TS_COMPAT),
+				size, flags, ret);
 }
 
 SEC("?fexit/__x64_sys_msgctl")

@@ -8,12 +8,22 @@
 #include "totals.bpf.h"
 
 /*
- * Global functions: the verifier walks them once, and they find the current
- * task themselves. ret is what the system call returned.
+ * Global functions: the verifier walks them once. ret is what the system call
+ * returned. The key is the caller's to make, since following pointers from a
+ * task that the verifier trusts makes it search all types of the kernel at
+ * every step; a caller with another pointer saves it that.
  */
-int sysvmsg_sent(__s32 id, __s64 type, __u64 size, __s64 ret);
-int sysvmsg_received(__s32 id, __s64 type, __u64 size, __u32 flags, __s64 ret);
+int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64 ret);
+int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, __u32 flags,
+		     __s64 ret);
 int sysvmsg_removed(__s32 id);
+
+static __always_inline void sysvmsg_key(struct task_struct *t, __s32 id, __u16 dir,
+					struct lens_total_key *ret)
+{
+	ident_queue(t, id, ret);
+	ident_user(t, dir, ret);
+}
 
 /* first word of a message buffer, as the caller's ABI has it; user memory, after the call */
 static __always_inline __s64 sysvmsg_type(__u64 buffer, bool compat)

@@ -26,6 +26,11 @@ text ~ /bpf_(probe_write_user|send_signal(_thread)?|override_return|trace_v?prin
 	bad("this helper changes or disturbs what is observed")
 }
 
+# programs are relocated against an excerpt of the kernel's types (relocation_types.c)
+text ~ /bpf_core_type_(id_kernel|matches)/ {
+	bad("user space tells numbers of kernel types (lens_type_file); pointees are unknown")
+}
+
 text ~ /BPF_MAP_TYPE_LRU/ { bad("an LRU map forgets silently") }
 
 END { exit failed }

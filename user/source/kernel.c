@@ -12,6 +12,8 @@
 
 #include "source/kernel.h"
 
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+
 /* the smallest fexit program, on a function that every kernel with pipes has */
 static void probe_fexit(struct kernel *k)
 {
@@ -20,9 +22,10 @@ static void probe_fexit(struct kernel *k)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT);
-	int id = btf__find_by_name_kind(k->btf, "do_splice", BTF_KIND_FUNC), fd;
+	uint32_t id = kernel_types_find(k->types, "do_splice", BTF_KIND_FUNC);
+	int fd;
 
-	if (id < 0) {
+	if (!id) {
 		snprintf(k->fexit_why, sizeof(k->fexit_why), "BTF lists no kernel functions");
 		return;
 	}
@@ -44,23 +47,19 @@ int kernel_probe(struct kernel *k)
 	int err;
 
 	memset(k, 0, sizeof(*k));
-	k->btf = btf__load_vmlinux_btf();
-	err = libbpf_get_error(k->btf);
-	if (err) {
-		k->btf = NULL;
+	err = kernel_types_open(KERNEL_BTF, &k->types);
+	if (err)
 		return log_err(-EOPNOTSUPP, "this kernel has no usable type information "
-			       "(/sys/kernel/btf/vmlinux: %s); ipclens needs one built with "
+			       "(" KERNEL_BTF ": %s); ipclens needs one built with "
 			       "CONFIG_DEBUG_INFO_BTF", strerror(-err));
-	}
-	k->has_cast = btf__find_by_name_kind(k->btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	k->has_cast = kernel_types_find(k->types, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	probe_fexit(k);
 	return 0;
 }
 
 void kernel_fini(struct kernel *k)
 {
-	btf__free(k->btf);
-	k->btf = NULL;
+	kernel_types_freep(&k->types);
 }
 
 bool kernel_has_target(const struct kernel *k, const char *section)
@@ -73,10 +72,10 @@ bool kernel_has_target(const struct kernel *k, const char *section)
 	if (!slash)
 		return true;
 	if (!strncmp(section, "fexit/", 6) || !strncmp(section, "fentry/", 7))
-		return btf__find_by_name_kind(k->btf, slash + 1, BTF_KIND_FUNC) > 0;
+		return kernel_types_find(k->types, slash + 1, BTF_KIND_FUNC) > 0;
 	if (!strncmp(section, "tp_btf/", 7)) {
 		snprintf(name, sizeof(name), "btf_trace_%s", slash + 1);
-		return btf__find_by_name_kind(k->btf, name, BTF_KIND_TYPEDEF) > 0;
+		return kernel_types_find(k->types, name, BTF_KIND_TYPEDEF) > 0;
 	}
 	return true;
 }

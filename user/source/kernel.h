@@ -5,18 +5,16 @@
 #ifndef LENS_SOURCE_KERNEL_H
 #define LENS_SOURCE_KERNEL_H
 
-#include "base/base.h"
-
-struct btf;
+#include "source/kernel_types.h"
 
 struct kernel {
-	struct btf *btf;
+	struct kernel_types *types;
 	bool has_cast;		/* bpf_rdonly_cast, v6.2 */
 	bool fexit_allowed;	/* function-level programs may be loaded */
 	char fexit_why[96];	/* if not: the reason */
 };
 
-/* loads the kernel's BTF and probes; says what is missing on stderr */
+/* reads the kernel's BTF and probes; says what is missing on stderr */
 int kernel_probe(struct kernel *k);
 void kernel_fini(struct kernel *k);
 /* "tp_btf/sys_exit", "fexit/do_tee": does the target exist? */

@@ -4,6 +4,7 @@
  * what came of it. All that needs privilege happens here, in live_open().
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
@@ -110,7 +112,7 @@ static void set_sys_kinds(struct live *l)
 	l->skel->rodata->lens_straddle = others;
 }
 
-static int configure(struct live *l)
+static int configure(struct live *l, const struct kernel *k)
 {
 	uint32_t sets = cache_sets(l->cpu_count), dev = 0, ends = l->opt.max_endpoints;
 	struct lens *s = l->skel;
@@ -119,6 +121,11 @@ static int configure(struct live *l)
 	if (err)
 		return err;
 	s->rodata->lens_pipefs_dev = dev;
+	s->rodata->lens_type_file = kernel_types_find(k->types, "file", BTF_KIND_STRUCT);
+	s->rodata->lens_type_hlist_head = kernel_types_find(k->types, "hlist_head",
+							    BTF_KIND_STRUCT);
+	s->rodata->lens_type_task_struct = kernel_types_find(k->types, "task_struct",
+							     BTF_KIND_STRUCT);
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
 	s->rodata->lens_cache_mask = sets - 1;
@@ -153,40 +160,65 @@ static void last_words(const char *log, char out[160])
  * Both objects come from the same sources and have the same maps, programs and
  * configuration; the plain one does without bpf_rdonly_cast.
  */
-static struct lens *open_object(const struct kernel *k)
+static struct lens *open_object(const struct kernel *k, const char *types_path)
 {
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types_path);
 	struct lens *s;
 
 	if (k->has_cast)
-		return lens__open();
+		return lens__open_opts(&opts);
 	s = xcalloc(1, sizeof(*s));
 	if (!lens__create_skeleton(s)) {
 		s->skeleton->data = (void *)lens_plain__elf_bytes(&s->skeleton->data_sz);
-		if (!bpf_object__open_skeleton(s->skeleton, NULL))
+		if (!bpf_object__open_skeleton(s->skeleton, &opts))
 			return s;
 	}
 	lens__destroy(s);
 	return NULL;
 }
 
+/*
+ * Opens it, to be relocated against an excerpt of the kernel's types, in which
+ * libbpf finds at once what it would else search the whole for, name by name.
+ * *ret_types_fd is the excerpt's file, which libbpf reads when it loads.
+ */
+static int open_for(struct live *l, const struct kernel *k, int *ret_types_fd)
+{
+	_cleanup_close_ int fd = memfd_create("ipclens-types", MFD_CLOEXEC);
+	char path[32];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* without /proc the slow way works, too */
+	l->skel = open_object(k, access(path, R_OK) ? NULL : path);
+	if (!l->skel)
+		return log_err(-errno, "cannot open the built-in BPF object: %s", strerror(errno));
+	err = fd < 0 ? 0 : relocation_types_write(k->types, bpf_object__btf(l->skel->obj), fd);
+	if (err)
+		return log_err(err, "cannot keep the kernel's types: %s", strerror(-err));
+	*ret_types_fd = TAKE_FD(fd);
+	return 0;
+}
+
 /* one attempt to load the chosen programs; 1: refused, but the plan has another way */
 static int try_load(struct live *l, const struct kernel *k)
 {
+	_cleanup_close_ int types_fd = -1;
 	_cleanup_free_ char *logs = NULL;
 	struct bpf_program *prog;
 	int err, i = 0, refused = 0, count = 0;
 	char why[160];
 
-	l->skel = open_object(k);
-	if (!l->skel)
-		return log_err(-errno, "cannot open the built-in BPF object: %s", strerror(errno));
+	err = open_for(l, k, &types_fd);
+	if (err)
+		return err;
 	if (!l->plan.rows) {
 		err = plan_init(&l->plan, &l->opt, l->skel->obj, k);
 		if (err)
 			return err;
 	}
 	plan_choose(&l->plan);
-	err = configure(l);
+	err = configure(l, k);
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, l->skel->obj)
