@@ -219,7 +219,7 @@ __s32 lens_straddling;
  * whoever is asleep in a call now entered its function before the hooks.
  */
 SEC("?iter/task")
-int snap__iter__straddle(struct bpf_iter__task *ctx)
+int calls__iter__straddle(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct lens_rec_wait w = {};
@@ -352,7 +352,7 @@ static long queue_next(__u32 index, struct queue_walk *w)
 }
 
 SEC("?iter/task")
-int snap__iter__queues(struct bpf_iter__task *ctx)
+int sysvmsg__iter__queues(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
 	struct ipc_namespace *ns;

@@ -126,6 +126,8 @@ def filter_by_type():
     doc = observer.document()
     lens.compare(doc, truth)
     lens.equal("types of channels", {"sysv-msg"}, {c["type"] for c in doc["channels"]})
+    # what is not asked for is not hooked either
+    lens.equal("observed types", ["sysv-msg"], [row["type"] for row in doc["coverage"]])
 
 
 @lens.test()

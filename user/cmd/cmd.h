@@ -109,6 +109,7 @@ int trace_stream(struct options *o);
 struct session {
 	const struct options *opt;
 	bool want_samples;		/* back-pressure is of interest */
+	bool snapshot;			/* the first look is all there is to do */
 	unsigned totals_ms;		/* how often totals are read; flushes operations too */
 	/* gets every record that decodes, after the world has; may be NULL; > 0 ends the session */
 	int (*on_event)(void *arg, const struct event *ev);

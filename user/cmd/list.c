@@ -39,17 +39,15 @@ static const struct argp parser = {
 	"List the IPC channels that exist now, with both ends, depth and capacity.", children
 };
 
-/* the first look is all there is to do */
 static int run(int argc, char **argv)
 {
 	_cleanup_(options_fini) struct options o = {};
 	_cleanup_(world_freep) struct world *w = world_new();
-	struct session s = { .opt = &o, .totals_ms = 1000, .world = w };
+	struct session s = { .opt = &o, .snapshot = true, .world = w };
 	struct render_options r;
 	int status, shown;
 
 	options_parse(&parser, argc, argv, &o);
-	o.duration_ns = 1;
 	o.idle = true;
 	if (log_level() < LOG_DEBUG)
 		log_set_level(LOG_WARNING);

@@ -58,6 +58,8 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
 		const struct mech *m = mech_get(kind);
 
+		if (o->kinds && !(o->kinds >> kind & 1))
+			continue;	/* not hooked: what nobody asks for costs nothing */
 		for (const struct mech_variant *v = m->variants; v->name; v++) {
 			choices = xrealloc(choices, n + 1, sizeof(*choices));
 			choices[n++] = (struct live_choice){
@@ -298,6 +300,7 @@ static int prepare(struct run *r)
 	struct sandbox_options sandbox = { .allow_file_io = s->record_path != NULL };
 	int err = check_pids(s->opt);
 
+	live.snapshot = s->snapshot;
 	if (!err)
 		err = open_signals(&r->signal_fd);
 	if (!err && s->opt->command)
@@ -337,7 +340,8 @@ static int observe(struct run *r)
 	if (err)
 		return err;	/* nothing ran, there is nothing to report */
 	r->observed = true;
-	err = loop(r);
+	if (!r->s->snapshot)
+		err = loop(r);
 	r->s->finishing_ns = now_ns();
 	if (err >= 0)
 		err = live_finish(r->live, take, r);

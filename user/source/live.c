@@ -112,10 +112,33 @@ static void set_sys_kinds(struct live *l)
 	l->skel->rodata->lens_straddle = others;
 }
 
+/* a snapshot counts nothing, and tables take their time to make */
+static void set_sizes(struct live *l)
+{
+	uint32_t sets = cache_sets(l->cpu_count), ends = DEFAULT_MAX_ENDPOINTS;
+	uint32_t ring = DEFAULT_RING_BYTES, ops_ring = DEFAULT_OPS_BYTES;
+	struct lens *s = l->skel;
+
+	if (l->opt.max_endpoints)
+		ends = l->opt.max_endpoints;
+	if (l->opt.ring_bytes)
+		ring = ops_ring = l->opt.ring_bytes;
+	if (l->opt.snapshot) {
+		sets = ends = 1;
+		ops_ring = sysconf(_SC_PAGESIZE);
+	}
+	s->rodata->lens_cache_mask = sets - 1;
+	bpf_map__set_max_entries(s->maps.lens_cache, sets);
+	bpf_map__set_max_entries(s->maps.lens_ring, ring);
+	bpf_map__set_max_entries(s->maps.lens_ops_ring, ops_ring);
+	bpf_map__set_max_entries(s->maps.lens_totals, ends);
+	bpf_map__set_max_entries(s->maps.lens_chans, ends);
+}
+
 static int configure(struct live *l, const struct kernel *k)
 {
-	uint32_t sets = cache_sets(l->cpu_count), dev = 0, ends = l->opt.max_endpoints;
 	struct lens *s = l->skel;
+	uint32_t dev = 0;
 	int err = pipefs_device(&dev);
 
 	if (err)
@@ -128,13 +151,8 @@ static int configure(struct live *l, const struct kernel *k)
 							     BTF_KIND_STRUCT);
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
-	s->rodata->lens_cache_mask = sets - 1;
 	set_sys_kinds(l);
-	bpf_map__set_max_entries(s->maps.lens_cache, sets);
-	bpf_map__set_max_entries(s->maps.lens_ring, l->opt.ring_bytes ? : DEFAULT_RING_BYTES);
-	bpf_map__set_max_entries(s->maps.lens_ops_ring, l->opt.ring_bytes ? : DEFAULT_OPS_BYTES);
-	bpf_map__set_max_entries(s->maps.lens_totals, ends ? : DEFAULT_MAX_ENDPOINTS);
-	bpf_map__set_max_entries(s->maps.lens_chans, ends ? : DEFAULT_MAX_ENDPOINTS);
+	set_sizes(l);
 	return 0;
 }
 
@@ -322,6 +340,8 @@ static int attach(struct live *l)
 {
 	int err;
 
+	if (!bpf_program__autoload(l->skel->progs.calls__sys__exit))
+		return attach_tracing(l);
 	l->calls = bpf_program__attach(l->skel->progs.calls__sys__exit);
 	if (!l->calls)
 		return log_err(-errno, "cannot attach to system calls: %s", strerror(errno));
@@ -336,8 +356,11 @@ static int attach(struct live *l)
 
 static int attach_iterator(struct bpf_program *prog, struct bpf_link **ret)
 {
-	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+	struct bpf_link *link;
 
+	if (!bpf_program__autoload(prog))
+		return 0;	/* not part of the plan; what it would find is not asked for */
+	link = bpf_program__attach_iter(prog, NULL);
 	if (!link)
 		return log_err(-errno, "cannot attach %s: %s", bpf_program__name(prog),
 			       strerror(errno));
@@ -350,13 +373,13 @@ static int attach_iterators(struct live *l)
 	int err = attach_iterator(l->skel->progs.snap__iter__procs, &l->iter_procs);
 
 	if (!err)
-		err = attach_iterator(l->skel->progs.snap__iter__straddle, &l->iter_straddle);
+		err = attach_iterator(l->skel->progs.calls__iter__straddle, &l->iter_straddle);
 	if (!err)
 		err = attach_iterator(l->skel->progs.snap__iter__files, &l->iter_files);
 	if (!err)
 		err = attach_iterator(l->skel->progs.snap__iter__waits, &l->iter_waits);
 	if (!err)
-		err = attach_iterator(l->skel->progs.snap__iter__queues, &l->iter_queues);
+		err = attach_iterator(l->skel->progs.sysvmsg__iter__queues, &l->iter_queues);
 	return err;
 }
 
@@ -384,7 +407,7 @@ static int bring_up(struct live *l)
 	if (!err)
 		err = load(l, &k);
 	kernel_fini(&k);
-	if (!err)
+	if (!err && !l->opt.snapshot)
 		err = say_hello(l);
 	if (!err)
 		live_describe_host(&l->host);

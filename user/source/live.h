@@ -19,6 +19,7 @@ struct live {
 	struct bpf_link **links;	/* of the tracing programs */
 	size_t link_count;
 	struct bpf_link *calls;		/* the hook at the end of system calls, while needed */
+	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
 	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues;
 	struct ring_buffer *ring;

@@ -76,12 +76,14 @@ static int walk_records(const char *data, size_t len, size_t *ret_rest, source_s
 
 int live_walk(struct bpf_link *link, source_sink sink, void *arg)
 {
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(link));
+	_cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
 	_cleanup_free_ char *data = xcalloc(1, SEQ_READ_BYTES + LENS_REC_MAX);
 	size_t have = 0, rest;
 	ssize_t n;
 	int err;
 
+	if (!link)
+		return 0;
 	if (fd < 0)
 		return log_err(-errno, "cannot start a snapshot: %s", strerror(errno));
 	for (;;) {
@@ -309,11 +311,11 @@ int live_totals(struct live *l, source_sink sink, void *arg)
 	_cleanup_(totals_read_fini) struct totals_read r = {};
 	/* who is known to have ended before the flush has nothing more to count after it */
 	size_t ended = l->exited_count;
-	int err = flush(l);
+	int err = l->opt.snapshot ? 0 : flush(l);
 
 	live_release_calls(l);
 
-	if (!err)
+	if (!err && !l->opt.snapshot)
 		err = read_totals(l, &r);
 	for (uint32_t i = 0; !err && i < r.count; i++) {
 		struct lens_rec_total rec = { .key = r.keys[i], .total = r.values[i] };
@@ -363,6 +365,21 @@ static int emit_host(struct live *l, source_sink sink, void *arg)
 	return live_emit(sink, arg, &l->host.h, LENS_REC_HOST, sizeof(l->host));
 }
 
+static void cover(const struct live *l, const struct plan_row *row, const struct live_choice *c,
+		  struct lens_rec_cover *ret)
+{
+	const char *variant = row ? row->variant : "", *detail = row ? c->limits :
+		"this kernel refuses every variant of its hooks";
+
+	if (l->opt.snapshot) {
+		variant = "iter";
+		detail = "a snapshot: who holds a channel or waits for it, not who used it";
+	}
+	ret->observed = *variant != '\0';
+	snprintf(ret->variant, sizeof(ret->variant), "%s", variant);
+	snprintf(ret->detail, sizeof(ret->detail), "%s", detail);
+}
+
 static int emit_coverage(struct live *l, source_sink sink, void *arg)
 {
 	uint64_t said = 0;
@@ -376,11 +393,7 @@ static int emit_coverage(struct live *l, source_sink sink, void *arg)
 		if (said & 1ull << c->kind || (row && strcmp(row->variant, c->variant)))
 			continue;
 		said |= 1ull << c->kind;
-		rec.observed = row != NULL;
-		if (row)
-			snprintf(rec.variant, sizeof(rec.variant), "%s", row->variant);
-		snprintf(rec.detail, sizeof(rec.detail), "%s",
-			 row ? c->limits : "this kernel refuses every variant of its hooks");
+		cover(l, row, c, &rec);
 		err = live_emit(sink, arg, &rec.h, LENS_REC_COVER, sizeof(rec));
 	}
 	return err;
@@ -401,7 +414,7 @@ int live_start(struct live *l, source_sink sink, void *arg)
 
 int live_finish(struct live *l, source_sink sink, void *arg)
 {
-	int err = live_look(l, sink, arg);
+	int err = l->opt.snapshot ? 0 : live_look(l, sink, arg);
 
 	/* the last reading of the totals has flushed the last operations */
 	if (err >= 0)

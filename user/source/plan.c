@@ -36,20 +36,6 @@ static bool serves(const struct bpf_program *prog, const struct plan_row *row)
 	return !strcmp(group, row->group) && !strcmp(variant, row->variant);
 }
 
-static bool is_infrastructure(const struct bpf_program *prog)
-{
-	/* the shared program also counts the calls that are older than other hooks */
-	static const char *const groups[] = {
-		"core__", "task__", "snap__", PLAN_SHARED_GROUP "__",
-	};
-	const char *name = bpf_program__name(prog);
-
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		if (!strncmp(name, groups[i], strlen(groups[i])))
-			return true;
-	return false;
-}
-
 static struct plan_row *find_row(const struct plan *p, const char *group, const char *variant)
 {
 	for (size_t i = 0; i < p->row_count; i++)
@@ -128,6 +114,7 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 	int err;
 
 	memset(p, 0, sizeof(*p));
+	p->snapshot = opt->snapshot;
 	for (size_t i = 0; i < opt->choice_count; i++)
 		add_row(p, &opt->choices[i]);
 	for (size_t i = 0; i < p->row_count; i++)
@@ -155,6 +142,8 @@ void plan_choose(struct plan *p)
 		if (row->state == PLAN_CHOSEN)
 			row->state = PLAN_NOT_NEEDED;
 	}
+	if (p->snapshot)
+		return;
 	for (size_t i = 0; i < p->row_count; i++) {
 		struct plan_row *row = &p->rows[i];
 
@@ -163,10 +152,41 @@ void plan_choose(struct plan *p)
 	}
 }
 
+/* the shared program also counts the calls that are older than other hooks */
+static bool wants_shared(const struct plan *p, const char *variant)
+{
+	for (size_t i = 0; i < p->row_count; i++) {
+		bool shared = !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT);
+
+		/* its iterator finds those calls */
+		if (p->rows[i].state == PLAN_CHOSEN && !(shared && !strcmp(variant, "iter")))
+			return true;
+	}
+	return false;
+}
+
+static bool has_group(const struct plan *p, const char *group)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (!strcmp(p->rows[i].group, group))
+			return true;
+	return false;
+}
+
 bool plan_wants(const struct plan *p, const struct bpf_program *prog)
 {
-	if (is_infrastructure(prog))
+	char group[16], variant[16];
+
+	if (!split_name(bpf_program__name(prog), group, variant))
+		return false;
+	if (!strcmp(group, "snap"))
 		return true;
+	if (!strcmp(group, "core") || !strcmp(group, "task"))
+		return !p->snapshot;
+	if (!strcmp(group, PLAN_SHARED_GROUP))
+		return wants_shared(p, variant);
+	if (!strcmp(variant, "iter"))
+		return has_group(p, group);
 	for (size_t i = 0; i < p->row_count; i++)
 		if (p->rows[i].state == PLAN_CHOSEN && serves(prog, &p->rows[i]))
 			return true;

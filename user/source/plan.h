@@ -21,6 +21,7 @@ struct bpf_program;
 struct plan {
 	struct plan_row *rows;		/* in the order of the choices, one per (group, variant) */
 	size_t row_count;
+	bool snapshot;			/* no row is ever chosen */
 };
 
 /* what the kernel has and the caller forces; -EINVAL: no such variant (said on stderr) */
@@ -29,7 +30,11 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 void plan_fini(struct plan *p);
 /* picks the first row of every group that is not absent, refused or forced off */
 void plan_choose(struct plan *p);
-/* is this program part of the plan? those of core, task and snap always are */
+/*
+ * Is this program part of the plan? Besides those of the rows: snap__ always;
+ * <group>__iter__ when the group is asked for; core__, task__ and the shared
+ * ones unless a snapshot is all.
+ */
 bool plan_wants(const struct plan *p, const struct bpf_program *prog);
 /* the kernel refused this program: its row is out; -ENOENT if there is no other way */
 int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why);

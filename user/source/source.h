@@ -24,11 +24,12 @@ struct live_choice {
 };
 
 struct live_options {
-	const struct live_choice *choices;
+	const struct live_choice *choices;	/* kinds without any are not observed */
 	size_t choice_count;
 	uint32_t max_endpoints;		/* entries of the totals map; 0 = default (32768) */
 	uint32_t ring_bytes;		/* event ring; power of two; 0 = default */
 	bool stream_ops;		/* one record per operation, of every channel */
+	bool snapshot;			/* what exists now is all; nothing is hooked or counted */
 	uint64_t sample_ns;		/* period of the blocked-call sampling; 0 = none */
 	const char *const *variants;	/* "mechanism=variant" to force, NULL-terminated, or NULL */
 	uint32_t simulate_drops;	/* lose every n-th event record; 0 = none (test aid) */
@@ -55,7 +56,7 @@ int live_sample(struct live *live, source_sink sink, void *arg);
 int live_totals(struct live *live, source_sink sink, void *arg);
 /* a complete look: holders, queues, calls in progress, between two readings of the totals */
 int live_look(struct live *live, source_sink sink, void *arg);
-/* final look, totals, loss, DETACHED */
+/* final look, totals, loss, DETACHED; of a snapshot only the last */
 int live_finish(struct live *live, source_sink sink, void *arg);
 
 /* ------------------------------------------------------------- load plan */
