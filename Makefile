@@ -110,24 +110,13 @@ $(O)/lens.bpf.o: $(BPF_OBJ) $(O)/.bpfs.stamp
 	$(call say,BPFLINK)
 	$(Q)$(BPFTOOL) gen object $@ $(BPF_OBJ)
 
-# the same without bpf_rdonly_cast, for kernels that have none
-PLAIN_OBJ := $(BPF_OBJ:%/calls.bpf.o=%/calls_plain.bpf.o)
-$(O)/bpf/calls_plain.bpf.o: bpf/calls.bpf.c $(O)/.bpf.stamp
-	$(call say,BPF)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_FLAGS) -DLENS_PLAIN -MMD -MP -c $< -o $@
-
-$(O)/lens_plain.bpf.o: $(PLAIN_OBJ) $(O)/.bpfs.stamp
-	$(call say,BPFLINK)
-	$(Q)$(BPFTOOL) gen object $@ $(PLAIN_OBJ)
-
 $(O)/%.skel.h: $(O)/%.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
 
 # order only: who really includes the skeleton says its .d file
 $(LIVE_OBJ): private CC_FLAGS += -I$(O)
-$(LIVE_OBJ): | $(O)/lens.skel.h $(O)/lens_plain.skel.h
+$(LIVE_OBJ): | $(O)/lens.skel.h
 
 $(O)/%.o: %.c $(O)/.cc.stamp
 	$(call say,CC)
@@ -238,7 +227,7 @@ help:
 	@echo 'make bare        make run and make test of a clone in a fresh Debian 12 (root)'
 	@echo 'make install     DESTDIR= prefix=$(prefix);   make clean'
 
--include $(patsubst %.o,%.d,$(BPF_OBJ) $(PLAIN_OBJ) $(USER_OBJ) $(UNIT_OBJ) \
+-include $(patsubst %.o,%.d,$(BPF_OBJ) $(USER_OBJ) $(UNIT_OBJ) \
 	$(call objects,$(WORK_SRC) $(FUZZ_SRC)))
 
 .DELETE_ON_ERROR:

@@ -18,34 +18,18 @@ const volatile __u64 lens_sys_kinds = ~0ull;
 /* other kinds have hooks that miss the calls older than they are: counted here, too */
 const volatile bool lens_straddle = false;
 
-/*
- * The kernel's numbers of types to cast to, told by user space: it relocates
- * us against an excerpt of the kernel's types, whose numbers are others.
- */
-const volatile __u32 lens_type_file = 0;
-const volatile __u32 lens_type_hlist_head = 0;
-const volatile __u32 lens_type_task_struct = 0;
-
-/*
- * Kernels without bpf_rdonly_cast (before v6.2) get an object compiled with
- * LENS_PLAIN: to learn that a kernel function is missing libbpf asks for
- * CAP_SYS_ADMIN. Used in this file only: libbpf 1.1 cannot link a kernel
- * function that two objects name.
- */
-#ifndef LENS_PLAIN
-extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
-
-/* as an untrusted pointer: the verifier searches all types for each trusted step */
+/* without the verifier's trust where that can be had, which spares it much searching */
 static __always_inline struct task_struct *calls_task(void)
 {
-	return bpf_rdonly_cast(bpf_get_current_task_btf(), lens_type_task_struct);
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return lens_has_cast ? core_cast(t, lens_type_task_struct) : t;
 }
 
 /*
- * The file behind a descriptor of the current task, with plain loads: a fault
- * reads as zero. The file table is not locked; another thread may close the
- * descriptor under our eyes, which then looks like a descriptor that was
- * never open.
+ * The file behind a descriptor of the current task, with plain loads. The file
+ * table is not locked; another thread may close the descriptor under our eyes,
+ * which then looks like a descriptor that was never open.
  */
 static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 fd)
 {
@@ -55,15 +39,9 @@ static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 f
 	if (fd >= fdt->max_fds)
 		return NULL;
 	/* an array of pointers has no type of its own: borrow one that holds a pointer */
-	slot = bpf_rdonly_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
-	return bpf_rdonly_cast(slot->first, lens_type_file);
+	slot = core_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
+	return core_cast(slot->first, lens_type_file);
 }
-#else
-static __always_inline struct task_struct *calls_task(void)
-{
-	return bpf_get_current_task_btf();
-}
-#endif
 
 static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret, __u64 kinds)
 {
@@ -167,7 +145,6 @@ static __always_inline __u64 calls_kinds(__u32 class)
 	return class <= CALL_FD_LAST ? KINDS_FD : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
-#ifndef LENS_PLAIN
 /* the straight line */
 static __always_inline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
 					    __u64 kinds)
@@ -188,7 +165,6 @@ static __always_inline int calls_read_write(struct pt_regs *regs, __u32 class, _
 	return pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
 			  ret > 0 && ret < (__s64)regs->dx);
 }
-#endif
 
 SEC("?tp_btf/sys_exit")
 int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
@@ -207,9 +183,7 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
 	if (!class || !(kinds & calls_kinds(class)))
 		return 0;
-#ifndef LENS_PLAIN
-	if (!compat && class <= CALL_WRITE)
+	if (lens_has_cast && !compat && class <= CALL_WRITE)
 		return calls_read_write(regs, class, ret, kinds);
-#endif
 	return calls_other(regs, class, compat, ret, kinds);
 }

@@ -23,6 +23,9 @@
 #define LENS_ARGV_MAX 512	/* bytes of argv kept per process */
 #define LENS_REC_MAX 16384	/* no record is longer */
 
+/* not a record: stands for the number of bpf_rdonly_cast in instructions */
+#define LENS_CAST_CALL 0x1e9500
+
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).
  * The only list of mechanisms in the tree: names, registry, doctor and the

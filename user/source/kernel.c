@@ -52,7 +52,7 @@ int kernel_probe(struct kernel *k)
 		return log_err(-EOPNOTSUPP, "this kernel has no usable type information "
 			       "(" KERNEL_BTF ": %s); ipclens needs one built with "
 			       "CONFIG_DEBUG_INFO_BTF", strerror(-err));
-	k->has_cast = kernel_types_find(k->types, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+	k->cast_function = kernel_types_find(k->types, "bpf_rdonly_cast", BTF_KIND_FUNC);
 	probe_fexit(k);
 	return 0;
 }
@@ -60,24 +60,6 @@ int kernel_probe(struct kernel *k)
 void kernel_fini(struct kernel *k)
 {
 	kernel_types_freep(&k->types);
-}
-
-bool kernel_has_target(const struct kernel *k, const char *section)
-{
-	const char *slash = strchr(section, '/');
-	char name[128];
-
-	if (*section == '?')
-		section++;
-	if (!slash)
-		return true;
-	if (!strncmp(section, "fexit/", 6) || !strncmp(section, "fentry/", 7))
-		return kernel_types_find(k->types, slash + 1, BTF_KIND_FUNC) > 0;
-	if (!strncmp(section, "tp_btf/", 7)) {
-		snprintf(name, sizeof(name), "btf_trace_%s", slash + 1);
-		return kernel_types_find(k->types, name, BTF_KIND_TYPEDEF) > 0;
-	}
-	return true;
 }
 
 const char *kernel_missing_capability(void)

@@ -9,7 +9,7 @@
 
 struct kernel {
 	struct kernel_types *types;
-	bool has_cast;		/* bpf_rdonly_cast, v6.2 */
+	uint32_t cast_function;	/* number of bpf_rdonly_cast, v6.2; 0: there is none */
 	bool fexit_allowed;	/* function-level programs may be loaded */
 	char fexit_why[96];	/* if not: the reason */
 };
@@ -17,8 +17,6 @@ struct kernel {
 /* reads the kernel's BTF and probes; says what is missing on stderr */
 int kernel_probe(struct kernel *k);
 void kernel_fini(struct kernel *k);
-/* "tp_btf/sys_exit", "fexit/do_tee": does the target exist? */
-bool kernel_has_target(const struct kernel *k, const char *section);
 /* names the capability that a load refused with -EPERM misses, or "" */
 const char *kernel_missing_capability(void);
 

@@ -16,8 +16,8 @@
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
-#include "lens_plain.skel.h"
 #include "source/live.h"
+#include "source/sections.h"
 
 #define DEFAULT_MAX_ENDPOINTS 32768
 #define DEFAULT_RING_BYTES (2u << 20)
@@ -149,6 +149,7 @@ static int configure(struct live *l, const struct kernel *k)
 							    BTF_KIND_STRUCT);
 	s->rodata->lens_type_task_struct = kernel_types_find(k->types, "task_struct",
 							     BTF_KIND_STRUCT);
+	s->rodata->lens_has_cast = k->cast_function != 0;
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
 	set_sys_kinds(l);
@@ -175,27 +176,6 @@ static void last_words(const char *log, char out[160])
 }
 
 /*
- * Both objects come from the same sources and have the same maps, programs and
- * configuration; the plain one does without bpf_rdonly_cast.
- */
-static struct lens *open_object(const struct kernel *k, const char *types_path)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types_path);
-	struct lens *s;
-
-	if (k->has_cast)
-		return lens__open_opts(&opts);
-	s = xcalloc(1, sizeof(*s));
-	if (!lens__create_skeleton(s)) {
-		s->skeleton->data = (void *)lens_plain__elf_bytes(&s->skeleton->data_sz);
-		if (!bpf_object__open_skeleton(s->skeleton, &opts))
-			return s;
-	}
-	lens__destroy(s);
-	return NULL;
-}
-
-/*
  * Opens it, to be relocated against an excerpt of the kernel's types, in which
  * libbpf finds at once what it would else search the whole for, name by name.
  * *ret_types_fd is the excerpt's file, which libbpf reads when it loads.
@@ -203,12 +183,15 @@ static struct lens *open_object(const struct kernel *k, const char *types_path)
 static int open_for(struct live *l, const struct kernel *k, int *ret_types_fd)
 {
 	_cleanup_close_ int fd = memfd_create("ipclens-types", MFD_CLOEXEC);
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	char path[32];
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	/* without /proc the slow way works, too */
-	l->skel = open_object(k, access(path, R_OK) ? NULL : path);
+	if (!access(path, R_OK))
+		opts.btf_custom_path = path;
+	l->skel = lens__open_opts(&opts);
 	if (!l->skel)
 		return log_err(-errno, "cannot open the built-in BPF object: %s", strerror(errno));
 	err = fd < 0 ? 0 : relocation_types_write(k->types, bpf_object__btf(l->skel->obj), fd);
@@ -287,11 +270,14 @@ static int explain_load(int err)
 
 static int load(struct live *l, const struct kernel *k)
 {
-	int err;
+	int err = sections_register(k);
 
+	if (err)
+		return log_err(err, "cannot prepare to load: %s", strerror(-err));
 	do {
 		err = try_load(l, k);
 	} while (err == 1);
+	sections_unregister();
 	if (err == -EINVAL && !l->skel)
 		return explain_load(err);
 	if (err < 0)
@@ -326,7 +312,7 @@ static int attach_tracing(struct live *l)
 		if (!bpf_program__autoload(prog) || strstr(section, "iter") ||
 		    strstr(section, "raw_tp/") || prog == l->skel->progs.calls__sys__exit)
 			continue;
-		link = bpf_program__attach(prog);
+		link = bpf_program__attach_trace(prog);
 		if (!link)
 			return log_err(-errno, "cannot attach %s: %s", bpf_program__name(prog),
 				       strerror(errno));
@@ -342,7 +328,7 @@ static int attach(struct live *l)
 
 	if (!bpf_program__autoload(l->skel->progs.calls__sys__exit))
 		return attach_tracing(l);
-	l->calls = bpf_program__attach(l->skel->progs.calls__sys__exit);
+	l->calls = bpf_program__attach_trace(l->skel->progs.calls__sys__exit);
 	if (!l->calls)
 		return log_err(-errno, "cannot attach to system calls: %s", strerror(errno));
 	/* calls under way: no function hook will see them return */

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 
 #include "source/plan.h"
+#include "source/sections.h"
 
 /* splits "<group>__<variant>__<hook>"; false for a name of another form */
 static bool split_name(const char *name, char group[16], char variant[16])
@@ -69,7 +70,7 @@ static void probe_row(struct plan_row *row, struct bpf_object *obj, const struct
 		if (!serves(prog, row))
 			continue;
 		any = true;
-		if (!kernel_has_target(k, section)) {
+		if (!sections_target(k->types, section)) {
 			row->state = PLAN_ABSENT;
 			snprintf(row->why, sizeof(row->why), "this kernel has no %s",
 				 *section == '?' ? section + 1 : section);

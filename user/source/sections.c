@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Our own handlers of program sections; see sections.h.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "source/sections.h"
+#include "wire.h"
+
+static const struct section {
+	const char *name;
+	enum bpf_attach_type attach_type;
+	const char *target;		/* name of what is attached to begins so */
+	unsigned target_kind;
+	uint32_t flags;
+} sections[] = {
+	{ "tp_btf", BPF_TRACE_RAW_TP, "btf_trace_", BTF_KIND_TYPEDEF, 0 },
+	{ "fexit", BPF_TRACE_FEXIT, "", BTF_KIND_FUNC, 0 },
+	{ "fentry", BPF_TRACE_FENTRY, "", BTF_KIND_FUNC, 0 },
+	{ "iter", BPF_TRACE_ITER, "bpf_iter_", BTF_KIND_FUNC, 0 },
+	{ "iter.s", BPF_TRACE_ITER, "bpf_iter_", BTF_KIND_FUNC, BPF_F_SLEEPABLE },
+};
+
+static int handlers[ARRAY_SIZE(sections)];
+static size_t handler_count;
+
+static const struct section *find_section(const char *name)
+{
+	size_t len = strcspn(name, "/");
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		if (strlen(sections[i].name) == len && !strncmp(sections[i].name, name, len))
+			return &sections[i];
+	return NULL;
+}
+
+uint32_t sections_target(const struct kernel_types *t, const char *section)
+{
+	const struct section *s;
+	char name[128];
+
+	if (*section == '?')
+		section++;
+	s = find_section(section);
+	if (!s || !strchr(section, '/'))
+		return 0;
+	snprintf(name, sizeof(name), "%s%s", s->target, strchr(section, '/') + 1);
+	return kernel_types_find(t, name, s->target_kind);
+}
+
+static bool is_cast_call(const struct bpf_insn *insn)
+{
+	return insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_KFUNC_CALL &&
+	       insn->imm == LENS_CAST_CALL;
+}
+
+/*
+ * core_cast() leaves a call without a number. Where the kernel has no such
+ * function the call is dead code, but the verifier looks at it all the same:
+ * there it becomes r0 = 0.
+ */
+static int fill_in_casts(struct bpf_program *prog, uint32_t function)
+{
+	size_t count = bpf_program__insn_cnt(prog);
+	_cleanup_free_ struct bpf_insn *insns = xcalloc(count, sizeof(*insns));
+	bool any = false;
+
+	memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
+	for (size_t i = 0; i < count; i++) {
+		if (!is_cast_call(&insns[i]))
+			continue;
+		any = true;
+		if (function)
+			insns[i].imm = function;
+		else
+			insns[i] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K };
+	}
+	return any ? bpf_program__set_insns(prog, insns, count) : 0;
+}
+
+/* libbpf is about to load prog */
+static int prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	const struct kernel *k = (const void *)cookie;
+	const char *name = bpf_program__section_name(prog);
+
+	opts->attach_btf_id = sections_target(k->types, name);
+	if (!opts->attach_btf_id)
+		return -ESRCH;
+	opts->prog_flags |= find_section(name)->flags;
+	bpf_program__set_type(prog, BPF_PROG_TYPE_TRACING);
+	return fill_in_casts(prog, k->cast_function);
+}
+
+int sections_register(const struct kernel *k)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = (long)k,
+		    .prog_prepare_load_fn = prepare);
+	char pattern[16];
+	int handler;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		snprintf(pattern, sizeof(pattern), "%s+", sections[i].name);
+		/* for programs of their real type libbpf loads the kernel's types beforehand */
+		handler = libbpf_register_prog_handler(pattern, BPF_PROG_TYPE_RAW_TRACEPOINT,
+						       sections[i].attach_type, &opts);
+		if (handler < 0) {
+			sections_unregister();
+			return handler;
+		}
+		handlers[handler_count++] = handler;
+	}
+	return 0;
+}
+
+void sections_unregister(void)
+{
+	while (handler_count)
+		libbpf_unregister_prog_handler(handlers[--handler_count]);
+}

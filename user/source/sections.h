@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * How programs get what they need of the kernel's types by number: what they
+ * attach to, and the kernel function they call. libbpf would load and search
+ * all types for that, once more. Internal to source/.
+ */
+#ifndef LENS_SOURCE_SECTIONS_H
+#define LENS_SOURCE_SECTIONS_H
+
+#include "source/kernel.h"
+
+/*
+ * To be in force from before an object is opened until it is loaded; k must
+ * stay. Programs then attach by bpf_program__attach_trace() and
+ * bpf_program__attach_iter() only.
+ */
+int sections_register(const struct kernel *k);
+void sections_unregister(void);
+/* the type that "tp_btf/x", "fexit/x", "iter/x" (or "?...") attaches to; 0: there is none */
+uint32_t sections_target(const struct kernel_types *t, const char *section);
+
+#endif
