@@ -61,6 +61,10 @@ static __always_inline void *core_cast(const void *address, __u64 type)
 	return typed;
 }
 
+/* a field behind a pointer: core_cast() made it where there is that, else any address will do */
+#define core_field(pointer, field) \
+	(lens_has_cast ? (pointer)->field : BPF_CORE_READ(pointer, field))
+
 /* ----------------------------------------------------------------- maps */
 
 struct ring_map {

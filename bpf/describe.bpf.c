@@ -141,28 +141,35 @@ static long tally_buffer(__u32 i, struct tally *t)
 
 static __always_inline int describe_pipe(struct file *file, struct lens_depth *ret)
 {
-	struct pipe_inode_info *p = BPF_CORE_READ(file, f_inode, i_pipe);
+	struct pipe_inode_info *p;
+	struct inode *inode;
 	struct tally t = {};
 	__u32 used, slots;
 
+	if (lens_has_cast)
+		file = core_cast(file, lens_type_file);
+	inode = core_field(file, f_inode);
+	p = core_field(inode, i_pipe);
 	if (!p)
 		return 0;
-	t.tail = BPF_CORE_READ(p, tail);
-	used = BPF_CORE_READ(p, head) - t.tail;
-	slots = BPF_CORE_READ(p, ring_size);
+	t.tail = core_field(p, tail);
+	used = core_field(p, head) - t.tail;
+	slots = core_field(p, ring_size);
 	t.mask = slots - 1;
-	t.bufs = BPF_CORE_READ(p, bufs);
 	if (used > slots || slots > PIPE_SLOTS_MAX)
 		return 0;	/* torn read */
-	bpf_loop(used, tally_buffer, &t, 0);
+	if (used) {
+		t.bufs = BPF_CORE_READ(p, bufs);	/* an address, to add to */
+		bpf_loop(used, tally_buffer, &t, 0);
+	}
 	ret->queued_bytes = t.bytes;
 	ret->queued_msgs = used;
-	ret->capacity_msgs = BPF_CORE_READ(p, max_usage);
+	ret->capacity_msgs = core_field(p, max_usage);
 	ret->capacity_bytes = (__u64)ret->capacity_msgs * KDEF_PAGE_SIZE;
-	ret->readers = BPF_CORE_READ(p, readers);
-	ret->writers = BPF_CORE_READ(p, writers);
+	ret->readers = core_field(p, readers);
+	ret->writers = core_field(p, writers);
 	ret->valid = LENS_DEPTH_VALID;
-	if (BPF_CORE_READ(file, f_flags) & KDEF_O_DIRECT)
+	if (core_field(file, f_flags) & KDEF_O_DIRECT)
 		ret->valid |= LENS_DEPTH_PACKETS;
 	return 0;
 }

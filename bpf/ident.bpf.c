@@ -10,7 +10,7 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 
 	if (!f || !ret)
 		return LENS_KIND_NONE;
-	if (ident_pipe_probe(f, ret))
+	if (lens_has_cast ? ident_pipe(ident_file_at(file), ret) : ident_pipe_probe(f, ret))
 		return ret->kind;
 	return LENS_KIND_NONE;
 }

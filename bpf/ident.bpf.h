@@ -21,6 +21,17 @@ static __always_inline __u64 ident_address(void *typed)
 	return bpf_get_current_task() + distance;
 }
 
+/* t as core_field() takes it, whatever the verifier knows of it */
+static __always_inline struct task_struct *ident_task(struct task_struct *t)
+{
+	return lens_has_cast ? core_cast(t, lens_type_task_struct) : t;
+}
+
+static __always_inline struct file *ident_file_at(__u64 address)
+{
+	return lens_has_cast ? core_cast((void *)address, lens_type_file) : (struct file *)address;
+}
+
 static __always_inline void ident_proc(struct task_struct *t, struct lens_proc *ret)
 {
 	ret->start_ns = BPF_CORE_READ(t, group_leader, start_boottime);

@@ -68,24 +68,31 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 SEC("?iter/task_file")
 int snap__iter__files(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *t = ctx->task;
+	struct task_struct *t = ctx->task, *leader;
 	struct file *file = ctx->file;
 	__u32 which = SCRATCH_LOOK, len, name_len = 0;
 	struct lens_total_key key = {};
 	struct lens_rec_hold *h;
 	struct scratch *s;
+	__u64 address;
 
-	if (!t || !file || !ident_file(ident_address(file), &key))
+	if (!t || !file)
 		return 0;
+	address = ident_address(file);
+	if (!ident_file(address, &key))
+		return 0;
+	t = ident_task(t);
+	leader = core_field(t, group_leader);
+	key.start_ns = core_field(leader, start_boottime);
+	key.tgid = core_field(t, tgid);
 	s = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!s)
 		return 0;
 	h = (void *)s;
 	__builtin_memset(h, 0, sizeof(*h));
 	ident_split(&key, &h->chan, &h->proc);
-	ident_proc(t, &h->proc);
 	h->fd = ctx->fd;
-	h->mode = BPF_CORE_READ(file, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
+	h->mode = file->f_mode & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
 	describe_depth(key.kind, file, &h->depth);
 	name_len = describe_name(key.kind, which, sizeof(*h), file);
 	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));

@@ -121,7 +121,9 @@ void look_hold(struct world *w, const struct event *ev)
 		e->held_before = true;
 	e->reader |= r->mode & 1;
 	e->writer |= !!(r->mode & 2);
-	e->fds = xrealloc(e->fds, e->fd_count + 1, sizeof(*e->fds));
+	/* room doubles: it is full when the count is a power of two */
+	if (!(e->fd_count & (e->fd_count - 1)))
+		e->fds = xrealloc(e->fds, e->fd_count ? e->fd_count * 2 : 1, sizeof(*e->fds));
 	e->fds[e->fd_count++] = r->fd;
 	if (!c->name && ev->name.len) {
 		event_path(&path, ev->name, ev->truncated);

@@ -187,13 +187,11 @@ static const char *end_role(const struct endpoint *e)
 
 static struct json_object *end_object(const struct endpoint *e, bool traffic)
 {
-	struct json_object *o = js_object(), *fds = js_array();
+	struct json_object *o = js_object();
 
 	js_put(o, "process", js_proc_id(e->proc));
 	js_put(o, "role", js_str(end_role(e)));
-	for (size_t i = 0; i < e->fd_count; i++)
-		js_add(fds, js_u64(e->fds[i]));
-	js_put(o, "fds", fds);
+	js_put(o, "fds", js_numbers(e->fds, e->fd_count));
 	js_put(o, "user", js_bool(end_is_user(e, LENS_READ) || end_is_user(e, LENS_WRITE)));
 	js_put(o, "holds", js_bool(e->held_now));
 	if (traffic) {

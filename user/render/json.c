@@ -79,6 +79,65 @@ struct json_object *js_array(void)
 	return must(json_object_new_array());
 }
 
+struct numbers {
+	const uint32_t *at;
+	size_t count;
+};
+
+/* decimal, ending before `end`; returns where it begins */
+static char *number_text(uint32_t n, char *end)
+{
+	do {
+		*--end = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	return end;
+}
+
+/* as json-c prints an array, pretty or plain */
+static int numbers_print(struct json_object *array, struct printbuf *out, int level, int flags)
+{
+	const struct numbers *numbers = json_object_get_userdata(array);
+	bool pretty = flags & JSON_C_TO_STRING_PRETTY;
+	char text[16], *end = text + sizeof(text), *begin;
+
+	printbuf_strappend(out, "[");
+	for (size_t i = 0; i < numbers->count; i++) {
+		if (i)
+			printbuf_strappend(out, ",");
+		if (pretty) {
+			printbuf_strappend(out, "\n");
+			printbuf_memset(out, -1, ' ', 2 * (level + 1));
+		}
+		begin = number_text(numbers->at[i], end);
+		printbuf_memappend(out, begin, (int)(end - begin));
+	}
+	if (pretty) {
+		printbuf_strappend(out, "\n");
+		printbuf_memset(out, -1, ' ', 2 * level);
+	}
+	printbuf_strappend(out, "]");
+	return 0;
+}
+
+static void numbers_free(struct json_object *array, void *numbers)
+{
+	free(numbers);
+}
+
+struct json_object *js_numbers(const uint32_t *numbers, size_t count)
+{
+	struct json_object *array = js_array();
+	struct numbers *n;
+
+	if (!count)
+		return array;
+	n = xcalloc(1, sizeof(*n));
+	*n = (struct numbers){ .at = numbers, .count = count };
+	json_object_set_serializer(array, numbers_print, n, numbers_free);
+	return array;
+}
+
 void js_put(struct json_object *object, const char *key, struct json_object *value)
 {
 	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) < 0)
@@ -123,16 +182,17 @@ static void print_indented(FILE *out, struct json_object *value, size_t indent)
 	const char *start = json_object_to_json_string_ext(value, PRETTY), *line = start;
 
 	for (;;) {
-		size_t len = strcspn(line, "\n"), skip;
+		size_t len = (size_t)(strchrnul(line, '\n') - line), skip;
 
-		fwrite(line, 1, len, out);
+		/* nobody else prints: a lock per line would cost more than the line */
+		fwrite_unlocked(line, 1, len, out);
 		line += len;
 		if (!*line)
 			return;
 		skip = empty_break(start, line);
 		line += skip ? skip : 1;
 		if (!skip)
-			fwrite(blanks, 1, 1 + indent, out);
+			fwrite_unlocked(blanks, 1, 1 + indent, out);
 	}
 }
 

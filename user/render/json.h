@@ -27,6 +27,8 @@ struct json_object *js_id64(uint64_t n);
 struct json_object *js_fixed(uint64_t scaled, unsigned decimals);
 struct json_object *js_object(void);
 struct json_object *js_array(void);
+/* an array of them, without an object for each; they must stay */
+struct json_object *js_numbers(const uint32_t *numbers, size_t count);
 /* both take over value; key is copied, and must be new */
 void js_put(struct json_object *object, const char *key, struct json_object *value);
 void js_add(struct json_object *array, struct json_object *value);
