@@ -40,6 +40,13 @@
 #define KDEF_EFAULT 14
 #define KDEF_EINVAL 22
 
+/* include/linux/pipe_fs_i.h: what write(2) itself put there; not exported */
+#define KDEF_PIPE_BUF_FLAG_PACKET 0x08
+#define KDEF_PIPE_BUF_FLAG_CAN_MERGE 0x10
+
+/* kernel/locking/mutex.c: flags beside the owner; not exported */
+#define KDEF_MUTEX_FLAGS 0x07
+
 /* include/linux/errno.h: never reach user space, the call is restarted */
 #define KDEF_ERESTARTSYS 512
 #define KDEF_ERESTART_RESTARTBLOCK 516

@@ -97,11 +97,22 @@ struct files_struct {
 
 /* ------------------------------------------------------------------ pipes */
 
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+struct mutex {
+	atomic_long_t owner;	/* the low bits are flags */
+};
+
 struct pipe_buffer {
+	__u32 offset;
 	__u32 len;
+	__u32 flags;
 };
 
 struct pipe_inode_info {
+	struct mutex mutex;
 	__u32 head;		/* v6.14: in a union with head_tail; the names stayed */
 	__u32 tail;
 	__u32 max_usage;

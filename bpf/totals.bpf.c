@@ -6,6 +6,7 @@
  */
 #include "totals.bpf.h"
 #include "describe.bpf.h"
+#include "place.bpf.h"
 #include "task.bpf.h"
 
 __u32 totals_epoch = 1;
@@ -21,9 +22,10 @@ struct {
 	__type(value, struct lens_total);
 } lens_totals SEC(".maps");
 
-/* how many processes ever used a channel in each direction */
+/* how many processes ever used a channel in each direction, and where they are */
 struct users {
 	__u32 count[LENS_DIR_MAX];
+	struct place_track track;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -64,13 +66,31 @@ static __always_inline void batch_emit(struct batch *b)
 	b->rec.count = 0;
 }
 
-int totals_stream(__u32 id, const struct call *call)
+/* where a call on a pipe left it; after the time that goes with it was taken */
+static __always_inline __s64 stream_place(const struct lens_total_key *key, __u64 file)
+{
+	struct lens_chan chan;
+	struct lens_proc unused;
+	struct users *u;
+
+	ident_split(key, &chan, &unused);
+	u = bpf_map_lookup_elem(&lens_chans, &chan);
+	return u ? place_of(file, key->dir, &u->track) : 0;
+}
+
+int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call)
 {
 	__u32 zero = 0, n;
 	struct batch *b = bpf_map_lookup_elem(&lens_batch, &zero);
+	__u64 ts_ns;
+	__s64 aux;
 
-	if (!b || !call)
+	if (!b || !key || !call)
 		return 0;
+	aux = call->aux;
+	ts_ns = bpf_ktime_get_boot_ns();
+	if ((key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
+		aux = stream_place(key, file);
 	if (b->busy) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
 		return 0;
@@ -79,9 +99,9 @@ int totals_stream(__u32 id, const struct call *call)
 	barrier();
 	n = b->rec.count;
 	if (n < LENS_OPS_PER_BATCH) {
-		b->op[n].ts_ns = bpf_ktime_get_boot_ns();
+		b->op[n].ts_ns = ts_ns;
 		b->op[n].ret = call->ret;
-		b->op[n].aux = call->aux;
+		b->op[n].aux = aux;
 		b->op[n].id = id;
 		b->op[n].tid = bpf_get_current_pid_tgid();
 		b->rec.count = n + 1;
@@ -258,7 +278,7 @@ int totals_direct(const struct lens_total_key *key, __u64 file, const struct cal
 	}
 	total_merge(t, &one);
 	if (t->flags & LENS_END_OPS && !call->is_copy)
-		totals_stream(t->id, call);
+		totals_stream(t->id, key, file, call);
 	return 0;
 }
 

@@ -59,7 +59,7 @@ extern __u32 totals_epoch;
 int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64 file);
 /* the way around a busy cache */
 int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call);
-int totals_stream(__u32 id, const struct call *call);
+int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call);
 
 static __always_inline bool key_equal(const struct lens_total_key *a,
 				      const struct lens_total_key *b)
@@ -122,7 +122,7 @@ static __always_inline int totals_count(const struct lens_total_key *key, struct
 						(__u64)file) & 1];
 	total_add(&slot->sum, call);
 	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)
-		totals_stream(slot->sum.id, call);
+		totals_stream(slot->sum.id, key, typed ? ident_address(file) : (__u64)file, call);
 	barrier();
 	set->busy = 0;
 	return 0;

@@ -275,10 +275,22 @@ struct lens_rec_total {
 struct lens_op {
 	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
 	__s64 ret;		/* bytes moved, or -errno */
-	__s64 aux;		/* sysv-msg: message type */
+	__s64 aux;		/* sysv-msg: message type; pipe, fifo: LENS_PLACE_* */
 	__u32 id;		/* lens_rec_end.id */
 	__u32 tid;
 };
+
+/*
+ * Where in the byte stream of a pipe its writers (for a write) or its readers
+ * (for a read) were at a moment after ts_ns when nobody was inside: aux is
+ * LENS_PLACE_VALID | epoch << LENS_PLACE_BITS | bytes modulo 2^LENS_PLACE_BITS,
+ * or 0 when no such moment could be had. Places of one epoch have one origin:
+ * in epoch 1 the birth of the pipe, in others any.
+ */
+#define LENS_PLACE_VALID (1ll << 62)
+#define LENS_PLACE_BITS 40
+#define LENS_PLACE_EPOCHS 256
+#define LENS_PLACE_BIRTH 1
 
 #define LENS_OPS_PER_BATCH 96
 
