@@ -5,6 +5,8 @@
  * write that fed it, so either side can wait for the other: of a byte stream
  * there is at any time either something written or something owed.
  */
+#include <limits.h>
+
 #include "model/fifo.h"
 
 /* pieces kept of one channel; messages are searched, so fewer: msg_qbytes is 16384 by default */
@@ -13,9 +15,33 @@
 
 void fifo_fini(struct fifo *f)
 {
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		places_fini(&f->places[d]);
+	stretches_fini(&f->stretches);
 	free(f->written.pieces);
 	free(f->owed.pieces);
 	flow_matrix_fini(&f->flows);
+}
+
+static void copy_line(struct line *to, const struct line *from)
+{
+	to->pieces = xcalloc(from->room + 1, sizeof(*to->pieces));
+	if (from->count)
+		memcpy(to->pieces, from->pieces, from->count * sizeof(*to->pieces));
+}
+
+struct fifo fifo_copy(const struct fifo *f)
+{
+	struct fifo copy = *f;
+
+	copy_line(&copy.written, &f->written);
+	copy_line(&copy.owed, &f->owed);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		copy.places[d] = places_copy(&f->places[d]);
+	copy.stretches = stretches_copy(&f->stretches);
+	copy.flows = (struct flow_matrix){};
+	flow_matrix_add(&copy.flows, &f->flows);
+	return copy;
 }
 
 static void line_push(struct fifo *f, struct line *l, const struct piece *p)
@@ -50,6 +76,12 @@ static void credit(struct fifo *f, const struct piece *written, const struct pie
 
 	cell->bytes += bytes;
 	cell->messages += whole;
+	if (written->stretch)
+		stretch_pass(&f->stretches, written->stretch, read->who, bytes, read->stretch,
+			     &f->flows);
+	if (read->stretch)
+		stretch_pass(&f->stretches, read->stretch, written->who, bytes, written->stretch,
+			     &f->flows);
 	if (written->ts_ns && read->ts_ns)
 		residency_add(&cell->residency, read->ts_ns > written->ts_ns ?
 			      read->ts_ns - written->ts_ns : 0);
@@ -130,24 +162,93 @@ static void turn(struct turns *t, const struct proc *who, uint64_t since_ns, uin
 	t->last_ns = until_ns;
 }
 
+bool fifo_is_in_turn(const struct fifo *f, enum lens_dir dir)
+{
+	return !f->turns[dir].unproven;
+}
+
 bool fifo_is_ordered(const struct fifo *f)
 {
-	return !f->turns[LENS_READ].unproven && !f->turns[LENS_WRITE].unproven;
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		if (!fifo_is_in_turn(f, d) && !(f->placed[d] && f->places[d].known))
+			return false;
+	return true;
+}
+
+/* how a placed call comes into the stream */
+struct taker {
+	struct fifo *f;
+	enum lens_dir dir;
+};
+
+/* a stretch stays open while its calls come in: the first may reach the other end at once */
+static void change_group(struct fifo *f, enum lens_dir dir, unsigned group)
+{
+	if (f->stretch[dir])
+		stretch_close(&f->stretches, f->stretch[dir], &f->flows);
+	f->stretch[dir] = 0;
+	f->group[dir] = group;
+	if (!group)
+		return;
+	f->stretch[dir] = stretch_new(&f->stretches, dir);
+	stretch_open(&f->stretches, f->stretch[dir]);
+}
+
+static void take_placed(void *arg, const struct placed *p, unsigned group)
+{
+	const struct taker *t = arg;
+	struct fifo *f = t->f;
+	struct piece piece = { .who = p->who, .bytes = p->bytes, .ts_ns = p->ts_ns };
+
+	/* up to the first place that is known, what was not followed may be in between */
+	if (f->early[t->dir] && f->places[t->dir].done) {
+		stretch_close(&f->stretches, f->early[t->dir], &f->flows);
+		f->early[t->dir] = 0;
+	}
+	if (group != f->group[t->dir])
+		change_group(f, t->dir, group);
+	piece.stretch = f->early[t->dir] ? f->early[t->dir] : f->stretch[t->dir];
+	if (piece.stretch)
+		stretch_own(&f->stretches, piece.stretch, p->who, p->bytes);
+	stream(f, &piece, t->dir == LENS_WRITE);
+}
+
+void fifo_end(struct fifo *f, enum lens_dir dir, bool complete)
+{
+	struct taker t = { f, dir };
+
+	if (!places_end(&f->places[dir], complete, take_placed, &t))
+		f->places[dir].known = false;
 }
 
 /* ---------------------------------------------------------------- building */
 
 void fifo_seed(struct fifo *f, struct proc *who, uint64_t bytes)
 {
-	struct piece p = { .who = who, .bytes = bytes };
+	struct piece p = { .who = who, .bytes = bytes,
+			   .stretch = who ? f->early[LENS_WRITE] : 0 };
 
 	if (bytes)
 		line_push(f, &f->written, &p);
 }
 
-void fifo_earlier(struct fifo *f, enum lens_dir dir, const struct proc *who, uint64_t until_ns)
+void fifo_earlier(struct fifo *f, enum lens_dir dir, struct proc *who, uint64_t bytes,
+		  uint64_t until_ns)
 {
 	f->turns[dir] = (struct turns){ .last = who, .last_ns = until_ns };
+	if (f->messages)
+		return;
+	f->early[dir] = stretch_new(&f->stretches, dir);
+	stretch_open(&f->stretches, f->early[dir]);
+	stretch_own(&f->stretches, f->early[dir], who, bytes);
+}
+
+void fifo_passed(struct fifo *f, struct proc *from, struct proc *to, uint64_t bytes)
+{
+	struct piece w = { .who = from, .stretch = from ? f->early[LENS_WRITE] : 0 };
+	struct piece r = { .who = to, .stretch = f->early[LENS_READ] };
+
+	credit(f, &w, &r, bytes, false);
 }
 
 void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
@@ -157,12 +258,16 @@ void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
 		.who = e->proc, .bytes = op->ret, .type = op->aux, .ts_ns = op->ts_ns,
 		.may_cut = dir == LENS_READ && e->side[dir].total.shorts,
 	};
+	struct taker t = { f, dir };
 
 	if (f->overflow || op->ret < 0 || (!op->ret && !f->messages))
 		return;
 	turn(&f->turns[dir], e->proc, since_ns, op->ts_ns);
 	if (f->messages)
 		message(f, &p, dir == LENS_WRITE);
+	else if (f->places[dir].known)
+		places_add(&f->places[dir], e->proc, op, dir == LENS_READ || op->ret <= PIPE_BUF,
+			   take_placed, &t);
 	else
 		stream(f, &p, dir == LENS_WRITE);
 }

@@ -5,6 +5,8 @@
  * operations does, and where that is not known bytes are apportioned and the
  * flow says so.
  */
+#include <inttypes.h>
+
 #include "model/ops.h"
 
 static const char why_order[] =
@@ -232,8 +234,22 @@ static void set_residency(struct flow *f, const struct flow_cell *timed)
 	f->max_ns = r->max_ns;
 }
 
+/* by_places: directions whose order is that of places, and as doubtful as those */
+static void set_doubt(struct flow *f, const struct flow_cell *cell, const bool *by_places)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		bytes += by_places[d] ? cell->doubtful[d] : 0;
+	if (!bytes || !f->exact)
+		return;
+	f->exact = false;
+	snprintf(f->why_text, sizeof(f->why_text), "the order of %" PRIu64 " of its %" PRIu64
+		 " bytes is inferred", bytes < f->bytes ? bytes : f->bytes, f->bytes);
+}
+
 static void add_flows(struct world *w, struct chan *c, const struct flow_matrix *m,
-		      const struct flow_matrix *timed, const char *why)
+		      const struct flow_matrix *timed, const char *why, const bool *by_places)
 {
 	size_t count = flow_matrix_count(m);
 
@@ -248,6 +264,8 @@ static void add_flows(struct world *w, struct chan *c, const struct flow_matrix 
 			.from = cell->from, .to = cell->to, .chan = c, .bytes = cell->bytes,
 			.messages = cell->messages, .exact = !why, .why = why,
 		};
+		if (by_places)
+			set_doubt(f, cell, by_places);
 		if (timed)
 			set_residency(f, flow_cell_find(timed, cell->from, cell->to));
 		w->flow_count++;
@@ -288,22 +306,23 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 			   const struct party *readers)
 {
 	struct flow_matrix totals = {}, ordered = {};
-	bool proven = false;
-	const char *no_order = ops_match(w, c, &ordered, &proven), *why = doubt(c);
+	struct ops_order order = {};
+	const char *no_order = ops_match(w, c, &ordered, &order), *why = doubt(c);
 
 	if (!no_order && !covers(&ordered, readers))
 		no_order = why_partly;
 	if (has_cut_messages(c))
-		proven = false;
+		order.is_proven = false;
 	if (one_source(c, sources, readers, &totals) || one_reader(c, sources, readers, &totals) ||
 	    old_first(c, sources, readers, &totals)) {
-		add_flows(w, c, &totals, no_order ? NULL : &ordered, why);
+		add_flows(w, c, &totals, no_order ? NULL : &ordered, why, NULL);
 	} else if (!no_order) {
-		add_flows(w, c, &ordered, &ordered, why || proven ? why : why_order);
+		add_flows(w, c, &ordered, &ordered, why || order.is_proven ? why : why_order,
+			  order.by_places);
 	} else {
 		if (!apportion(c, sources, readers, &totals))
 			no_order = why_crowd;
-		add_flows(w, c, &totals, NULL, no_order);
+		add_flows(w, c, &totals, NULL, no_order, NULL);
 	}
 	flow_matrix_fini(&totals);
 	flow_matrix_fini(&ordered);
@@ -319,7 +338,7 @@ static void settle_outgoing(struct world *w, struct chan *c)
 
 		add(&out, c->ends[i]->proc, NULL, t->bytes, t->msgs);
 	}
-	add_flows(w, c, &out, NULL, NULL);
+	add_flows(w, c, &out, NULL, NULL, NULL);
 	flow_matrix_fini(&out);
 }
 
@@ -344,6 +363,10 @@ void flow_settle(struct world *w)
 	w->flow_count = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++)
 		settle_channel(w, hash_at(w->chans, i));
+	/* not before: the array may have moved */
+	for (size_t i = 0; i < w->flow_count; i++)
+		if (*w->flows[i].why_text)
+			w->flows[i].why = w->flows[i].why_text;
 }
 
 void world_settle(struct world *w)

@@ -26,6 +26,8 @@ void residency_fini(struct residency *r);
 struct flow_cell {
 	struct proc *from, *to;		/* from NULL: was there before the start, or unknown */
 	uint64_t bytes, messages;
+	/* of those, bytes that another order of calls in that direction would give to others */
+	uint64_t doubtful[LENS_DIR_MAX];
 	struct residency residency;
 };
 
@@ -38,6 +40,7 @@ struct flow_cell *flow_cell(struct flow_matrix *m, struct proc *from, struct pro
 /* NULL if nothing flows there */
 const struct flow_cell *flow_cell_find(const struct flow_matrix *m, const struct proc *from,
 				       const struct proc *to);
+void flow_matrix_add(struct flow_matrix *to, const struct flow_matrix *from);
 size_t flow_matrix_count(const struct flow_matrix *m);
 struct flow_cell *flow_matrix_at(const struct flow_matrix *m, size_t index);
 void flow_matrix_fini(struct flow_matrix *m);

@@ -44,6 +44,20 @@ struct flow_cell *flow_matrix_at(const struct flow_matrix *m, size_t index)
 	return hash_at(m->cells, index);
 }
 
+void flow_matrix_add(struct flow_matrix *to, const struct flow_matrix *from)
+{
+	for (size_t i = 0; i < flow_matrix_count(from); i++) {
+		const struct flow_cell *f = flow_matrix_at((struct flow_matrix *)from, i);
+		struct flow_cell *t = flow_cell(to, f->from, f->to);
+
+		t->bytes += f->bytes;
+		t->messages += f->messages;
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+			t->doubtful[d] += f->doubtful[d];
+		residency_merge(&t->residency, &f->residency);
+	}
+}
+
 void flow_matrix_fini(struct flow_matrix *m)
 {
 	for (size_t i = 0; i < flow_matrix_count(m); i++) {

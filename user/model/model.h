@@ -120,7 +120,8 @@ struct flow {
 	struct chan *chan;
 	uint64_t messages, bytes;
 	bool exact;
-	const char *why;		/* when not exact; static text */
+	const char *why;		/* when not exact; lives as long as the flow */
+	char why_text[80];
 	bool has_residency;
 	uint64_t p50_ns, p99_ns, max_ns;
 };

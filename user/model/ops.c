@@ -68,6 +68,69 @@ static void replay(const struct world *w, const struct ops *o, struct fifo *f)
 	}
 }
 
+/* ------------------------------------------------------------------ places */
+
+/* the kept operations of one direction that moved something; their number */
+static size_t collect(const struct world *w, const struct ops *o, enum lens_dir dir,
+		      struct lens_op *ret)
+{
+	size_t count = 0;
+
+	for (const struct chunk *at = o->first; at; at = at->next) {
+		for (unsigned i = 0; i < at->count; i++) {
+			enum lens_dir its;
+
+			if (at->ops[i].op.ret > 0 && world_op_end(w, at->ops[i].op.id, &its) &&
+			    its == dir)
+				ret[count++] = at->ops[i].op;
+		}
+	}
+	return count;
+}
+
+/* whole: every call since the channel was there is kept; over: none is under way */
+static void find_places(const struct world *w, const struct ops *o, struct fifo *f, bool whole,
+			const bool over[])
+{
+	_cleanup_free_ struct lens_op *ops = xcalloc(o->kept + 1, sizeof(*ops));
+
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		places_begin(&f->places[d], ops, collect(w, o, d, ops), whole, over[d]);
+		f->placed[d] = f->places[d].known;
+	}
+}
+
+/* the channel came after the start, so that everything that happened to it was counted */
+static bool is_born(const struct world *w, const struct chan *c)
+{
+	return world_state(w)->looks && !chan_state(c)->first.valid;
+}
+
+static size_t count_users(const struct chan *c, enum lens_dir dir)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct side *s = &c->ends[i]->side[dir];
+
+		count += s->seen || s->announced;
+	}
+	return count;
+}
+
+/* everything that is under way returned before the last look, and it was the last */
+static bool is_over(const struct world *w, const struct chan *c, enum lens_dir dir)
+{
+	if (world_state(w)->looks < 2)
+		return false;
+	for (size_t i = 0; i < c->end_count; i++)
+		if (c->ends[i]->side[dir].under_way[UNIT_BYTES])
+			return false;
+	return true;
+}
+
+/* ----------------------------------------------------------------- running */
+
 /* every operation was followed, and what was there before them is known */
 static bool is_followed_whole(const struct world *w, const struct chan *c, int64_t *ret_before)
 {
@@ -95,13 +158,40 @@ static bool is_followed_whole(const struct world *w, const struct chan *c, int64
 	return *ret_before >= 0;
 }
 
+/*
+ * Where the origin of the places has to be found, it takes some operations to
+ * know everybody by; without places the order is only inferred.
+ */
+#define OPS_TO_FIND_PLACES 1024
+
+static bool find_running_places(const struct world *w, const struct chan *c, const struct ops *o,
+				struct fifo *f)
+{
+	static const bool never[LENS_DIR_MAX];
+	bool is_whole = is_born(w, c);
+
+	if (!is_whole && o->kept < OPS_TO_FIND_PLACES)
+		return false;
+	find_places(w, o, f, is_whole, never);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		if (!f->placed[d] && count_users(c, d) && o->kept < OPS_PER_CHAN_MAX / 2)
+			return false;
+	return true;
+}
+
 static void try_running(struct world *w, const struct chan *c, struct ops *o)
 {
+	struct fifo fresh = {};
 	int64_t before;
 
 	if (!is_followed_whole(w, c, &before))
 		return;
+	if (!find_running_places(w, c, o, &fresh)) {
+		fifo_fini(&fresh);
+		return;
+	}
 	o->running = xcalloc(1, sizeof(*o->running));
+	*o->running = fresh;
 	fifo_seed(o->running, NULL, before);
 	replay(w, o, o->running);
 	world_state(w)->ops_kept -= o->kept;
@@ -227,9 +317,9 @@ static const char *seed_stream(const struct chan *c, const struct early early[],
 		return "apportioned: a call was under way when its operations began to be followed";
 	old = out->bytes < before ? out->bytes : before;
 	if (old)
-		flow_cell(&f->flows, NULL, out->who)->bytes += old;
+		fifo_passed(f, NULL, out->who, old);
 	if (out->bytes > old)
-		flow_cell(&f->flows, in->who, out->who)->bytes += out->bytes - old;
+		fifo_passed(f, in->who, out->who, out->bytes - old);
 	fifo_seed(f, NULL, before - old);
 	fifo_seed(f, in->who, in->bytes - (out->bytes - old));
 	return NULL;
@@ -297,38 +387,30 @@ static const char *settle_owed(const struct chan *c, const struct fifo *f, struc
 	return NULL;
 }
 
-static void add_matrix(struct flow_matrix *to, const struct flow_matrix *from)
-{
-	for (size_t i = 0; i < flow_matrix_count(from); i++) {
-		const struct flow_cell *f = flow_matrix_at((struct flow_matrix *)from, i);
-		struct flow_cell *t = flow_cell(to, f->from, f->to);
-
-		t->bytes += f->bytes;
-		t->messages += f->messages;
-		residency_merge(&t->residency, &f->residency);
-	}
-}
-
 static const char *match_kept(const struct world *w, const struct chan *c,
-			      const struct early early[], struct fifo *f)
+			      const struct early early[], const bool over[], struct fifo *f)
 {
 	const char *why;
 
 	f->messages = chan_has_messages(c);
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 		if (early[d].who)
-			fifo_earlier(f, d, early[d].who, early[d].until_ns);
+			fifo_earlier(f, d, early[d].who, early[d].bytes, early[d].until_ns);
 	why = f->messages ? seed_messages(c, early, f) : seed_stream(c, early, f);
-	if (!why)
-		replay(w, chan_state(c)->ops, f);
-	return why;
+	if (why)
+		return why;
+	if (!f->messages)
+		find_places(w, chan_state(c)->ops, f, is_born(w, c) && !early[LENS_READ].who &&
+			    !early[LENS_WRITE].who, over);
+	replay(w, chan_state(c)->ops, f);
+	return NULL;
 }
 
-static const char *match(const struct world *w, const struct chan *c, struct fifo *kept,
-			 struct flow_matrix *m, bool *ret_ordered)
+static const char *match(const struct world *w, const struct chan *c, struct fifo *f,
+			 struct flow_matrix *m, struct ops_order *ret)
 {
 	const struct ops *o = chan_state(c)->ops;
-	const struct fifo *f = o->running ? o->running : kept;
+	bool over[LENS_DIR_MAX] = { is_over(w, c, LENS_READ), is_over(w, c, LENS_WRITE) };
 	struct early early[LENS_DIR_MAX];
 	const char *why = find_early(c, LENS_WRITE, &early[LENS_WRITE]);
 	size_t owed;
@@ -339,26 +421,33 @@ static const char *match(const struct world *w, const struct chan *c, struct fif
 	if (!why && (o->running || w->loss.count[LENS_LOSS_RING_FULL]) &&
 	    (early[LENS_WRITE].who || early[LENS_READ].who))
 		why = why_lost;
-	if (!why && !o->running)
-		why = match_kept(w, c, early, kept);
+	if (!why && o->running)
+		*f = fifo_copy(o->running);
+	else if (!why)
+		why = match_kept(w, c, early, over, f);
 	if (!why && f->overflow)
 		why = "apportioned: more was inside than is kept track of";
 	if (why)
 		return why;
+	fifo_end(f, LENS_WRITE, over[LENS_WRITE]);
+	fifo_end(f, LENS_READ, over[LENS_READ]);
+	stretches_settle(&f->stretches, &f->flows);
 	owed = f->owed.count - f->owed.head;
-	add_matrix(m, &f->flows);
+	flow_matrix_add(m, &f->flows);
 	why = settle_owed(c, f, early[LENS_WRITE].who, m);
 	/* of messages sent before they were followed, the types are not known */
-	*ret_ordered = fifo_is_ordered(f) && !owed &&
-		       !(f->messages && (early[LENS_WRITE].who || early[LENS_READ].who));
+	ret->is_proven = fifo_is_ordered(f) && !owed &&
+			 !(f->messages && (early[LENS_WRITE].who || early[LENS_READ].who));
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		ret->by_places[d] = !fifo_is_in_turn(f, d);
 	return why;
 }
 
 const char *ops_match(const struct world *w, const struct chan *c, struct flow_matrix *m,
-		      bool *ret_ordered)
+		      struct ops_order *ret)
 {
 	const struct ops *o = chan_state(c)->ops;
-	struct fifo kept = {};
+	struct fifo f = {};
 	const char *why;
 
 	if (!o)
@@ -367,7 +456,7 @@ const char *ops_match(const struct world *w, const struct chan *c, struct flow_m
 		return "apportioned: it had more operations than are kept";
 	if (ledger_has_holes(c))
 		return "apportioned: bytes were dropped from it at a moment that is not known";
-	why = match(w, c, &kept, m, ret_ordered);
-	fifo_fini(&kept);
+	why = match(w, c, &f, m, ret);
+	fifo_fini(&f);
 	return why;
 }

@@ -15,12 +15,16 @@
 void ops_take(struct world *w, const struct lens_op *op);
 void ops_free(struct ops *o);
 
+struct ops_order {
+	bool is_proven;			/* not just likely, but for what is doubtful by places */
+	bool by_places[LENS_DIR_MAX];	/* what proves it in that direction */
+};
+
 /*
  * The flows of a channel by the order of its operations, added to m. NULL, or
- * why there are none (static text). *ret_ordered: the order is proven, and
- * not just likely.
+ * why there are none (static text).
  */
 const char *ops_match(const struct world *w, const struct chan *c, struct flow_matrix *m,
-		      bool *ret_ordered);
+		      struct ops_order *ret);
 
 #endif
