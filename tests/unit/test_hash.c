@@ -122,3 +122,39 @@ TEST(regular_keys_do_not_pile_up)
 		CHECK(!hash_get(twins, twin));
 	}
 }
+
+/* the model of a map that forgets: an array of what should be there */
+static bool keep_marked(void *arg, void *v)
+{
+	const bool *marked = arg;
+
+	return marked[(uintptr_t)v - 1];
+}
+
+TEST(filter_keeps_order_and_forgets_the_rest)
+{
+	_cleanup_(hash_freep) struct hash *h = hash_new(4);
+	static bool marked[20000];
+	uint32_t made = 0, random = 1;
+
+	for (unsigned round = 0; round < 40; round++) {
+		size_t expected = 0, at = 0;
+
+		for (unsigned i = 0; i < 500; i++, made++) {
+			marked[made] = true;
+			hash_add(h, &made, value(made));
+		}
+		for (uint32_t i = 0; i < made; i++) {
+			random = random * 1664525 + 1013904223;
+			marked[i] = marked[i] && (random >> 24) % 8 >= round % 8;
+			expected += marked[i];
+		}
+		hash_filter(h, keep_marked, marked);
+		CHECK_EQ_U64(hash_count(h), expected);
+		for (uint32_t i = 0; i < made; i++) {
+			CHECK(hash_get(h, &i) == (marked[i] ? value(i) : NULL));
+			if (marked[i])
+				CHECK(hash_at(h, at++) == value(i));
+		}
+	}
+}

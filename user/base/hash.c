@@ -122,10 +122,17 @@ void *hash_get(const struct hash *h, const void *key)
 	return s->position ? h->values[s->position - 1] : NULL;
 }
 
-static void grow_slots(struct hash *h)
+static void set_room(struct hash *h, size_t room)
+{
+	h->room = room;
+	h->keys = xrealloc(h->keys, h->room, h->key_size);
+	h->values = xrealloc(h->values, h->room, sizeof(*h->values));
+}
+
+static void remake_slots(struct hash *h, size_t slot_count)
 {
 	free(h->slots);
-	h->slot_count *= 2;
+	h->slot_count = slot_count;
 	h->slots = xcalloc(h->slot_count, sizeof(*h->slots));
 	for (size_t i = 0; i < h->count; i++) {
 		uint64_t sum = key_hash(h, key_at(h, i));
@@ -144,19 +151,39 @@ void hash_add(struct hash *h, const void *key, void *value)
 
 	assert(value);
 	assert(h->count < UINT32_MAX);
-	if (h->count == h->room) {
-		h->room = h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2;
-		h->keys = xrealloc(h->keys, h->room, h->key_size);
-		h->values = xrealloc(h->values, h->room, sizeof(*h->values));
-	}
+	if (h->count == h->room)
+		set_room(h, h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2);
 	/* at most two thirds full: longer searches would cost more than the memory */
 	if (h->count * 3 >= h->slot_count * 2)
-		grow_slots(h);
+		remake_slots(h, h->slot_count * 2);
 	s = find_slot(h, key, sum);
 	assert(!s->position);
 	memcpy(h->keys + h->count * h->key_size, key, h->key_size);
 	h->values[h->count++] = value;
 	*s = (struct slot){ .tag = (uint32_t)(sum >> 32), .position = (uint32_t)h->count };
+}
+
+void hash_filter(struct hash *h, bool (*keep)(void *arg, void *value), void *arg)
+{
+	size_t kept = 0, slots = HASH_FIRST_SLOTS;
+
+	for (size_t i = 0; i < h->count; i++) {
+		void *value = h->values[i];
+
+		if (!keep(arg, value))
+			continue;
+		memmove(h->keys + kept * h->key_size, key_at(h, i), h->key_size);
+		h->values[kept++] = value;
+	}
+	if (kept == h->count)
+		return;
+	h->count = kept;
+	/* what a peak needed is given back, all but some room to grow */
+	if (kept < h->room / 4)
+		set_room(h, kept * 2 + HASH_FIRST_SLOTS / 2);
+	while (slots * 2 < h->count * 3 + 3)
+		slots *= 2;
+	remake_slots(h, slots);
 }
 
 size_t hash_count(const struct hash *h)
