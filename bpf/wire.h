@@ -115,6 +115,7 @@ struct lens_total {
 #define LENS_END_OPS 1		/* its operations are streamed too */
 #define LENS_END_SELF 2		/* ipclens itself or what reads its output */
 #define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
+#define LENS_END_LAST 8		/* TOTAL only: the map entry is gone, its counts are final */
 
 /* ---------------------------------------------------------- event plane */
 

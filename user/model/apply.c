@@ -75,6 +75,7 @@ static void apply_exit(struct world *w, const struct event *ev)
 	struct proc *p = world_proc(w, &ev->lens_rec_exit->proc);
 
 	p->exited = true;
+	p->exit_look = world_state(w)->looks_begun;
 	p->exit_ns = ev->ts_ns;
 	p->exit_code = ev->lens_rec_exit->code;
 }
@@ -105,6 +106,8 @@ static void apply_end(struct world *w, const struct event *ev)
 	if (!s->announced)
 		s->followed = r->flags & LENS_END_OPS;
 	s->announced = true;
+	s->final = false;
+	chan_state(c)->missed = 0;
 	set_flags(e, r->dir, r->flags);
 	/* one that waited in the ring while a look went by is old news */
 	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns) {
@@ -141,13 +144,14 @@ static void apply_total(struct world *w, const struct event *ev)
 	if (s->seen && (s->entry_id != t->id || t->ops < s->total.ops - s->carried.ops))
 		s->carried = s->total;
 	s->seen = true;
+	s->final = t->flags & LENS_END_LAST;
 	s->entry_id = t->id;
 	s->total.ops = s->carried.ops + t->ops;
 	s->total.msgs = s->carried.msgs + t->msgs;
 	s->total.bytes = s->carried.bytes + t->bytes;
 	s->total.errors = s->carried.errors + t->errors;
 	s->total.shorts = s->carried.shorts + t->shorts;
-	set_flags(e, k->dir, t->flags);
+	set_flags(e, k->dir, t->flags & ~LENS_END_LAST);
 }
 
 static void apply_open(struct world *w, const struct event *ev)

@@ -342,7 +342,7 @@ static void settle_outgoing(struct world *w, struct chan *c)
 	flow_matrix_fini(&out);
 }
 
-static void settle_channel(struct world *w, struct chan *c)
+void flow_settle_chan(struct world *w, struct chan *c)
 {
 	struct party sources, readers;
 
@@ -362,7 +362,7 @@ void flow_settle(struct world *w)
 {
 	w->flow_count = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++)
-		settle_channel(w, hash_at(w->chans, i));
+		flow_settle_chan(w, hash_at(w->chans, i));
 	/* not before: the array may have moved */
 	for (size_t i = 0; i < w->flow_count; i++)
 		if (*w->flows[i].why_text)

@@ -9,6 +9,7 @@
 static void begin(struct world *w)
 {
 	world_state(w)->in_look = true;
+	world_state(w)->looks_begun++;
 	w->wait_count = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
@@ -66,10 +67,13 @@ static void settled(struct world *w)
 		c->live = s->in_look;
 		if (!c->live)
 			c->gone = true;
+		/* one that came up meanwhile may just not have been there yet */
+		s->missed = c->live || s->born_look == ws->looks_begun ? 0 : s->missed + 1;
 		if (!ws->looks)
 			remember_first(c);
 	}
 	ws->looks++;
+	fold_ended(w);
 }
 
 void look_mark(struct world *w, enum lens_mark mark)

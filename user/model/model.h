@@ -30,11 +30,14 @@ struct proc {
 	char *cgroup;
 	char *argv;			/* argv_len bytes, NUL separated */
 	size_t argv_len;
+	uint32_t end_count;		/* endpoints that name it */
+	uint32_t exit_look;		/* looks begun when it ended; model/ only */
 };
 
 /* one direction of an endpoint */
 struct side {
 	bool seen;			/* a total exists */
+	bool final;			/* ... and the map entry behind it is gone */
 	uint32_t id;			/* struct lens_op.id */
 	uint32_t flags;			/* LENS_END_* */
 	struct lens_total total;
@@ -146,6 +149,30 @@ struct wait {
 	int64_t msgtype;
 };
 
+/*
+ * Channels that are gone and of which no more than sums are kept: those of one
+ * kind between processes of the same names.
+ */
+struct fold {
+	unsigned kind;
+	bool in_tree, is_self;		/* as of a channel that stands alone */
+	/* who moved something, by direction */
+	struct fold_names {
+		enum { FOLD_NOBODY, FOLD_ONE, FOLD_SEVERAL } count;
+		char comm[LENS_COMM_LEN + 1];	/* FOLD_ONE; hostile bytes */
+	} names[LENS_DIR_MAX];
+	uint64_t channels;
+	uint64_t flows, inexact_flows;
+	struct lens_total total[LENS_DIR_MAX];	/* id and flags: 0 */
+	uint64_t blocked_ns[LENS_DIR_MAX];
+	struct ledger ledger;		/* sums; known is true if each was */
+	/* what is missing in one channel is not made good by a surplus in another */
+	uint64_t unaccounted_bytes, unaccounted_msgs;
+};
+
+/* ended channels, and ended processes without a channel, kept one by one unless told otherwise */
+#define WORLD_MAX_ENDED 2048
+
 struct world {
 	struct lens_rec_host host;	/* strings terminated; zeroed when none came */
 	uint64_t start_ns, end_ns;	/* CLOCK_BOOTTIME of attach and detach */
@@ -155,6 +182,9 @@ struct world {
 	int command_status;		/* wait status of `-- CMD` */
 	struct hash *procs;		/* struct lens_proc -> struct proc */
 	struct hash *chans;		/* struct lens_chan -> struct chan */
+	struct hash *folds;		/* sums of forgotten channels: struct fold */
+	uint64_t folded_chans, folded_procs;
+	size_t max_ended;		/* so many of each are kept one by one */
 	struct flow *flows;
 	size_t flow_count;
 	struct coverage cover[LENS_KIND_MAX];	/* by kind; kind 0 = no row */

@@ -53,6 +53,11 @@ void ops_free(struct ops *o)
 	free(o);
 }
 
+size_t ops_kept(const struct ops *o)
+{
+	return o ? o->kept : 0;
+}
+
 /* ------------------------------------------------------------------ taking */
 
 static void replay(const struct world *w, const struct ops *o, struct fifo *f)

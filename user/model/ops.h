@@ -14,6 +14,8 @@
 /* the next operation; out of order only if its batch came too late, which is no proof then */
 void ops_take(struct world *w, const struct lens_op *op);
 void ops_free(struct ops *o);
+/* how many operations are kept, which the world counts */
+size_t ops_kept(const struct ops *o);
 
 struct ops_order {
 	bool is_proven;			/* not just likely, but for what is doubtful by places */

@@ -30,6 +30,9 @@ struct chan_state {
 	struct glimpse first, last;	/* of completed looks */
 	struct glimpse now;		/* of the look under way */
 	bool in_look;			/* found by the look under way */
+	bool folded;			/* about to be forgotten */
+	uint32_t born_look;		/* looks begun when it was first heard of */
+	unsigned missed;		/* completed looks in a row that did not find it */
 	uint64_t depth_ns;		/* when chan.depth was taken */
 	struct hash *by_proc;		/* struct proc * -> endpoint; NULL while there are few */
 	struct ops *ops;		/* operations followed one by one, NULL: none */
@@ -48,6 +51,7 @@ struct world_state {
 	struct hash *ids;		/* uint32_t -> struct id_entry */
 	struct window *window;
 	unsigned looks;			/* completed */
+	uint32_t looks_begun;
 	bool in_look;			/* between BEGIN and END */
 	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
 	bool in_totals;			/* the last record was a total */
@@ -94,5 +98,13 @@ void ledger_settle(struct world *w, struct chan *c);
 /* the kernel may have dropped bytes of the channel, and not only with the channel at its end */
 bool ledger_has_holes(const struct chan *c);
 void flow_settle(struct world *w);
+/* appends the flows of one channel, whose ledger is settled, to those of the world */
+void flow_settle_chan(struct world *w, struct chan *c);
+
+/* fold.c: a look is complete; what it shows to have ended and is too much is summed up */
+void fold_ended(struct world *w);
+struct hash *fold_table(void);
+void chan_free(struct chan *c);
+void proc_free(struct proc *p);
 
 #endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The tables of the world: finding and making processes, channels and
- * endpoints. Nothing is ever removed; the number of things is bounded by what
- * the kernel side reports.
+ * endpoints. What has ended may be forgotten, see fold.c.
  */
 #include "model/ops.h"
 
@@ -13,13 +12,15 @@ struct world *world_new(void)
 
 	w->procs = hash_new(sizeof(struct lens_proc));
 	w->chans = hash_new(sizeof(struct lens_chan));
+	w->folds = fold_table();
+	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
 	s->window = window_new();
 	w->model_private = s;
 	return w;
 }
 
-static void proc_free(struct proc *p)
+void proc_free(struct proc *p)
 {
 	free(p->exe);
 	free(p->cgroup);
@@ -27,9 +28,10 @@ static void proc_free(struct proc *p)
 	free(p);
 }
 
-static void chan_free(struct chan *c)
+void chan_free(struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
+		c->ends[i]->proc->end_count--;
 		free(c->ends[i]->fds);
 		free(c->ends[i]);
 	}
@@ -50,14 +52,17 @@ void world_free(struct world *w)
 	if (!w)
 		return;
 	s = world_state(w);
-	for (size_t i = 0; i < hash_count(w->procs); i++)
-		proc_free(hash_at(w->procs, i));
 	for (size_t i = 0; i < hash_count(w->chans); i++)
 		chan_free(hash_at(w->chans, i));
+	for (size_t i = 0; i < hash_count(w->procs); i++)
+		proc_free(hash_at(w->procs, i));
+	for (size_t i = 0; i < hash_count(w->folds); i++)
+		free(hash_at(w->folds, i));
 	for (size_t i = 0; i < hash_count(s->ids); i++)
 		free(hash_at(s->ids, i));
 	hash_free(w->procs);
 	hash_free(w->chans);
+	hash_free(w->folds);
 	hash_free(s->ids);
 	window_free(s->window);
 	free(s);
@@ -95,6 +100,7 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	c = xcalloc(1, sizeof(*c));
 	c->key = k;
 	c->model_private = xcalloc(1, sizeof(struct chan_state));
+	chan_state(c)->born_look = world_state(w)->looks_begun;
 	hash_add(w->chans, &k, c);
 	return c;
 }
@@ -138,6 +144,7 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 	e = xcalloc(1, sizeof(*e));
 	e->chan = c;
 	e->proc = p;
+	p->end_count++;
 	/* room doubles: it is full when the count is a power of two */
 	if (!(c->end_count & (c->end_count - 1)))
 		c->ends = xrealloc(c->ends, c->end_count ? c->end_count * 2 : 1, sizeof(*c->ends));
