@@ -11,6 +11,7 @@
 #include "queue.bpf.h"
 #include "straddle.bpf.h"
 #include "task.bpf.h"
+#include "totals.bpf.h"
 
 extern const volatile __u16 lens_calls[CALL_TABLE];
 
@@ -53,6 +54,9 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 
 	if (!t || t->flags & KDEF_PF_KTHREAD || t->pid != t->tgid)
 		return 0;
+	/* a leader that has ended stands for its threads, and for nobody when they have too */
+	if (!BPF_CORE_READ(t, signal, live.counter))
+		return 0;
 	len = task_describe(t, which, LENS_PROC_SEEN);
 	s = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!s || !len || len > SCRATCH_SIZE)
@@ -91,6 +95,7 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	h = (void *)s;
 	__builtin_memset(h, 0, sizeof(*h));
 	ident_split(&key, &h->chan, &h->proc);
+	totals_found(&h->chan);
 	h->fd = ctx->fd;
 	h->mode = file->f_mode & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
 	describe_depth(key.kind, file, &h->depth);
@@ -345,6 +350,7 @@ static long queue_next(__u32 index, struct queue_walk *w)
 	r.chan.ino = (__u32)BPF_CORE_READ(q, q_perm.id);
 	r.chan.dev = w->inum;
 	r.chan.kind = LENS_KIND_SYSV_MSG;
+	totals_found(&r.chan);
 	describe_queue(q, &r.depth);
 	r.lspid = pid_in_root(BPF_CORE_READ(q, q_lspid));
 	r.lrpid = pid_in_root(BPF_CORE_READ(q, q_lrpid));

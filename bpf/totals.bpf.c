@@ -10,6 +10,7 @@
 #include "task.bpf.h"
 
 __u32 totals_epoch = 1;
+__u32 lens_look;
 static __u32 next_id;
 
 struct cache_map lens_cache SEC(".maps");
@@ -22,9 +23,9 @@ struct {
 	__type(value, struct lens_total);
 } lens_totals SEC(".maps");
 
-/* how many processes ever used a channel in each direction, and where they are */
+/* who used a channel, and where in its stream they are */
 struct users {
-	__u32 count[LENS_DIR_MAX];
+	struct lens_users shown;	/* first: the collector reads it */
 	struct place_track track;
 };
 struct {
@@ -118,7 +119,7 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 /* counts this endpoint in; true if the channel's flows need its operations one by one */
 static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 {
-	struct users none = {}, *u;
+	struct users none = { .shown.look = lens_look }, *u;
 	__u32 before;
 
 	u = bpf_map_lookup_elem(&lens_chans, chan);
@@ -128,18 +129,33 @@ static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 		if (!u)
 			return true;	/* map full: streaming is the safe side */
 	}
-	before = __sync_fetch_and_add(&u->count[dir == LENS_WRITE], 1);
+	before = __sync_fetch_and_add(&u->shown.count[dir == LENS_WRITE], 1);
 	/* the second of a kind: what is cached about this channel is now wrong */
 	if (before == 1)
 		__sync_fetch_and_add(&totals_epoch, 1);
-	return before >= 1 || u->count[dir != LENS_WRITE] >= 2;
+	return before >= 1 || u->shown.count[dir != LENS_WRITE] >= 2;
 }
 
 static __always_inline bool channel_is_shared(const struct lens_chan *chan)
 {
 	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
 
-	return u && (u->count[LENS_READ] >= 2 || u->count[LENS_WRITE] >= 2);
+	return u && (u->shown.count[LENS_READ] >= 2 || u->shown.count[LENS_WRITE] >= 2);
+}
+
+int totals_found(const struct lens_chan *found)
+{
+	/* on the stack, as in slot_evict() */
+	struct lens_chan chan;
+	struct users *u;
+
+	if (!found)
+		return 0;
+	chan = *found;
+	u = bpf_map_lookup_elem(&lens_chans, &chan);
+	if (u)
+		u->shown.look = lens_look;
+	return 0;
 }
 
 static __always_inline int announce(const struct lens_total_key *key,

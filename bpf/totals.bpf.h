@@ -47,6 +47,8 @@ struct call {
 
 /* raised when a channel begins to be streamed: cached flags are stale from then on */
 extern __u32 totals_epoch;
+/* number of the look under way or the last one; the collector counts them */
+extern __u32 lens_look;
 #define EPOCH_SHIFT 8
 #define EPOCH_MASK 0xffffff
 
@@ -60,6 +62,8 @@ int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64
 /* the way around a busy cache */
 int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call);
 int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call);
+/* a look has found this channel: it is not to be retired */
+int totals_found(const struct lens_chan *chan);
 
 static __always_inline bool key_equal(const struct lens_total_key *a,
 				      const struct lens_total_key *b)

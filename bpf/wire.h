@@ -112,6 +112,13 @@ struct lens_total {
 	__u32 flags;		/* LENS_END_* */
 };
 
+/* value of the channels map */
+struct lens_users {
+	__u32 count[LENS_DIR_MAX];	/* processes that ever used it, by direction */
+	__u32 look;			/* number of the look that found it last, or saw it made */
+	__u32 pad;
+};
+
 #define LENS_END_OPS 1		/* its operations are streamed too */
 #define LENS_END_SELF 2		/* ipclens itself or what reads its output */
 #define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
@@ -320,6 +327,7 @@ enum lens_mark {
 	LENS_MARK_DETACHED,	/* the end; nothing follows but loss */
 	LENS_MARK_COMMAND_EXIT,	/* value = wait status of `-- CMD` */
 	LENS_MARK_COMMAND,	/* a command is followed: what its tree does is of interest */
+	LENS_MARK_PROCS,	/* this look has come by every process there is */
 	LENS_MARK_MAX
 };
 
@@ -377,6 +385,7 @@ _Static_assert(sizeof(struct lens_chan) == 24, "wire layout changed");
 _Static_assert(sizeof(struct lens_proc) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_total_key) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_total) == 48, "wire layout changed");
+_Static_assert(sizeof(struct lens_users) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_depth) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_op) == 32, "wire layout changed");

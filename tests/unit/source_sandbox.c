@@ -218,6 +218,8 @@ TEST(event_loop_still_works)
 	/* allowed: the kernel looks at the bad descriptor */
 	CHECK(syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)) == -1 && errno == EBADF);
 	CHECK(syscall(SYS_bpf, BPF_MAP_GET_NEXT_KEY, &attr, sizeof(attr)) == -1 && errno == EBADF);
+	CHECK(syscall(SYS_bpf, BPF_MAP_LOOKUP_AND_DELETE_ELEM, &attr, sizeof(attr)) == -1 &&
+	      errno == EBADF);
 	/* files only where asked for */
 	CHECK_DENIED(pread(timer, &expired, 8, 0));
 	CHECK_DENIED(ftruncate(timer, 0));

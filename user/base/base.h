@@ -96,6 +96,7 @@ void *hash_get(const struct hash *h, const void *key);
 void hash_add(struct hash *h, const void *key, void *value);
 size_t hash_count(const struct hash *h);
 void *hash_at(const struct hash *h, size_t index);	/* index < hash_count() */
+const void *hash_key_at(const struct hash *h, size_t index);
 /* forgets every value that keep() is false for, once each; the others stay in their order */
 void hash_filter(struct hash *h, bool (*keep)(void *arg, void *value), void *arg);
 

@@ -196,3 +196,9 @@ void *hash_at(const struct hash *h, size_t index)
 	assert(index < h->count);
 	return h->values[index];
 }
+
+const void *hash_key_at(const struct hash *h, size_t index)
+{
+	assert(index < h->count);
+	return key_at(h, index);
+}

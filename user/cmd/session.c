@@ -225,6 +225,8 @@ static int turn(struct run *r)
 		err = live_totals(r->live, take, r);
 		r->next_totals = now + s->totals_ms * MS;
 	}
+	if (err >= 0 && live_look_is_due(r->live))
+		err = live_look(r->live, take, r);
 	if (err >= 0 && s->want_samples && now >= r->next_sample) {
 		err = live_sample(r->live, take, r);
 		r->next_sample = now + s->opt->sample_ns;

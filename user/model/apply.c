@@ -58,6 +58,8 @@ static void apply_proc(struct world *w, const struct event *ev)
 		p->cgroup_id = r->cgroup_id;
 		memcpy(p->comm, r->comm, LENS_COMM_LEN);
 	}
+	if (ev->snapshot)
+		p->seen_look = world_state(w)->looks_begun;
 	p->in_tree |= !!(r->end_flags & LENS_END_TREE);
 	/* a command that shares our output writes where we do and is not us for that */
 	p->is_self |= r->end_flags & LENS_END_SELF && !(r->end_flags & LENS_END_TREE);
@@ -209,7 +211,7 @@ static void apply_mark(struct world *w, const struct event *ev)
 		break;
 	default:
 		s->sampling = false;
-		look_mark(w, r->mark);
+		look_mark(w, r->mark, ev->ts_ns);
 	}
 }
 

@@ -6,9 +6,10 @@
  */
 #include "model/state.h"
 
-static void begin(struct world *w)
+static void begin(struct world *w, uint64_t ts_ns)
 {
 	world_state(w)->in_look = true;
+	world_state(w)->look_ns = ts_ns;
 	world_state(w)->looks_begun++;
 	w->wait_count = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
@@ -76,14 +77,36 @@ static void settled(struct world *w)
 	fold_ended(w);
 }
 
-void look_mark(struct world *w, enum lens_mark mark)
+/*
+ * The look has come by every process. Who was there when it began and was not
+ * found has ended, and the record of that was lost or is still under way.
+ */
+static void miss_processes(struct world *w, uint64_t ts_ns)
+{
+	struct world_state *ws = world_state(w);
+
+	for (size_t i = 0; i < hash_count(w->procs); i++) {
+		struct proc *p = hash_at(w->procs, i);
+
+		if (p->exited || !p->known || p->seen_look == ws->looks_begun ||
+		    p->key.start_ns >= ws->look_ns)
+			continue;
+		p->exited = true;
+		p->exit_look = ws->looks_begun;
+		p->exit_ns = ts_ns;
+	}
+}
+
+void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns)
 {
 	struct world_state *ws = world_state(w);
 
 	if (mark == LENS_MARK_LOOK_BEGIN)
-		begin(w);
+		begin(w, ts_ns);
 	else if (mark == LENS_MARK_LOOK_END)
 		ws->in_look = false;
+	else if (mark == LENS_MARK_PROCS)
+		miss_processes(w, ts_ns);
 	else if (mark == LENS_MARK_LOOK_SETTLED)
 		settled(w);
 }

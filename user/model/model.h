@@ -31,7 +31,8 @@ struct proc {
 	char *argv;			/* argv_len bytes, NUL separated */
 	size_t argv_len;
 	uint32_t end_count;		/* endpoints that name it */
-	uint32_t exit_look;		/* looks begun when it ended; model/ only */
+	/* looks begun when it ended, and when one last came by it; model/ only */
+	uint32_t exit_look, seen_look;
 };
 
 /* one direction of an endpoint */

@@ -52,6 +52,7 @@ struct world_state {
 	struct window *window;
 	unsigned looks;			/* completed */
 	uint32_t looks_begun;
+	uint64_t look_ns;		/* begin of the last one */
 	bool in_look;			/* between BEGIN and END */
 	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
 	bool in_totals;			/* the last record was a total */
@@ -77,7 +78,7 @@ void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret);
 void halves_join(struct world *w, const struct event *ev);
 
 /* look.c */
-void look_mark(struct world *w, enum lens_mark mark);
+void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns);
 void look_hold(struct world *w, const struct event *ev);
 void look_chan(struct world *w, const struct event *ev);
 void look_msgs(struct world *w, const struct event *ev);

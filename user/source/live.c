@@ -82,6 +82,17 @@ static int pipefs_device(uint32_t *ret_dev)
 	return err;
 }
 
+/* inode of the initial pid namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define INITIAL_PIDNS 0xEFFFFFFCu
+
+/* iterators walk the pid namespace of who opens them */
+static bool in_initial_pidns(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS;
+}
+
 static uint32_t cache_sets(int cpu_count)
 {
 	uint32_t sets = CACHE_SETS_MAX;
@@ -397,6 +408,7 @@ static int bring_up(struct live *l)
 		err = say_hello(l);
 	if (!err)
 		live_describe_host(&l->host);
+	l->sees_all = in_initial_pidns();
 	if (!err)
 		err = open_ring(l);
 	if (!err)
@@ -467,8 +479,9 @@ const struct plan_row *live_plan(const struct live *l, size_t *ret_count)
 /* stops a ring_buffer__consume() that has done its share */
 #define BUDGET_SPENT -EXFULL
 
-static void note_exit(struct live *l, const struct lens_rec *rec)
+static void note_news(struct live *l, const struct lens_rec *rec)
 {
+	l->news += rec->type == LENS_REC_EXIT || rec->type == LENS_REC_END;
 	if (rec->type != LENS_REC_EXIT || rec->len < sizeof(struct lens_rec_exit))
 		return;
 	if (l->exited_count == l->exited_size) {
@@ -486,7 +499,7 @@ static int on_record(void *ctx, void *data, size_t size)
 	if (size < sizeof(*rec) || rec->len > size ||
 	    (rec->type == LENS_REC_OPS && size < sizeof(struct lens_rec_ops)))
 		return 0;	/* not one of ours; cannot happen with our own programs */
-	note_exit(l, rec);
+	note_news(l, rec);
 	l->taken_bytes += size;
 	/* a batch is as much work as its operations */
 	l->budget -= rec->type == LENS_REC_OPS ? ((const struct lens_rec_ops *)rec)->count : 1;

@@ -35,6 +35,15 @@ struct live {
 	uint64_t taken_bytes;		/* out of the ring so far */
 	uint64_t ring_bytes;
 
+	/* for looks in between */
+	bool sees_all;			/* not in a pid namespace, where walks find only its own */
+	uint32_t news;			/* channels and processes that came or went since the last */
+	uint32_t entries;		/* in the totals map, when it was last read */
+	uint32_t entries_at_look;
+	uint64_t next_look_ns;		/* not before */
+	uint64_t ring_full;		/* records lost */
+	uint64_t ring_full_walked;	/* ... when all processes were told of last */
+
 	/* processes that have ended since the totals were last read */
 	struct lens_proc *exited;
 	size_t exited_count, exited_size;
@@ -48,6 +57,9 @@ int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, 
 void live_release_calls(struct live *l);
 /* live_read.c: one walk of an iterator */
 int live_walk(struct bpf_link *iterator, source_sink sink, void *arg);
+/* live_totals.c: the reading that ends a look; alive: processes it came by since alive_ns */
+int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive_ns,
+			source_sink sink, void *arg);
 /* live_read.c: names of this machine; needs /proc */
 void live_describe_host(struct lens_rec_host *ret);
 int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value);

@@ -18,10 +18,12 @@
  * consumption must keep us here.
  */
 #define POLL_BUDGET 4096
+/* so many channels and processes that came or went are worth a look in between ... */
+#define LOOK_NEWS 4096
+/* ... which come no more often than that they take this share of our time */
+#define LOOK_SHARE 8
 /* what one bpf_seq_file read can return at most */
 #define SEQ_READ_BYTES (64u << 10)
-/* retries for places that were in use while a flush came by */
-#define FLUSH_TRIES 100
 
 /* -------------------------------------------------------------------- ring */
 
@@ -110,6 +112,22 @@ int live_sample(struct live *l, source_sink sink, void *arg)
 	return err < 0 ? err : live_walk(l->iter_waits, sink, arg);
 }
 
+struct census {
+	struct hash *alive;
+	source_sink sink;
+	void *arg;
+};
+
+static int count_in(void *arg, const struct lens_rec *rec)
+{
+	struct census *c = arg;
+	const struct lens_rec_proc *r = (const void *)rec;
+
+	if (rec->type == LENS_REC_PROC && rec->len >= sizeof(*r) && !hash_get(c->alive, &r->proc))
+		hash_add(c->alive, &r->proc, c->alive);
+	return c->sink(c->arg, rec);
+}
+
 /* forgets which namespaces the last look walked; they may be gone */
 static void clear_walked(struct live *l)
 {
@@ -120,16 +138,37 @@ static void clear_walked(struct live *l)
 		continue;
 }
 
+/*
+ * Names of what was there before us; later ones come as events. When events were
+ * lost, the walk tells names anew, and who has ended: all it did not come by.
+ */
+static int look_at_processes(struct live *l, struct hash *alive, source_sink sink, void *arg)
+{
+	struct census census = { .alive = alive, .sink = sink, .arg = arg };
+	int err;
+
+	if (l->seen_processes && l->ring_full == l->ring_full_walked)
+		return 0;
+	l->ring_full_walked = l->ring_full;
+	err = live_walk(l->iter_procs, count_in, &census);
+	if (err >= 0 && l->sees_all)
+		err = live_emit_mark(sink, arg, LENS_MARK_PROCS, 0);
+	l->seen_processes = true;
+	return err;
+}
+
 int live_look(struct live *l, source_sink sink, void *arg)
 {
+	_cleanup_(hash_freep) struct hash *alive = hash_new(sizeof(struct lens_proc));
+	uint64_t begin_ns = live_now_ns();
 	int err = live_totals(l, sink, arg);
 
 	clear_walked(l);
+	l->skel->bss->lens_look++;
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_BEGIN, 0);
-	/* names of what was there before us; later ones come as events */
-	if (err >= 0 && !l->seen_processes)
-		err = live_walk(l->iter_procs, sink, arg);
+	if (err >= 0)
+		err = look_at_processes(l, alive, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_files, sink, arg);
 	if (err >= 0)
@@ -141,193 +180,26 @@ int live_look(struct live *l, source_sink sink, void *arg)
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_END, 0);
 	if (err >= 0)
-		err = live_totals(l, sink, arg);
+		err = live_totals_of_look(l, alive, begin_ns, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_SETTLED, 0);
-	l->seen_processes = true;
+	l->news = 0;
+	l->entries_at_look = l->entries;
+	l->next_look_ns = live_now_ns() + LOOK_SHARE * (live_now_ns() - begin_ns);
 	return err;
 }
 
-/* ------------------------------------------------------------------ totals */
-
-/* empties the cache of one CPU, there if it is online */
-static int flush_cpu(int prog_fd, uint64_t cpu)
+/*
+ * Between the first look and the last one, looks are for forgetting: they are due
+ * when much has come and gone since, or when the totals map fills up.
+ */
+bool live_look_is_due(const struct live *l)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu,
-		    .ctx_in = &cpu, .ctx_size_in = sizeof(cpu));
-	int err = 0;
+	uint32_t size = bpf_map__max_entries(l->skel->maps.lens_totals);
 
-	for (unsigned i = 0; !err && i < FLUSH_TRIES; i++) {
-		err = bpf_prog_test_run_opts(prog_fd, &opts);
-		if (err == -ENXIO && opts.flags) {
-			/* offline: nobody counts there, so anybody may empty it */
-			opts.flags = 0;
-			opts.cpu = 0;
-			err = 0;
-		} else if (!err && !opts.retval) {
-			return 0;
-		}
-	}
-	return err;
-}
-
-/* empties the per-CPU caches into the totals map */
-static int flush(struct live *l)
-{
-	int fd = bpf_program__fd(l->skel->progs.core__run__flush), err;
-
-	for (int cpu = 0; cpu < l->cpu_count; cpu++) {
-		err = flush_cpu(fd, cpu);
-		if (err)
-			return log_err(err, "cannot empty the counters of CPU %d: %s", cpu,
-				       strerror(-err));
-	}
-	return 0;
-}
-
-struct totals_read {
-	struct lens_total_key *keys;
-	struct lens_total *values;
-	uint32_t count, size;
-};
-
-static void totals_read_fini(struct totals_read *r)
-{
-	free(r->keys);
-	free(r->values);
-}
-
-static int read_totals(struct live *l, struct totals_read *r)
-{
-	int fd = bpf_map__fd(l->skel->maps.lens_totals), err = 0;
-	uint32_t batch = 0, n;
-	void *in = NULL;
-
-	r->size = bpf_map__max_entries(l->skel->maps.lens_totals);
-	r->keys = xcalloc(r->size, sizeof(*r->keys));
-	r->values = xcalloc(r->size, sizeof(*r->values));
-	while (!err && r->count < r->size) {
-		n = r->size - r->count;
-		err = bpf_map_lookup_batch(fd, in, &batch, r->keys + r->count,
-					   r->values + r->count, &n, NULL);
-		if (err && err != -ENOENT)
-			return log_err(err, "cannot read the totals: %s", strerror(-err));
-		r->count += n;
-		in = &batch;
-	}
-	return 0;
-}
-
-/* a set whose members are the first occurrence of each key */
-static struct hash *exited_set(struct live *l, size_t count)
-{
-	struct hash *set = hash_new(sizeof(struct lens_proc));
-
-	for (size_t i = 0; i < count; i++)
-		if (!hash_get(set, &l->exited[i]))
-			hash_add(set, &l->exited[i], &l->exited[i]);
-	return set;
-}
-
-static struct lens_chan key_chan(const struct lens_total_key *k)
-{
-	return (struct lens_chan){ .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
-}
-
-/* frees what ended processes occupied, so that churn does not fill the maps */
-static void retire(struct live *l, const struct totals_read *r, size_t ended_count)
-{
-	int totals = bpf_map__fd(l->skel->maps.lens_totals);
-	int chans = bpf_map__fd(l->skel->maps.lens_chans);
-	_cleanup_(hash_freep) struct hash *gone = exited_set(l, ended_count);
-	_cleanup_(hash_freep) struct hash *used = hash_new(sizeof(struct lens_chan));
-	static const int present;
-
-	for (int pass = 0; pass < 2; pass++) {
-		for (uint32_t i = 0; i < r->count; i++) {
-			const struct lens_total_key *k = &r->keys[i];
-			struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
-			struct lens_chan chan = key_chan(k);
-			bool ended = hash_get(gone, &proc);
-
-			if (!pass && !ended && !hash_get(used, &chan))
-				hash_add(used, &chan, (void *)&present);
-			if (!pass || !ended)
-				continue;
-			bpf_map_delete_elem(totals, k);
-			if (!hash_get(used, &chan))
-				bpf_map_delete_elem(chans, &chan);
-		}
-	}
-	l->exited_count -= ended_count;
-	memmove(l->exited, l->exited + ended_count, l->exited_count * sizeof(*l->exited));
-}
-
-/* -------------------------------------------------------------------- loss */
-
-static uint64_t recursion_misses(const struct live *l)
-{
-	struct bpf_program *prog;
-	uint64_t misses = 0;
-
-	bpf_object__for_each_program(prog, l->skel->obj) {
-		struct bpf_prog_info info = {};
-		uint32_t len = sizeof(info);
-
-		if (bpf_program__autoload(prog) &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-			misses += info.recursion_misses;
-	}
-	return misses;
-}
-
-static int emit_loss(struct live *l, source_sink sink, void *arg)
-{
-	/* as in bpf/core.bpf.h: counters by cause, then bytes */
-	const size_t words = LENS_LOSS_MAX + 1;
-	_cleanup_free_ uint64_t *percpu = xcalloc(l->cpu_count * words, sizeof(*percpu));
-	int fd = bpf_map__fd(l->skel->maps.lens_losses), err = 0;
-
-	for (uint32_t kind = 0; !err && kind < LENS_KIND_MAX; kind++) {
-		struct lens_rec_loss rec = { .kind = kind };
-
-		if (bpf_map_lookup_elem(fd, &kind, percpu))
-			return log_err(-errno, "cannot read the loss counters: %s",
-				       strerror(errno));
-		for (int cpu = 0; cpu < l->cpu_count; cpu++) {
-			for (unsigned i = 0; i < LENS_LOSS_MAX; i++)
-				rec.count[i] += percpu[cpu * words + i];
-			rec.bytes += percpu[cpu * words + LENS_LOSS_MAX];
-		}
-		if (!kind)
-			rec.count[LENS_LOSS_RECURSION] += recursion_misses(l);
-		err = live_emit(sink, arg, &rec.h, LENS_REC_LOSS, sizeof(rec));
-	}
-	return err;
-}
-
-int live_totals(struct live *l, source_sink sink, void *arg)
-{
-	_cleanup_(totals_read_fini) struct totals_read r = {};
-	/* who is known to have ended before the flush has nothing more to count after it */
-	size_t ended = l->exited_count;
-	int err = l->opt.snapshot ? 0 : flush(l);
-
-	live_release_calls(l);
-
-	if (!err && !l->opt.snapshot)
-		err = read_totals(l, &r);
-	for (uint32_t i = 0; !err && i < r.count; i++) {
-		struct lens_rec_total rec = { .key = r.keys[i], .total = r.values[i] };
-
-		rec.total.flags &= 0xff;	/* the rest is the kernel side's own */
-		err = live_emit(sink, arg, &rec.h, LENS_REC_TOTAL, sizeof(rec));
-		if (err > 0)
-			err = 0;
-	}
-	if (!err && ended)
-		retire(l, &r, ended);
-	return err < 0 ? err : emit_loss(l, sink, arg);
+	if (!l->sees_all || live_now_ns() < l->next_look_ns)
+		return false;
+	return l->news >= LOOK_NEWS || l->entries >= l->entries_at_look + size / 4;
 }
 
 /* ----------------------------------------------------------- start and end */

@@ -171,6 +171,7 @@ static const int file_calls[] = {
 
 static const unsigned bpf_commands[] = {
 	BPF_MAP_LOOKUP_ELEM, BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY,
+	BPF_MAP_LOOKUP_AND_DELETE_ELEM,
 	BPF_MAP_LOOKUP_BATCH, BPF_PROG_TEST_RUN, BPF_OBJ_GET_INFO_BY_FD,
 	BPF_ITER_CREATE,
 };

@@ -56,6 +56,8 @@ int live_sample(struct live *live, source_sink sink, void *arg);
 int live_totals(struct live *live, source_sink sink, void *arg);
 /* a complete look: holders, queues, calls in progress, between two readings of the totals */
 int live_look(struct live *live, source_sink sink, void *arg);
+/* much has come and gone since the last look: another one lets the maps and the world forget */
+bool live_look_is_due(const struct live *live);
 /* final look, totals, loss, DETACHED; of a snapshot only the last */
 int live_finish(struct live *live, source_sink sink, void *arg);
 

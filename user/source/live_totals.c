@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The totals out of the kernel, and what leaves the kernel's maps: entries of
+ * processes that have ended and of channels that are gone, so that no churn can
+ * fill them. Memory does not grow with the maps: they are read in pieces.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lens.skel.h"
+#include "source/live.h"
+
+/* retries for places that were in use while a flush came by */
+#define FLUSH_TRIES 100
+/* entries per read of a map; more only if one hash bucket has more */
+#define BATCH_ENTRIES 1024
+
+/* empties the cache of one CPU, there if it is online */
+static int flush_cpu(int prog_fd, uint64_t cpu)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu,
+		    .ctx_in = &cpu, .ctx_size_in = sizeof(cpu));
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < FLUSH_TRIES; i++) {
+		err = bpf_prog_test_run_opts(prog_fd, &opts);
+		if (err == -ENXIO && opts.flags) {
+			/* offline: nobody counts there, so anybody may empty it */
+			opts.flags = 0;
+			opts.cpu = 0;
+			err = 0;
+		} else if (!err && !opts.retval) {
+			return 0;
+		}
+	}
+	return err;
+}
+
+/* empties the per-CPU caches into the totals map */
+static int flush(struct live *l)
+{
+	int fd = bpf_program__fd(l->skel->progs.core__run__flush), err;
+
+	for (int cpu = 0; cpu < l->cpu_count; cpu++) {
+		err = flush_cpu(fd, cpu);
+		if (err)
+			return log_err(err, "cannot empty the counters of CPU %d: %s", cpu,
+				       strerror(-err));
+	}
+	return 0;
+}
+
+/* --------------------------------------------------------------- map walks */
+
+/* a hash map, read piece by piece; entries may be deleted on the way */
+struct map_walk {
+	int fd;
+	size_t key_size, value_size;
+	uint32_t room, count;		/* entries of a piece */
+	char *keys, *values;
+	uint32_t token;			/* where the kernel goes on */
+	bool begun, ended;
+};
+
+static void map_walk_fini(struct map_walk *w)
+{
+	free(w->keys);
+	free(w->values);
+}
+
+static void map_walk_init(struct map_walk *w, const struct bpf_map *map)
+{
+	*w = (struct map_walk){
+		.fd = bpf_map__fd(map), .room = BATCH_ENTRIES,
+		.key_size = bpf_map__key_size(map), .value_size = bpf_map__value_size(map),
+	};
+	w->keys = xcalloc(w->room, w->key_size);
+	w->values = xcalloc(w->room, w->value_size);
+}
+
+/* the next piece; 0 and count 0: that was all */
+static int map_walk_next(struct map_walk *w)
+{
+	int err;
+
+	w->count = 0;
+	if (w->ended)
+		return 0;
+	for (;;) {
+		uint32_t n = w->room;
+
+		err = bpf_map_lookup_batch(w->fd, w->begun ? &w->token : NULL, &w->token, w->keys,
+					   w->values, &n, NULL);
+		if (err != -ENOSPC) {
+			w->count = n;
+			break;
+		}
+		w->room *= 2;
+		w->keys = xrealloc(w->keys, w->room, w->key_size);
+		w->values = xrealloc(w->values, w->room, w->value_size);
+	}
+	if (err && err != -ENOENT)
+		return log_err(err, "cannot read a table of counters: %s", strerror(-err));
+	w->begun = true;
+	w->ended = err == -ENOENT;
+	return 0;
+}
+
+/* ------------------------------------------------------------------- retiring */
+
+/* what leaves the map in one reading of the totals */
+struct leavers {
+	struct hash *procs;		/* struct lens_proc: have ended */
+	struct hash *chans;		/* struct lens_chan: are gone */
+	const struct hash *alive;	/* who else has not ended, NULL or empty: not known */
+	uint64_t alive_ns;		/* ... of those that began before this */
+	struct hash *left;		/* channels that lost an entry */
+};
+
+static const int present;
+
+static void leavers_init(struct leavers *v)
+{
+	*v = (struct leavers){
+		.procs = hash_new(sizeof(struct lens_proc)),
+		.chans = hash_new(sizeof(struct lens_chan)),
+		.left = hash_new(sizeof(struct lens_chan)),
+	};
+}
+
+static void leavers_fini(struct leavers *v)
+{
+	hash_free(v->procs);
+	hash_free(v->chans);
+	hash_free(v->left);
+}
+
+static void set_add(struct hash *set, const void *key)
+{
+	if (!hash_get(set, key))
+		hash_add(set, key, (void *)&present);
+}
+
+static struct lens_chan key_chan(const struct lens_total_key *k)
+{
+	return (struct lens_chan){ .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
+}
+
+static bool leaves(const struct leavers *v, const struct lens_total_key *k)
+{
+	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
+	struct lens_chan chan = key_chan(k);
+
+	if (hash_get(v->procs, &proc) || hash_get(v->chans, &chan))
+		return true;
+	return v->alive && hash_count(v->alive) && k->start_ns < v->alive_ns &&
+	       !hash_get(v->alive, &proc);
+}
+
+static int emit_total(const struct lens_total_key *k, const struct lens_total *t, uint32_t last,
+		      source_sink sink, void *arg)
+{
+	struct lens_rec_total rec = { .key = *k, .total = *t };
+	int err;
+
+	rec.total.flags &= 0xff;	/* the rest is the kernel side's own */
+	rec.total.flags |= last;
+	err = live_emit(sink, arg, &rec.h, LENS_REC_TOTAL, sizeof(rec));
+	return err < 0 ? err : 0;
+}
+
+static int sweep_entry(struct live *l, struct leavers *v, const struct lens_total_key *k,
+		       const struct lens_total *t, source_sink sink, void *arg)
+{
+	struct lens_chan chan = key_chan(k);
+	struct lens_total last;
+	int err;
+
+	if (!leaves(v, k)) {
+		l->entries++;
+		return emit_total(k, t, 0, sink, arg);
+	}
+	/* taken out in one step: what was added since the piece was read is in it */
+	err = bpf_map_lookup_and_delete_elem(bpf_map__fd(l->skel->maps.lens_totals), k, &last);
+	if (err)
+		return log_err(err, "cannot retire a counter: %s", strerror(-err));
+	set_add(v->left, &chan);
+	return emit_total(k, &last, LENS_END_LAST, sink, arg);
+}
+
+static int sweep(struct live *l, struct leavers *v, source_sink sink, void *arg)
+{
+	_cleanup_(map_walk_fini) struct map_walk w = {};
+	int err;
+
+	l->entries = 0;
+	map_walk_init(&w, l->skel->maps.lens_totals);
+	do {
+		err = map_walk_next(&w);
+		for (uint32_t i = 0; !err && i < w.count; i++)
+			err = sweep_entry(l, v, (struct lens_total_key *)(void *)w.keys + i,
+					  (struct lens_total *)(void *)w.values + i, sink, arg);
+	} while (!err && !w.ended);
+	return err;
+}
+
+/* channels that lost their last entry leave too */
+static int sweep_chans(struct live *l, struct hash *left)
+{
+	_cleanup_(hash_freep) struct hash *used = hash_new(sizeof(struct lens_chan));
+	_cleanup_(map_walk_fini) struct map_walk w = {};
+	int err = 0, fd = bpf_map__fd(l->skel->maps.lens_chans);
+
+	if (!hash_count(left))
+		return 0;
+	map_walk_init(&w, l->skel->maps.lens_totals);
+	while (!err && !w.ended) {
+		err = map_walk_next(&w);
+		for (uint32_t i = 0; !err && i < w.count; i++) {
+			struct lens_chan chan = key_chan((struct lens_total_key *)(void *)w.keys +
+							 i);
+
+			if (hash_get(left, &chan))
+				set_add(used, &chan);
+		}
+	}
+	for (size_t i = 0; !err && i < hash_count(left); i++)
+		if (!hash_get(used, hash_key_at(left, i)))
+			bpf_map_delete_elem(fd, hash_key_at(left, i));
+	return err;
+}
+
+/* -------------------------------------------------------------------- loss */
+
+static uint64_t recursion_misses(const struct live *l)
+{
+	struct bpf_program *prog;
+	uint64_t misses = 0;
+
+	bpf_object__for_each_program(prog, l->skel->obj) {
+		struct bpf_prog_info info = {};
+		uint32_t len = sizeof(info);
+
+		if (bpf_program__autoload(prog) &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			misses += info.recursion_misses;
+	}
+	return misses;
+}
+
+static int emit_loss(struct live *l, source_sink sink, void *arg)
+{
+	/* as in bpf/core.bpf.h: counters by cause, then bytes */
+	const size_t words = LENS_LOSS_MAX + 1;
+	_cleanup_free_ uint64_t *percpu = xcalloc(l->cpu_count * words, sizeof(*percpu));
+	int fd = bpf_map__fd(l->skel->maps.lens_losses), err = 0;
+
+	l->ring_full = 0;
+	for (uint32_t kind = 0; !err && kind < LENS_KIND_MAX; kind++) {
+		struct lens_rec_loss rec = { .kind = kind };
+
+		if (bpf_map_lookup_elem(fd, &kind, percpu))
+			return log_err(-errno, "cannot read the loss counters: %s",
+				       strerror(errno));
+		for (int cpu = 0; cpu < l->cpu_count; cpu++) {
+			for (unsigned i = 0; i < LENS_LOSS_MAX; i++)
+				rec.count[i] += percpu[cpu * words + i];
+			rec.bytes += percpu[cpu * words + LENS_LOSS_MAX];
+		}
+		l->ring_full += rec.count[LENS_LOSS_RING_FULL];
+		if (!kind)
+			rec.count[LENS_LOSS_RECURSION] += recursion_misses(l);
+		err = live_emit(sink, arg, &rec.h, LENS_REC_LOSS, sizeof(rec));
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------------ readings */
+
+static int read_totals(struct live *l, struct leavers *v, source_sink sink, void *arg)
+{
+	/* who is known to have ended before the flush has nothing more to count after it */
+	size_t ended = l->exited_count;
+	int err = l->opt.snapshot ? 0 : flush(l);
+
+	live_release_calls(l);
+	if (!err && l->opt.snapshot)
+		return emit_loss(l, sink, arg);
+	for (size_t i = 0; i < ended; i++)
+		set_add(v->procs, &l->exited[i]);
+	if (!err)
+		err = sweep(l, v, sink, arg);
+	if (err)
+		return err;
+	l->exited_count -= ended;
+	memmove(l->exited, l->exited + ended, l->exited_count * sizeof(*l->exited));
+	err = sweep_chans(l, v->left);
+	return err ? err : emit_loss(l, sink, arg);
+}
+
+int live_totals(struct live *l, source_sink sink, void *arg)
+{
+	_cleanup_(leavers_fini) struct leavers v;
+
+	leavers_init(&v);
+	return read_totals(l, &v, sink, arg);
+}
+
+/* kinds whose channels a look finds, wherever they are */
+static bool is_found_by_looks(uint32_t kind)
+{
+	return kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO || kind == LENS_KIND_SYSV_MSG;
+}
+
+/*
+ * Two looks in a row have missed these. One alone may miss a channel that is
+ * handed on while the look goes by; and should two have, it is counted anew.
+ */
+static int find_gone(struct live *l, struct hash *gone)
+{
+	_cleanup_(map_walk_fini) struct map_walk w = {};
+	int err = 0;
+
+	map_walk_init(&w, l->skel->maps.lens_chans);
+	while (!err && !w.ended) {
+		err = map_walk_next(&w);
+		for (uint32_t i = 0; !err && i < w.count; i++) {
+			const struct lens_chan *c = (struct lens_chan *)(void *)w.keys + i;
+			const struct lens_users *u = (void *)(w.values + i * w.value_size);
+
+			if (is_found_by_looks(c->kind) && u->look + 2 <= l->skel->bss->lens_look)
+				set_add(gone, c);
+		}
+	}
+	return err;
+}
+
+int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive_ns,
+			source_sink sink, void *arg)
+{
+	_cleanup_(leavers_fini) struct leavers v;
+	int err = 0;
+
+	leavers_init(&v);
+	/* a look from inside a pid namespace finds only what is in there */
+	if (l->sees_all) {
+		v.alive = alive;
+		v.alive_ns = alive_ns;
+		err = find_gone(l, v.chans);
+	}
+	return err ? err : read_totals(l, &v, sink, arg);
+}
