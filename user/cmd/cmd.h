@@ -46,6 +46,7 @@ struct options {
 	uint64_t sample_ns;
 	uint64_t max_events;
 	uint32_t max_endpoints, ring_bytes, simulate_drops, rows;
+	uint32_t max_ended;		/* channels that are gone, kept one by one */
 	const char *input, *output, *save;
 	struct strings comms, cgroups, channels, variants;
 	uint32_t *pids;

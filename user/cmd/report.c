@@ -5,7 +5,7 @@
  */
 #include "cmd/cmd.h"
 
-enum { OPT_SAVE = 2000, OPT_OVERWRITE, OPT_OPS, OPT_ROWS };
+enum { OPT_SAVE = 2000, OPT_OVERWRITE, OPT_OPS, OPT_ROWS, OPT_MAX_ROWS };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -16,6 +16,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = o;
 		state->child_inputs[1] = o;
+		o->max_ended = WORLD_MAX_ENDED;
 		return 0;
 	case 'd':
 		if (text_parse_duration(arg, &o->duration_ns) || !o->duration_ns)
@@ -41,6 +42,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' is not a number of rows", arg);
 		o->rows = n;
 		return 0;
+	case OPT_MAX_ROWS:
+		if (text_parse_u64(arg, 10000000, &n))
+			argp_error(state, "'%s' is not a number of rows", arg);
+		o->max_ended = n;
+		return 0;
 	case ARGP_KEY_END:
 		if (o->input && (o->command || o->save || o->duration_ns))
 			argp_error(state, "a recording is reported as it is: -i goes without "
@@ -58,6 +64,8 @@ static const struct argp_option options[] = {
 	{ "overwrite", OPT_OVERWRITE, NULL, 0, "Replace an existing recording", 0 },
 	{ "ops", OPT_OPS, NULL, 0, "Follow every operation: residency times of all flows", 0 },
 	{ "rows", OPT_ROWS, "N", 0, "Cut tables after N rows (default: all)", 0 },
+	{ "max-rows", OPT_MAX_ROWS, "N", 0,
+	  "Sum up channels that are gone beyond N of them (default 2048; 3 KB each)", 0 },
 	{}
 };
 
@@ -120,8 +128,10 @@ static int run_live(const struct options *o)
 		.opt = o, .want_samples = true, .totals_ms = 1000, .world = w,
 		.record_path = o->save, .on_complete = on_complete, .arg = &summary,
 	};
-	int status = session_run(&s);
+	int status;
 
+	w->max_ended = o->max_ended;
+	status = session_run(&s);
 	return summary.status != EXIT_OK ? summary.status : status;
 }
 
@@ -146,6 +156,7 @@ static int run_replay(const struct options *o)
 	struct sandbox_options sandbox = { .keep_uid = true, .allow_file_io = true };
 	int err = recording_open(o->input, &reader), status;
 
+	w->max_ended = o->max_ended;
 	if (!err)
 		err = sandbox_enter(&sandbox);
 	if (err)

@@ -47,7 +47,8 @@ static bool has_ended(const struct chan *c)
 	bool complete = true;
 	struct moved moved;
 
-	if (c->live || !s->missed)
+	/* the ledger of half a connection needs the other half */
+	if (c->live || !s->missed || c->peer)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {

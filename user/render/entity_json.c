@@ -202,7 +202,7 @@ static struct json_object *end_object(const struct endpoint *e, bool traffic)
 }
 
 /* signed throughout: a balance that does not add up may miss bytes or have too many */
-static struct json_object *ledger_object(const struct ledger *l, bool messages)
+struct json_object *js_ledger(const struct ledger *l, bool messages)
 {
 	struct json_object *o, *m;
 
@@ -305,7 +305,7 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 
 		js_put(row, "half", js_u64(i));
 		put_depth(row, halves[i], messages);
-		js_put(row, "ledger", ledger_object(&halves[i]->ledger, messages));
+		js_put(row, "ledger", js_ledger(&halves[i]->ledger, messages));
 		js_add(rows, row);
 	}
 	js_put(o, "directions", rows);
@@ -328,7 +328,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	if (c->peer)
 		put_directions(o, c, messages);
 	if (traffic) {
-		js_put(o, "ledger", ledger_object(&c->ledger, messages));
+		js_put(o, "ledger", js_ledger(&c->ledger, messages));
 		js_put(o, "pressure", pressure_object(w, c));
 	}
 	for (size_t i = 0; i < c->end_count; i++) {

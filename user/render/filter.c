@@ -134,6 +134,31 @@ bool filter_matches_flow(const struct flow *flow, const struct render_filter *f)
 	return !speaks_of_procs(f) || proc_matches(flow->from, f) || proc_matches(flow->to, f);
 }
 
+static bool names_match(const struct fold *fold, const struct render_filter *f)
+{
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		for (size_t i = 0; i < f->comm_count && fold->names[d].count == FOLD_ONE; i++)
+			if (name_matches(f->comms[i], fold->names[d].comm))
+				return true;
+	return !f->comm_count;
+}
+
+bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known)
+{
+	bool has_several = fold->names[LENS_READ].count == FOLD_SEVERAL ||
+			   fold->names[LENS_WRITE].count == FOLD_SEVERAL;
+	bool match = names_match(fold, f);
+
+	if (f->kinds && !(f->kinds & (UINT64_C(1) << fold->kind)))
+		return false;
+	if (f->tree_only && !fold->in_tree)
+		return false;
+	if (!match && !has_several)
+		return false;
+	*ret_known = match && !f->pid_count && !f->cgroup_count && !f->channel_count;
+	return true;
+}
+
 bool filter_is_set(const struct render_filter *f)
 {
 	return speaks_of_procs(f) || f->channel_count || f->kinds || f->tree_only;

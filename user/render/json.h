@@ -65,10 +65,14 @@ struct json_object *js_interval(const struct world *w);
 struct json_object *js_coverage(const struct world *w);
 struct json_object *js_loss(const struct world *w);
 struct json_object *js_proc(const struct proc *p);
+/* null if nothing was looked at; messages: with counts of those */
+struct json_object *js_ledger(const struct ledger *l, bool messages);
 /* without traffic: what exists; with: what moved, too */
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic);
 /* members "processes" and "channels" */
 void js_doc_entities(struct js_doc *d, const struct world *w, const struct view *v,
 		     const struct render_filter *f, bool traffic);
+/* members about what was summed up and forgotten; none if nothing was */
+void js_doc_folded(struct js_doc *d, const struct world *w, const struct view *v);
 
 #endif

@@ -118,6 +118,7 @@ void render_report_json(FILE *out, const struct world *w, const struct render_op
 	for (size_t i = 0; i < v.flow_count; i++)
 		js_doc_add(&d, flow_object(w, v.flows[i]));
 	js_doc_array_end(&d);
+	js_doc_folded(&d, w, &v);
 	js_doc_put(&d, "totals", totals_object(&v));
 	js_doc_put(&d, "left_out_own_traffic", left_out_object(&v));
 	js_doc_end(&d);

@@ -286,6 +286,7 @@ void render_report_text(FILE *out, const struct world *w, const struct render_op
 	section_heading(out, w, opt);
 	print_flows(out, w, &v, opt);
 	print_chans(out, &v, opt);
+	section_folded(out, w, &v, opt);
 	section_pressure(out, w, &v, opt);
 	section_limits(out, w, opt);
 	section_left_out(out, &v, opt);

@@ -14,6 +14,9 @@
 void section_heading(FILE *out, const struct world *w, const struct render_options *opt);
 void section_pressure(FILE *out, const struct world *w, const struct view *v,
 		      const struct render_options *opt);
+/* nothing if nothing was summed up */
+void section_folded(FILE *out, const struct world *w, const struct view *v,
+		    const struct render_options *opt);
 void section_limits(FILE *out, const struct world *w, const struct render_options *opt);
 void section_left_out(FILE *out, const struct view *v, const struct render_options *opt);
 

@@ -49,6 +49,28 @@ static void add_flows(struct view *v, const struct world *w, const struct render
 	}
 }
 
+static void add_folds(struct view *v, const struct world *w, const struct render_filter *f)
+{
+	v->folds = xcalloc(hash_count(w->folds) + 1, sizeof(*v->folds));
+	for (size_t i = 0; i < hash_count(w->folds); i++) {
+		const struct fold *fold = hash_at(w->folds, i);
+		bool known = false, matches = filter_matches_fold(fold, f, &known);
+		bool used = fold->total[LENS_READ].ops || fold->total[LENS_WRITE].ops;
+
+		if (!matches || (!used && !f->idle))
+			continue;
+		if (fold->is_self && !f->with_self) {
+			v->own_chans += fold->channels;
+			v->own_flows += fold->flows;
+			v->own_bytes += fold->total[LENS_WRITE].bytes;
+		} else if (!known) {
+			v->unfiltered_chans += fold->channels;
+		} else {
+			v->folds[v->fold_count++] = fold;
+		}
+	}
+}
+
 void view_report(struct view *v, const struct world *w, const struct render_filter *f)
 {
 	*v = (struct view){};
@@ -64,6 +86,7 @@ void view_report(struct view *v, const struct world *w, const struct render_filt
 			leave_out(v, c);
 	}
 	add_flows(v, w, f);
+	add_folds(v, w, f);
 }
 
 void view_list(struct view *v, const struct world *w, const struct render_filter *f)
@@ -94,6 +117,7 @@ void view_fini(struct view *v)
 			chan_whole_free(v->chans[i].whole);
 	free(v->chans);
 	free(v->flows);
+	free(v->folds);
 	*v = (struct view){};
 }
 
@@ -117,11 +141,25 @@ static int compare_flows(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
+static int compare_folds(const void *left, const void *right)
+{
+	const struct fold *a = *(const struct fold *const *)left;
+	const struct fold *b = *(const struct fold *const *)right;
+
+	if (a->total[LENS_WRITE].bytes != b->total[LENS_WRITE].bytes)
+		return a->total[LENS_WRITE].bytes < b->total[LENS_WRITE].bytes ? 1 : -1;
+	if (a->channels != b->channels)
+		return a->channels < b->channels ? 1 : -1;
+	return memcmp(a->names, b->names, sizeof(a->names));
+}
+
 void view_sort(struct view *v)
 {
 	qsort(v->chans, v->chan_count, sizeof(*v->chans), compare_chans);
 	if (v->flow_count)
 		qsort(v->flows, v->flow_count, sizeof(*v->flows), compare_flows);
+	if (v->fold_count)
+		qsort(v->folds, v->fold_count, sizeof(*v->folds), compare_folds);
 }
 
 uint64_t world_duration_ns(const struct world *w)

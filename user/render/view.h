@@ -20,6 +20,9 @@ struct view {
 	size_t chan_count;
 	const struct flow **flows;	/* first heard first */
 	size_t flow_count;
+	const struct fold **folds;	/* summed up: gone, and no longer told apart */
+	size_t fold_count;
+	uint64_t unfiltered_chans;	/* summed up, and the filter asks for more than names */
 	/* left out: what ipclens itself does, or carries its output */
 	uint64_t own_chans, own_flows, own_bytes;
 };
@@ -39,6 +42,8 @@ const struct proc **view_procs(const struct view *v, const struct world *w,
 bool filter_matches_chan(const struct chan *c, const struct render_filter *f);
 /* the ends of a flow; its channel is a question of its own */
 bool filter_matches_flow(const struct flow *flow, const struct render_filter *f);
+/* of channels that were summed up; *ret_known false: their names do not tell */
+bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known);
 /* false: everything passes */
 bool filter_is_set(const struct render_filter *f);
 

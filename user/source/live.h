@@ -36,11 +36,13 @@ struct live {
 	uint64_t ring_bytes;
 
 	/* for looks in between */
-	bool sees_all;			/* not in a pid namespace, where walks find only its own */
-	uint32_t news;			/* channels and processes that came or went since the last */
+	bool sees_all;			/* not in a pid namespace, whose walks stay inside */
+	uint32_t news;			/* channels, processes that came or went since the last */
 	uint32_t entries;		/* in the totals map, when it was last read */
 	uint32_t entries_at_look;
 	uint64_t next_look_ns;		/* not before */
+	unsigned follow_looks;		/* so many more without any news, the next at ... */
+	uint64_t follow_look_ns;
 	uint64_t ring_full;		/* records lost */
 	uint64_t ring_full_walked;	/* ... when all processes were told of last */
 

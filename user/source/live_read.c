@@ -18,10 +18,15 @@
  * consumption must keep us here.
  */
 #define POLL_BUDGET 4096
-/* so many channels and processes that came or went are worth a look in between ... */
+/*
+ * So many channels and processes that came or went are worth a look in between,
+ * and with small maps fewer; none if looks would take more than this share of our
+ * time. What two looks have to miss is not gone with one: some follow.
+ */
 #define LOOK_NEWS 4096
-/* ... which come no more often than that they take this share of our time */
 #define LOOK_SHARE 8
+#define LOOKS_TO_FOLLOW 2
+#define FOLLOW_NS 1000000000ull
 /* what one bpf_seq_file read can return at most */
 #define SEQ_READ_BYTES (64u << 10)
 
@@ -157,10 +162,28 @@ static int look_at_processes(struct live *l, struct hash *alive, source_sink sin
 	return err;
 }
 
+/* what we cost, however long it takes on a busy machine */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static bool has_much_news(const struct live *l)
+{
+	uint32_t size = bpf_map__max_entries(l->skel->maps.lens_totals);
+	uint32_t much = size / 8 < LOOK_NEWS ? size / 8 : LOOK_NEWS;
+
+	return l->news >= much || l->entries >= l->entries_at_look + size / 4;
+}
+
 int live_look(struct live *l, source_sink sink, void *arg)
 {
 	_cleanup_(hash_freep) struct hash *alive = hash_new(sizeof(struct lens_proc));
-	uint64_t begin_ns = live_now_ns();
+	uint64_t begin_ns = live_now_ns(), begin_cpu_ns = cpu_ns();
+	bool much = has_much_news(l);
 	int err = live_totals(l, sink, arg);
 
 	clear_walked(l);
@@ -183,9 +206,13 @@ int live_look(struct live *l, source_sink sink, void *arg)
 		err = live_totals_of_look(l, alive, begin_ns, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_SETTLED, 0);
+	l->follow_looks = much ? LOOKS_TO_FOLLOW : l->follow_looks - !!l->follow_looks;
 	l->news = 0;
 	l->entries_at_look = l->entries;
-	l->next_look_ns = live_now_ns() + LOOK_SHARE * (live_now_ns() - begin_ns);
+	l->next_look_ns = live_now_ns() + LOOK_SHARE * (cpu_ns() - begin_cpu_ns);
+	l->follow_look_ns = live_now_ns() + FOLLOW_NS;
+	log_msg(LOG_DEBUG, "a look took %llu us, %u entries remain",
+		(unsigned long long)(live_now_ns() - begin_ns) / 1000, l->entries);
 	return err;
 }
 
@@ -195,11 +222,13 @@ int live_look(struct live *l, source_sink sink, void *arg)
  */
 bool live_look_is_due(const struct live *l)
 {
-	uint32_t size = bpf_map__max_entries(l->skel->maps.lens_totals);
+	uint64_t now = live_now_ns();
 
-	if (!l->sees_all || live_now_ns() < l->next_look_ns)
+	if (!l->sees_all || now < l->next_look_ns)
 		return false;
-	return l->news >= LOOK_NEWS || l->entries >= l->entries_at_look + size / 4;
+	if (l->follow_looks && now >= l->follow_look_ns)
+		return true;
+	return has_much_news(l);
 }
 
 /* ----------------------------------------------------------- start and end */

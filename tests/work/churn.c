@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * More channels and processes than anybody can keep one by one. The truth is
+ * in the facts: how many pipes there were, and what was moved through them.
+ */
+#define _GNU_SOURCE 1
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "work.h"
+
+#define BYTES 10
+
+static struct counts {
+	long pipes, calls, bytes;
+} *sum;					/* shared, each of its writers alone at any time */
+
+static volatile sig_atomic_t enough;
+
+static void on_enough(int unused)
+{
+	enough = 1;
+}
+
+static void share_counts(void)
+{
+	sum = mmap(NULL, sizeof(*sum), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sum == MAP_FAILED)
+		work_die("mmap");
+}
+
+/* one pipe from its birth to its end */
+static void one_pipe(void)
+{
+	char data[BYTES] = { 0 };
+	int fds[2];
+
+	if (pipe(fds))
+		work_die("pipe");
+	work_expect(write(fds[1], data, BYTES), BYTES, "write");
+	work_expect(read(fds[0], data, BYTES), BYTES, "read");
+	close(fds[0]);
+	close(fds[1]);
+	sum->pipes++;
+	sum->calls += 2;
+	sum->bytes += BYTES;
+}
+
+static void tell(void)
+{
+	work_fact("pipes", sum->pipes);
+	work_fact("calls", sum->calls);
+	work_fact("bytes", sum->bytes);
+}
+
+/* so many pipes of one process, one after the other */
+static void run_pipes(void)
+{
+	share_counts();
+	work_ready();
+	for (long i = 0; i < work_arg(0, 20000); i++)
+		one_pipe();
+	tell();
+}
+
+static void flood(void *unused)
+{
+	signal(SIGUSR2, on_enough);
+	work_tick(3);
+	while (!enough)
+		one_pipe();
+}
+
+/* as many as one processor can make, until "stop" comes */
+static void run_flood(void)
+{
+	char stop[5];
+	pid_t kid;
+
+	share_counts();
+	work_ready();
+	kid = work_spawn(flood, NULL);
+	work_wait_ticks(3, 1);
+	if (read(STDIN_FILENO, stop, sizeof(stop)) < 0)
+		work_die("stdin");
+	kill(kid, SIGUSR2);
+	work_wait(kid);
+	tell();
+}
+
+/* rounds of processes with a pipe each; between them "more" is awaited */
+static void run_processes(void)
+{
+	long rounds = work_arg(0, 10), each = work_arg(1, 60);
+	char more[5];
+
+	share_counts();
+	work_ready();
+	for (long r = 0; r < rounds; r++) {
+		for (long i = 0; i < each; i++) {
+			pid_t pid = fork();
+
+			if (pid < 0)
+				work_die("fork");
+			if (!pid) {
+				one_pipe();
+				_exit(0);
+			}
+			if (waitpid(pid, NULL, 0) != pid)
+				work_die("waitpid");
+		}
+		if (read(STDIN_FILENO, more, sizeof(more)) != sizeof(more))
+			work_die("stdin");
+	}
+	tell();
+}
+
+static const struct work_mode modes[] = {
+	{ "pipes", run_pipes }, { "flood", run_flood }, { "processes", run_processes },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
