@@ -102,7 +102,6 @@ static void apply_end(struct world *w, const struct event *ev)
 	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
 	struct hash *ids = world_state(w)->ids;
 	struct side *s = &e->side[r->dir];
-	struct id_entry *entry;
 
 	s->id = r->id;
 	if (!s->announced)
@@ -121,13 +120,16 @@ static void apply_end(struct world *w, const struct event *ev)
 		set_path(&c->name, ev, ev->name, false);
 		c->name_truncated = ev->truncated;
 	}
-	if (hash_get(ids, &r->id))
-		return;
-	entry = xcalloc(1, sizeof(*entry));
-	entry->id = r->id;
-	entry->end = e;
-	entry->dir = r->dir;
-	hash_add(ids, &r->id, entry);
+	if (!hash_get(ids, &r->id))
+		hash_add(ids, &r->id, id_value(e, r->dir));
+}
+
+/* the entry was retired and made anew: what it had counted stays */
+static void carry(struct side *s)
+{
+	if (!s->carried)
+		s->carried = xcalloc(1, sizeof(*s->carried));
+	*s->carried = s->total;
 }
 
 /*
@@ -142,17 +144,20 @@ static void apply_total(struct world *w, const struct event *ev)
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
 	struct endpoint *e = chan_endpoint(world_chan(w, &chan), world_proc(w, &proc));
 	struct side *s = &e->side[k->dir];
+	struct lens_total before = s->carried ? *s->carried : (struct lens_total){};
 
-	if (s->seen && (s->entry_id != t->id || t->ops < s->total.ops - s->carried.ops))
-		s->carried = s->total;
+	if (s->seen && (s->entry_id != t->id || t->ops < s->total.ops - before.ops)) {
+		carry(s);
+		before = *s->carried;
+	}
 	s->seen = true;
 	s->final = t->flags & LENS_END_LAST;
 	s->entry_id = t->id;
-	s->total.ops = s->carried.ops + t->ops;
-	s->total.msgs = s->carried.msgs + t->msgs;
-	s->total.bytes = s->carried.bytes + t->bytes;
-	s->total.errors = s->carried.errors + t->errors;
-	s->total.shorts = s->carried.shorts + t->shorts;
+	s->total.ops = before.ops + t->ops;
+	s->total.msgs = before.msgs + t->msgs;
+	s->total.bytes = before.bytes + t->bytes;
+	s->total.errors = before.errors + t->errors;
+	s->total.shorts = before.shorts + t->shorts;
 	set_flags(e, k->dir, t->flags & ~LENS_END_LAST);
 }
 

@@ -242,12 +242,7 @@ static void fold_chan(struct world *w, struct chan *c)
 
 static bool keep_id(void *arg, void *value)
 {
-	struct id_entry *entry = value;
-
-	if (!chan_state(entry->end->chan)->folded)
-		return true;
-	free(entry);
-	return false;
+	return !chan_state(id_end(value)->chan)->folded;
 }
 
 static bool keep_chan(void *arg, void *value)

@@ -24,7 +24,8 @@ static void begin(struct world *w, uint64_t ts_ns)
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 				struct side *side = &e->side[d];
 
-				side->at_look = side->total;
+				side->at_look.bytes = side->total.bytes;
+				side->at_look.msgs = side->total.msgs;
 				memset(side->under_way, 0, sizeof(side->under_way));
 			}
 		}

@@ -42,9 +42,9 @@ struct side {
 	uint32_t id;			/* struct lens_op.id */
 	uint32_t flags;			/* LENS_END_* */
 	struct lens_total total;
-	struct lens_total carried;	/* part of total from map entries that were retired since */
+	struct lens_total *carried;	/* part of total from retired map entries; NULL: none */
 	uint32_t entry_id;		/* of the map entry that counts now */
-	struct lens_total at_look;	/* total when the current look began */
+	struct { uint64_t bytes, msgs; } at_look;	/* of total when the current look began */
 	uint64_t blocked_ns;		/* sampled: periods in which a thread slept here */
 	uint64_t samples;		/* number of those periods */
 	uint64_t sampled_round;		/* the last of them */

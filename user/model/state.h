@@ -41,14 +41,24 @@ struct chan_state {
 	bool before_is_certain;
 };
 
-struct id_entry {
-	uint32_t id;
-	struct endpoint *end;
-	enum lens_dir dir;
-};
+/* one endpoint and direction in a pointer's room: the low bit is the direction */
+static inline void *id_value(struct endpoint *e, enum lens_dir dir)
+{
+	return (char *)e + (dir == LENS_WRITE);
+}
+
+static inline struct endpoint *id_end(void *value)
+{
+	return (struct endpoint *)(void *)((char *)value - ((uintptr_t)value & 1));
+}
+
+static inline enum lens_dir id_dir(const void *value)
+{
+	return (uintptr_t)value & 1 ? LENS_WRITE : LENS_READ;
+}
 
 struct world_state {
-	struct hash *ids;		/* uint32_t -> struct id_entry */
+	struct hash *ids;		/* uint32_t -> id_value() */
 	struct window *window;
 	unsigned looks;			/* completed */
 	uint32_t looks_begun;

@@ -32,6 +32,8 @@ void chan_free(struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
 		c->ends[i]->proc->end_count--;
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+			free(c->ends[i]->side[d].carried);
 		free(c->ends[i]->fds);
 		free(c->ends[i]);
 	}
@@ -58,8 +60,6 @@ void world_free(struct world *w)
 		proc_free(hash_at(w->procs, i));
 	for (size_t i = 0; i < hash_count(w->folds); i++)
 		free(hash_at(w->folds, i));
-	for (size_t i = 0; i < hash_count(s->ids); i++)
-		free(hash_at(s->ids, i));
 	hash_free(w->procs);
 	hash_free(w->chans);
 	hash_free(w->folds);
@@ -155,12 +155,12 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 
 struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir)
 {
-	const struct id_entry *entry = hash_get(world_state(w)->ids, &id);
+	void *value = hash_get(world_state(w)->ids, &id);
 
-	if (!entry)
+	if (!value)
 		return NULL;
-	*ret_dir = entry->dir;
-	return entry->end;
+	*ret_dir = id_dir(value);
+	return id_end(value);
 }
 
 /* records are not trusted: sums of several of these must stay inside 64 bits */
@@ -177,10 +177,11 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 			const struct side *s = &c->ends[i]->side[d];
-			const struct lens_total *t = at_look ? &s->at_look : &s->total;
+			uint64_t bytes = at_look ? s->at_look.bytes : s->total.bytes;
+			uint64_t msgs = at_look ? s->at_look.msgs : s->total.msgs;
 
-			ret->n[UNIT_BYTES][d] = sum(ret->n[UNIT_BYTES][d], t->bytes);
-			ret->n[UNIT_MSGS][d] = sum(ret->n[UNIT_MSGS][d], t->msgs);
+			ret->n[UNIT_BYTES][d] = sum(ret->n[UNIT_BYTES][d], bytes);
+			ret->n[UNIT_MSGS][d] = sum(ret->n[UNIT_MSGS][d], msgs);
 		}
 	}
 }
