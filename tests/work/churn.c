@@ -56,13 +56,27 @@ static void tell(void)
 	work_fact("bytes", sum->bytes);
 }
 
-/* so many pipes of one process, one after the other */
+static void await_more(void)
+{
+	char more[5];
+
+	if (read(STDIN_FILENO, more, sizeof(more)) != sizeof(more))
+		work_die("stdin");
+}
+
+/* rounds of pipes of one process, one after the other; between them "more" is awaited */
 static void run_pipes(void)
 {
+	long rounds = work_arg(0, 1), each = work_arg(1, 3000);
+
 	share_counts();
 	work_ready();
-	for (long i = 0; i < work_arg(0, 20000); i++)
-		one_pipe();
+	for (long r = 0; r < rounds; r++) {
+		if (r)
+			await_more();
+		for (long i = 0; i < each; i++)
+			one_pipe();
+	}
 	tell();
 }
 
@@ -95,7 +109,6 @@ static void run_flood(void)
 static void run_processes(void)
 {
 	long rounds = work_arg(0, 10), each = work_arg(1, 60);
-	char more[5];
 
 	share_counts();
 	work_ready();
@@ -112,8 +125,7 @@ static void run_processes(void)
 			if (waitpid(pid, NULL, 0) != pid)
 				work_die("waitpid");
 		}
-		if (read(STDIN_FILENO, more, sizeof(more)) != sizeof(more))
-			work_die("stdin");
+		await_more();
 	}
 	tell();
 }

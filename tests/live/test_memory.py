@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Memory is bounded, and what is forgotten for that is in the sums."""
+
+import os
+import re
+import tempfile
+import time
+
+import lens
+
+PEAK_KB = 32 * 1024
+
+
+def memory_kb(observer, field):
+    """Of ipclens itself; the command it may run is none of its memory."""
+    with open("/proc/%d/status" % observer.process.pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
+
+
+def sides(doc, comm):
+    """{direction: (operations, bytes)} of processes of that name, kept or summed up."""
+    pid = {p["id"]: p["comm"] for p in doc["processes"]}
+    moved = {"read": [0, 0], "write": [0, 0]}
+    for channel in doc["channels"]:
+        for end in channel["endpoints"]:
+            for direction, sums in moved.items():
+                if pid[end["process"]] == comm:
+                    sums[0] += end[direction]["operations"]
+                    sums[1] += end[direction]["bytes"]
+    for row in doc.get("folded", []):
+        for direction, end in (("read", "to"), ("write", "from")):
+            if row[end]["comm"] == comm:
+                moved[direction][0] += row[direction]["operations"]
+                moved[direction][1] += row[direction]["bytes"]
+    return moved
+
+
+def channels_of(doc, comm):
+    """(kept one by one, summed up)"""
+    pid = {p["id"]: p["comm"] for p in doc["processes"]}
+    kept = sum(any(pid[e["process"]] == comm for e in c["endpoints"]) for c in doc["channels"])
+    return kept, sum(row["channels"] for row in doc.get("folded", [])
+                     if comm in (row["from"]["comm"], row["to"]["comm"]))
+
+
+def check_sums(doc, truth, nameless=False, comm="churn"):
+    """delivered + lost == truth, in operations and in bytes"""
+    moved = sides(doc, comm)
+    facts = truth["facts"]
+    lost, lost_bytes = doc["loss"]["map_full"], doc["loss"]["bytes"]
+    if nameless:
+        # every record that names them may have been lost
+        unnamed = sides(doc, "")
+        lost += unnamed["read"][0] + unnamed["write"][0]
+        lost_bytes += unnamed["read"][1] + unnamed["write"][1]
+    operations = moved["read"][0] + moved["write"][0]
+    count = moved["read"][1] + moved["write"][1]
+    lens.require(operations <= facts["calls"] and count <= 2 * facts["bytes"],
+                 "more than there was: %d of %d calls" % (operations, facts["calls"]))
+    # what a full map refused has no owner: others of this host may be in it too
+    lens.require(operations + lost >= facts["calls"] and count + lost_bytes >= 2 * facts["bytes"],
+                 "calls: %d + %d lost of %d; bytes: %d + %d lost of %d"
+                 % (operations, lost, facts["calls"], count, lost_bytes, 2 * facts["bytes"]))
+    if not lost:
+        lens.equal("calls", facts["calls"], operations)
+        lens.equal("bytes", 2 * facts["bytes"], count)
+        lens.equal("channels", facts["pipes"], sum(channels_of(doc, comm)))
+    for row in doc.get("folded", []):
+        if row["from"]["comm"] == comm and not lost:
+            lens.equal("unaccounted of what was summed up", 0, row["unaccounted_bytes"])
+
+
+def wait_retired(observer):
+    """Until a look has found much and a later one that it is gone."""
+    found, came = None, False
+    while not came or int(found.group(1)) > 1500:
+        came |= found is not None and int(found.group(1)) > 1500
+        line = observer.lines.next(lens.LIMIT_S)
+        lens.require(line is not None, "it ended")
+        found = re.search(rb"(\d+) entries remain", line)
+
+
+@lens.test(limit_s=90)
+def memory_churn():
+    """20,000 pipes: the last ones kept one by one, the others in the sums."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as where:
+        saved = os.path.join(where, "churn.lens")
+        rounds, each = 5, 4000
+        work = lens.Workload("churn", "pipes", rounds, each)
+        # room for all of a round: how fast they come must not matter
+        observer = lens.observe("--max-channels", 16384, "--save", saved, "--comm", "churn",
+                                "--verbose")
+        work.go()
+        for _ in range(rounds - 1):
+            wait_retired(observer)
+            work.say("more")
+        truth = work.truth()
+        wait_retired(observer)
+        peak = memory_kb(observer, "VmHWM")
+        out = observer.interrupt(limit_s=60)
+        doc = lens.parse(out)
+        lens.check_document(doc, lost=True)
+        check_sums(doc, truth)
+        kept, folded = channels_of(doc, "churn")
+        lens.require(kept <= 2048 and folded >= 17000, "%d kept, %d summed up" % (kept, folded))
+        lens.require(peak <= PEAK_KB, "%d kB resident" % peak)
+        replayed, _ = lens.run("report", "--json", "-i", saved, "--comm", "churn", limit_s=60)
+        lens.require(replayed == out, "the replay differs")
+
+
+@lens.test(limit_s=60)
+def memory_flood():
+    """As many pipes as a processor can make: memory does not move, sums hold."""
+    work = lens.Workload("churn", "flood")
+    # what the table has room for is there at once, on a slow machine too
+    observer = lens.observe("--max-channels", 4096, "--comm", "churn")
+    work.go()
+    time.sleep(5)
+    warm = memory_kb(observer, "VmRSS")
+    time.sleep(8)
+    later = memory_kb(observer, "VmRSS")
+    work.say("stop")
+    truth = work.truth()
+    peak = memory_kb(observer, "VmHWM")
+    doc = observer.document()
+    lens.require(later <= warm * 1.05, "%d kB, then %d kB" % (warm, later))
+    lens.require(peak <= PEAK_KB, "%d kB at the peak" % peak)
+    lens.check_document(doc, lost=True)
+    check_sums(doc, truth)
+
+
+@lens.test(limit_s=90)
+def memory_lost_exits():
+    """Processes whose end went unheard leave the maps nevertheless."""
+    rounds, each, rows = 12, 60, 50
+    work = lens.Workload("churn", "processes", rounds, each)
+    observer = lens.observe("--max-channels", 2048, "--max-rows", rows, "--simulate-drops", 2)
+    work.go()
+    for _ in range(rounds):
+        # entries are looked at once a second, whatever the workload does
+        time.sleep(1.3)
+        work.say("more")
+    truth = work.truth()
+    doc = observer.document()
+    lens.require(doc["loss"]["ring_full"] > 100, "drops were simulated, few are reported")
+    lens.check_document(doc, lost=True)
+    check_sums(doc, truth, nameless=True)
+    # what is summed up has left the map, and half of the exits were not heard of
+    kept, folded = channels_of(doc, "churn")
+    lens.require(kept <= rows and folded >= (rounds - 4) * each,
+                 "%d kept, %d summed up" % (kept, folded))
+    alive = [p["id"] for p in doc["processes"] if p["comm"] == "churn" and not p["exited"]]
+    lens.equal("processes that still run", 1, max(1, len(alive)))
+
+
+@lens.test(limit_s=40)
+def memory_map_full():
+    """A full map is counted with its bytes, said, and fails under --strict."""
+    work = lens.Workload("churn", "pipes", 1, 3000)
+    observer = lens.observe("--strict", "--max-channels", 64, "--comm", "churn")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(observer.signal(lens.signal.SIGINT).finish(3))
+    lens.require(doc["loss"]["map_full"] > 0 and doc["loss"]["bytes"] > 0, "no loss is reported")
+    lens.check_document(doc, lost=True)
+    check_sums(doc, truth)
