@@ -46,21 +46,30 @@ void queue_moved(const struct chan *c, struct moved *ret)
 		ret->n[u][LENS_WRITE] = theirs.n[u][LENS_WRITE];
 }
 
-static const struct glimpse *glimpse_of(const struct chan *c, bool first)
+/* of one that no look found, nothing changed around the look: it counts no more */
+static struct glimpse glimpse_of(const struct chan *c, bool first)
 {
-	return first ? &chan_state(c)->first : &chan_state(c)->last;
+	const struct glimpse *g = first ? chan_state(c)->first : chan_state(c)->last;
+	struct glimpse unseen = {};
+
+	if (g)
+		return *g;
+	chan_moved(c, false, &unseen.before);
+	unseen.after = unseen.before;
+	return unseen;
 }
 
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret)
 {
 	const struct chan *source = chan_source(c);
+	const struct glimpse *own = first ? chan_state(c)->first : chan_state(c)->last;
 	struct glimpse theirs = {};
 
-	*ret = *glimpse_of(c, first);
+	*ret = own ? *own : (struct glimpse){};
 	if (source == c)
 		return;
 	if (source)
-		theirs = *glimpse_of(source, first);
+		theirs = glimpse_of(source, first);
 	for (unsigned u = 0; u < UNIT_MAX; u++) {
 		ret->before.n[u][LENS_WRITE] = theirs.before.n[u][LENS_WRITE];
 		ret->after.n[u][LENS_WRITE] = theirs.after.n[u][LENS_WRITE];

@@ -30,8 +30,8 @@ static void begin(struct world *w, uint64_t ts_ns)
 			}
 		}
 		s->in_look = false;
-		memset(&s->now, 0, sizeof(s->now));
-		chan_moved(c, true, &s->now.before);
+		free(s->now);
+		s->now = NULL;
 		c->type_count = 0;
 		c->types_truncated = false;
 	}
@@ -42,8 +42,11 @@ static void remember_first(struct chan *c)
 {
 	struct chan_state *s = chan_state(c);
 
-	s->first = s->now;
-	c->first_depth = s->now.valid ? c->depth : (struct lens_depth){};
+	if (s->last) {
+		s->first = xcalloc(1, sizeof(*s->first));
+		*s->first = *s->last;
+	}
+	c->first_depth = s->last && s->last->valid ? c->depth : (struct lens_depth){};
 	c->existed_before = s->in_look;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
@@ -64,8 +67,11 @@ static void settled(struct world *w)
 		struct chan *c = hash_at(w->chans, i);
 		struct chan_state *s = chan_state(c);
 
-		chan_moved(c, false, &s->now.after);
+		free(s->last);
 		s->last = s->now;
+		s->now = NULL;
+		if (s->last)
+			chan_moved(c, false, &s->last->after);
 		c->live = s->in_look;
 		if (!c->live)
 			c->gone = true;
@@ -126,11 +132,15 @@ static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns
 
 	s->in_look = true;
 	c->gone = false;
+	if (!s->now) {
+		s->now = xcalloc(1, sizeof(*s->now));
+		chan_moved(c, true, &s->now->before);
+	}
 	if (!depth->valid)
 		return;
-	s->now.valid = true;
-	s->now.queued[UNIT_BYTES] = bounded(depth->queued_bytes);
-	s->now.queued[UNIT_MSGS] = depth->queued_msgs;
+	s->now->valid = true;
+	s->now->queued[UNIT_BYTES] = bounded(depth->queued_bytes);
+	s->now->queued[UNIT_MSGS] = depth->queued_msgs;
 	c->depth = *depth;
 	s->depth_ns = ts_ns;
 	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);

@@ -108,7 +108,9 @@ static void find_places(const struct world *w, const struct ops *o, struct fifo 
 /* the channel came after the start, so that everything that happened to it was counted */
 static bool is_born(const struct world *w, const struct chan *c)
 {
-	return world_state(w)->looks && !chan_state(c)->first.valid;
+	const struct glimpse *first = chan_state(c)->first;
+
+	return world_state(w)->looks && !(first && first->valid);
 }
 
 static size_t count_users(const struct chan *c, enum lens_dir dir)

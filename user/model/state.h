@@ -27,8 +27,8 @@ struct bounds {
 };
 
 struct chan_state {
-	struct glimpse first, last;	/* of completed looks */
-	struct glimpse now;		/* of the look under way */
+	/* of the first and the last completed look and of the one under way; NULL: not found */
+	struct glimpse *first, *last, *now;
 	bool in_look;			/* found by the look under way */
 	bool folded;			/* about to be forgotten */
 	uint32_t born_look;		/* looks begun when it was first heard of */

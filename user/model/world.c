@@ -40,6 +40,9 @@ void chan_free(struct chan *c)
 	ops_free(chan_state(c)->ops);
 	if (chan_state(c)->by_proc)
 		hash_free(chan_state(c)->by_proc);
+	free(chan_state(c)->first);
+	free(chan_state(c)->last);
+	free(chan_state(c)->now);
 	free(c->model_private);
 	free(c->ends);
 	free(c->types);
