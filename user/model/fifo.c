@@ -191,7 +191,7 @@ static void change_group(struct fifo *f, enum lens_dir dir, unsigned group)
 	if (!group)
 		return;
 	f->stretch[dir] = stretch_new(&f->stretches, dir);
-	stretch_open(&f->stretches, f->stretch[dir]);
+	stretch_open(&f->stretches, f->stretch[dir], false);
 }
 
 static void take_placed(void *arg, const struct placed *p, unsigned group)
@@ -239,7 +239,7 @@ void fifo_earlier(struct fifo *f, enum lens_dir dir, struct proc *who, uint64_t 
 	if (f->messages)
 		return;
 	f->early[dir] = stretch_new(&f->stretches, dir);
-	stretch_open(&f->stretches, f->early[dir]);
+	stretch_open(&f->stretches, f->early[dir], true);
 	stretch_own(&f->stretches, f->early[dir], who, bytes);
 }
 

@@ -38,15 +38,20 @@ void stretch_own(struct stretches *s, unsigned number, struct proc *who, uint64_
 	t->left += bytes;
 }
 
+static bool has_doubt(const struct stretches *s, const struct stretch *t)
+{
+	if (t->own.count < 2 || !t->others.count)
+		return false;
+	return t->others.count > 1 || t->left || t->is_crossed ||
+	       (t->crosses && s->list[t->crosses - 1].own.count > 1);
+}
+
 /* of each pair no more can be wrong than either has of the stretch */
-static void settle(const struct stretch *t, struct flow_matrix *m)
+static void settle(const struct stretches *s, const struct stretch *t, struct flow_matrix *m)
 {
 	bool is_write = t->dir == LENS_WRITE;
 
-	if (t->own.count < 2 || !t->others.count ||
-	    (t->others.count < 2 && !t->left && !t->is_crossed))
-		return;
-	for (size_t i = 0; i < t->own.count; i++) {
+	for (size_t i = 0; has_doubt(s, t) && i < t->own.count; i++) {
 		for (size_t j = 0; j < t->others.count; j++) {
 			const struct share *a = &t->own.list[i], *b = &t->others.list[j];
 			struct flow_cell *cell = is_write ? flow_cell(m, a->who, b->who) :
@@ -68,10 +73,21 @@ static void release(struct stretches *s, struct stretch *t)
 
 static void end_if_over(struct stretches *s, struct stretch *t, struct flow_matrix *m)
 {
-	if (t->left || t->is_open)
+	if (t->left || t->is_open || t->is_early)
 		return;
-	settle(t, m);
+	settle(s, t, m);
 	release(s, t);
+}
+
+/* one process at the other end is no doubt, once it is certain to be the only one */
+static void cross(const struct stretches *s, struct stretch *t, unsigned other)
+{
+	const struct stretch *o = &s->list[other - 1];
+
+	if (o->is_early && t->is_early)
+		t->crosses = other;
+	else if (!o->is_early || o->is_open || o->own.count > 1)
+		t->is_crossed = true;
 }
 
 void stretch_pass(struct stretches *s, unsigned number, struct proc *who, uint64_t bytes,
@@ -81,13 +97,15 @@ void stretch_pass(struct stretches *s, unsigned number, struct proc *who, uint64
 
 	add_share(&t->others, who, bytes);
 	t->left -= bytes < t->left ? bytes : t->left;
-	t->is_crossed |= other != 0;
+	if (other)
+		cross(s, t, other);
 	end_if_over(s, t, m);
 }
 
-void stretch_open(struct stretches *s, unsigned number)
+void stretch_open(struct stretches *s, unsigned number, bool is_early)
 {
 	s->list[number - 1].is_open = true;
+	s->list[number - 1].is_early = is_early;
 }
 
 void stretch_close(struct stretches *s, unsigned number, struct flow_matrix *m)
@@ -98,12 +116,12 @@ void stretch_close(struct stretches *s, unsigned number, struct flow_matrix *m)
 
 void stretches_settle(struct stretches *s, struct flow_matrix *m)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		if (!s->list[i].used)
-			continue;
-		settle(&s->list[i], m);
-		release(s, &s->list[i]);
-	}
+	for (size_t i = 0; i < s->count; i++)
+		if (s->list[i].used)
+			settle(s, &s->list[i], m);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->list[i].used)
+			release(s, &s->list[i]);
 }
 
 void stretches_fini(struct stretches *s)

@@ -23,10 +23,12 @@ struct shares {
 struct stretch {
 	bool used;
 	bool is_open;			/* more calls may turn out to be in it */
+	bool is_early;			/* of what was not followed; kept until the end */
 	enum lens_dir dir;		/* of the calls */
 	struct shares own, others;
 	uint64_t left;			/* bytes that did not reach the other end yet */
 	bool is_crossed;		/* the other end is in doubt as well */
+	unsigned crosses;		/* or may turn out to be: an early one, of an early one */
 };
 
 /* numbered from 1, so that 0 can mean none; numbers are used again */
@@ -38,7 +40,7 @@ struct stretches {
 
 unsigned stretch_new(struct stretches *s, enum lens_dir dir);
 /* keeps it until it is closed, also while nothing of it is left */
-void stretch_open(struct stretches *s, unsigned number);
+void stretch_open(struct stretches *s, unsigned number, bool is_early);
 void stretch_close(struct stretches *s, unsigned number, struct flow_matrix *m);
 /* bytes of a call in it */
 void stretch_own(struct stretches *s, unsigned number, struct proc *who, uint64_t bytes);
