@@ -501,6 +501,15 @@ def compare_margins(cmp, label, expected, got):
             cmp.same("%s bytes of sender %s" % (label, pid), said[pid], told.get(pid))
 
 
+def compare_exact(cmp, label, channel, expected, which):
+    """Others may be in doubt, but a flow that says it is exact is."""
+    for flow in cmp.doc["flows"]:
+        if flow["channel"] == channel["id"] and flow["exact"]:
+            key = (cmp.pid.get(flow["from"]), cmp.pid.get(flow["to"]))
+            cmp.same("%s exact flow %s -> %s" % ((label,) + key), expected.get(key, [0, 0])[which],
+                     [flow["messages"], flow["bytes"]][which])
+
+
 def compare_flows(cmp, label, channel, truth, may_be_inexact):
     if "flows" not in truth:
         return
@@ -514,6 +523,7 @@ def compare_flows(cmp, label, channel, truth, may_be_inexact):
         one[1] += flow["bytes"]
     if may_be_inexact and why_not:
         compare_margins(cmp, label, expected, got)
+        compare_exact(cmp, label, channel, expected, which)
         return
     cmp.same(label + " flows that are not exact", [], why_not)
     for key in sorted(set(got) | set(expected), key=str):
