@@ -18,20 +18,7 @@
 /* a holder of the mutex is about to leave it */
 #define LOOKS_MAX 16
 
-struct ends {
-	__u64 bufs;
-	__u32 head, tail, ring_size;
-	__u32 last_fill, tail_offset;	/* in slots head - 1 and tail */
-};
-
-struct walk {
-	struct ends e;
-	__u32 first, known;		/* slots */
-	__u64 sum, sum_known, sum_tail;	/* bytes from first to there */
-	bool is_foreign;
-};
-
-static __always_inline struct pipe_buffer *slot_at(const struct ends *e, __u32 slot)
+static __always_inline struct pipe_buffer *slot_at(const struct place_ends *e, __u32 slot)
 {
 	return (void *)(e->bufs + (__u64)(slot & (e->ring_size - 1)) *
 			bpf_core_type_size(struct pipe_buffer));
@@ -42,21 +29,21 @@ static __always_inline bool is_held(struct pipe_inode_info *pipe)
 	return BPF_CORE_READ(pipe, mutex.owner.counter) & ~(long)KDEF_MUTEX_FLAGS;
 }
 
-static __always_inline __u32 last_fill(const struct ends *e)
+static __always_inline __u32 last_fill(const struct place_ends *e)
 {
 	struct pipe_buffer *b = slot_at(e, e->head - 1);
 
 	return BPF_CORE_READ(b, offset) + BPF_CORE_READ(b, len);
 }
 
-static __always_inline __u32 tail_offset(const struct ends *e)
+static __always_inline __u32 tail_offset(const struct place_ends *e)
 {
 	struct pipe_buffer *b = slot_at(e, e->tail);
 
 	return BPF_CORE_READ(b, offset);
 }
 
-static __always_inline void read_ends(struct pipe_inode_info *pipe, struct ends *e)
+static __always_inline void read_ends(struct pipe_inode_info *pipe, struct place_ends *e)
 {
 	e->bufs = (__u64)BPF_CORE_READ(pipe, bufs);
 	e->ring_size = BPF_CORE_READ(pipe, ring_size);
@@ -66,16 +53,17 @@ static __always_inline void read_ends(struct pipe_inode_info *pipe, struct ends 
 	e->tail_offset = tail_offset(e);
 }
 
-/* the same again; compared one by one, for the stack is nearly full */
-static __always_inline bool is_unmoved(struct pipe_inode_info *pipe, const struct ends *e)
+/* the same again */
+static __always_inline bool is_unmoved(struct pipe_inode_info *pipe, const struct place_ends *e)
 {
 	return BPF_CORE_READ(pipe, head) == e->head && BPF_CORE_READ(pipe, tail) == e->tail &&
 	       (__u64)BPF_CORE_READ(pipe, bufs) == e->bufs && last_fill(e) == e->last_fill &&
 	       tail_offset(e) == e->tail_offset;
 }
 
-static long walk_slot(__u32 i, struct walk *w)
+static long walk_slot(__u32 i, struct place_walk **walk)
 {
+	struct place_walk *w = *walk;
 	__u32 slot = w->first + i, offset, flags;
 	struct pipe_buffer *b = slot_at(&w->e, slot);
 
@@ -87,13 +75,14 @@ static long walk_slot(__u32 i, struct walk *w)
 		w->sum_tail = w->sum + offset;
 	w->sum += offset + BPF_CORE_READ(b, len);
 	/* spliced pages may begin anywhere */
-	if (!(flags & (KDEF_PIPE_BUF_FLAG_CAN_MERGE | KDEF_PIPE_BUF_FLAG_PACKET)))
-		w->is_foreign = true;
-	return w->is_foreign;
+	if (flags & (KDEF_PIPE_BUF_FLAG_CAN_MERGE | KDEF_PIPE_BUF_FLAG_PACKET))
+		return 0;
+	w->is_foreign = true;
+	return 1;
 }
 
 /* from the older of known and tail to head; false: a slot in between is foreign or gone */
-static __always_inline bool walk(struct walk *w)
+static __always_inline bool walk(struct place_walk *w)
 {
 	__u32 count;
 
@@ -101,7 +90,7 @@ static __always_inline bool walk(struct walk *w)
 	count = w->e.head - w->first;
 	if (count > SLOTS_MAX || count > w->e.ring_size)
 		return false;
-	bpf_loop(count, walk_slot, w, 0);
+	bpf_loop(count, walk_slot, &w, 0);
 	if (w->e.tail == w->e.head)
 		w->sum_tail = w->sum;
 	if (w->known == w->e.head)
@@ -110,7 +99,7 @@ static __always_inline bool walk(struct walk *w)
 }
 
 /* the slot that at speaks of, as the kernel numbers it now; false: it is gone */
-static __always_inline bool find_known(const struct ends *e, __u64 at, __u32 *ret_slot)
+static __always_inline bool find_known(const struct place_ends *e, __u64 at, __u32 *ret_slot)
 {
 	__u32 behind = (e->head - (__u32)(at & AT_SLOT_MASK)) & AT_SLOT_MASK;
 
@@ -127,7 +116,7 @@ static __always_inline __u64 at_make(__u32 slot, __u64 bytes, __u32 epoch)
 }
 
 /* a new origin: the birth of the pipe if its first slot is still there, else the last slot */
-static __always_inline __u64 at_new(const struct ends *e, __u64 old)
+static __always_inline __u64 at_new(const struct place_ends *e, __u64 old)
 {
 	__u32 epoch = old >> (AT_SLOT_BITS + LENS_PLACE_BITS);
 
@@ -139,35 +128,36 @@ static __always_inline __u64 at_new(const struct ends *e, __u64 old)
 
 /* one look: the place, 0 if somebody was inside */
 static __always_inline __u64 look(struct pipe_inode_info *pipe, __u32 dir,
-				  struct place_track *track)
+				  struct place_track *track, struct place_walk *w)
 {
 	__u64 old = *(volatile __u64 *)&track->at, at = old, base, put, taken;
-	struct walk w = {};
 
 	if (is_held(pipe))
 		return 0;
-	read_ends(pipe, &w.e);
-	if (!w.e.ring_size || w.e.ring_size > AT_SLOT_MASK / 2)
+	w->sum = w->sum_known = w->sum_tail = 0;
+	w->is_foreign = false;
+	read_ends(pipe, &w->e);
+	if (!w->e.ring_size || w->e.ring_size > AT_SLOT_MASK / 2)
 		return 0;
-	if (!at || track->ring != w.e.bufs || !find_known(&w.e, at, &w.known)) {
-		at = at_new(&w.e, old);
-		if (!find_known(&w.e, at, &w.known))
+	if (!at || track->ring != w->e.bufs || !find_known(&w->e, at, &w->known)) {
+		at = at_new(&w->e, old);
+		if (!find_known(&w->e, at, &w->known))
 			return 0;
 	}
-	if (!walk(&w))
+	if (!walk(w))
 		return 0;
-	if (!is_unmoved(pipe, &w.e) || is_held(pipe))
+	if (!is_unmoved(pipe, &w->e) || is_held(pipe))
 		return 0;
-	base = (at >> AT_SLOT_BITS & BYTES_MASK) - w.sum_known;
-	put = base + w.sum;
-	taken = base + w.sum_tail;
+	base = (at >> AT_SLOT_BITS & BYTES_MASK) - w->sum_known;
+	put = base + w->sum;
+	taken = base + w->sum_tail;
 	at >>= AT_SLOT_BITS + LENS_PLACE_BITS;
-	if (w.e.head) {
-		__u64 new = at_make(w.e.head - 1, put - w.e.last_fill, at);
+	if (w->e.head) {
+		__u64 new = at_make(w->e.head - 1, put - w->e.last_fill, at);
 
 		/* an origin counts only when it is everybody's */
 		if (__sync_val_compare_and_swap(&track->at, old, new) == old)
-			track->ring = w.e.bufs;
+			track->ring = w->e.bufs;
 		else if (at != old >> (AT_SLOT_BITS + LENS_PLACE_BITS))
 			return 0;
 	}
@@ -175,17 +165,16 @@ static __always_inline __u64 look(struct pipe_inode_info *pipe, __u32 dir,
 	       ((dir == LENS_WRITE ? put : taken) & BYTES_MASK);
 }
 
-
 /* a global function, which the verifier walks once */
-__u64 place_of(__u64 file, __u32 dir, struct place_track *track)
+__u64 place_of(__u64 file, __u32 dir, struct place_track *track, struct place_walk *w)
 {
 	struct pipe_inode_info *pipe = BPF_CORE_READ((struct file *)file, f_inode, i_pipe);
 	__u64 place = 0;
 
 	/* a mutex of another make, on real-time kernels */
-	if (!track || !bpf_core_field_exists(pipe->mutex.owner.counter))
+	if (!track || !w || !bpf_core_field_exists(pipe->mutex.owner.counter))
 		return 0;
 	for (__u32 i = 0; i < LOOKS_MAX && !place; i++)
-		place = look(pipe, dir, track);
+		place = look(pipe, dir, track, w);
 	return place;
 }

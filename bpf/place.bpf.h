@@ -19,7 +19,21 @@ struct place_track {
 	__u64 ring;
 };
 
+/* what place_of() works with: not on the stack, of which a chain of calls has 512 bytes */
+struct place_ends {
+	__u64 bufs;
+	__u32 head, tail, ring_size;
+	__u32 last_fill, tail_offset;	/* in slots head - 1 and tail */
+};
+
+struct place_walk {
+	struct place_ends e;
+	__u32 first, known;		/* slots */
+	__u64 sum, sum_known, sum_tail;	/* bytes from first to there */
+	bool is_foreign;
+};
+
 /* lens_op.aux for the end of a call of dir on the pipe behind file (an address), or 0 */
-__u64 place_of(__u64 file, __u32 dir, struct place_track *track);
+__u64 place_of(__u64 file, __u32 dir, struct place_track *track, struct place_walk *w);
 
 #endif

@@ -43,6 +43,7 @@ struct batch {
 	__u32 pad;
 	struct lens_rec_ops rec;
 	struct lens_op op[LENS_OPS_PER_BATCH];
+	struct place_walk walk;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -68,7 +69,8 @@ static __always_inline void batch_emit(struct batch *b)
 }
 
 /* where a call on a pipe left it; after the time that goes with it was taken */
-static __always_inline __s64 stream_place(const struct lens_total_key *key, __u64 file)
+static __always_inline __s64 stream_place(const struct lens_total_key *key, __u64 file,
+					  struct place_walk *walk)
 {
 	struct lens_chan chan;
 	struct lens_proc unused;
@@ -76,7 +78,7 @@ static __always_inline __s64 stream_place(const struct lens_total_key *key, __u6
 
 	ident_split(key, &chan, &unused);
 	u = bpf_map_lookup_elem(&lens_chans, &chan);
-	return u ? place_of(file, key->dir, &u->track) : 0;
+	return u ? place_of(file, key->dir, &u->track, walk) : 0;
 }
 
 int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call)
@@ -88,16 +90,16 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 
 	if (!b || !key || !call)
 		return 0;
-	aux = call->aux;
-	ts_ns = bpf_ktime_get_boot_ns();
-	if ((key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
-		aux = stream_place(key, file);
 	if (b->busy) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
 		return 0;
 	}
 	b->busy = 1;
 	barrier();
+	aux = call->aux;
+	ts_ns = bpf_ktime_get_boot_ns();
+	if ((key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
+		aux = stream_place(key, file, &b->walk);
 	n = b->rec.count;
 	if (n < LENS_OPS_PER_BATCH) {
 		b->op[n].ts_ns = ts_ns;
@@ -116,18 +118,21 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 
 /* --------------------------------------------------------------- endpoints */
 
+/* not on the stack, of which a chain of calls has 512 bytes */
+static const volatile struct users no_users;
+
 /* counts this endpoint in; true if the channel's flows need its operations one by one */
 static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 {
-	struct users none = { .shown.look = lens_look }, *u;
+	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
 	__u32 before;
 
-	u = bpf_map_lookup_elem(&lens_chans, chan);
 	if (!u) {
-		bpf_map_update_elem(&lens_chans, chan, &none, BPF_NOEXIST);
+		bpf_map_update_elem(&lens_chans, chan, (void *)&no_users, BPF_NOEXIST);
 		u = bpf_map_lookup_elem(&lens_chans, chan);
 		if (!u)
 			return true;	/* map full: streaming is the safe side */
+		u->shown.look = lens_look;
 	}
 	before = __sync_fetch_and_add(&u->shown.count[dir == LENS_WRITE], 1);
 	/* the second of a kind: what is cached about this channel is now wrong */
@@ -293,9 +298,7 @@ int totals_direct(const struct lens_total_key *key, __u64 file, const struct cal
 		return 0;
 	}
 	total_merge(t, &one);
-	if (t->flags & LENS_END_OPS && !call->is_copy)
-		totals_stream(t->id, key, file, call);
-	return 0;
+	return t->flags & LENS_END_OPS && !call->is_copy ? t->id : 0;
 }
 
 /* -------------------------------------------------------------------- flush */

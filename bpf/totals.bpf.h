@@ -39,10 +39,11 @@ extern struct cache_map lens_cache SEC(".maps");
 struct call {
 	__s64 ret;		/* bytes moved or -errno */
 	__s64 aux;		/* sysv-msg: message type */
-	__u32 moved;		/* a message went through */
-	__u32 is_short;		/* less than asked */
-	__u32 is_copy;		/* a look at a message that stays; not an operation to stream */
-	__u32 pad;
+	/* small: a chain of calls has 512 bytes of stack */
+	__u8 moved;		/* a message went through */
+	__u8 is_short;		/* less than asked */
+	__u8 is_copy;		/* a look at a message that stays; not an operation to stream */
+	__u8 pad[5];
 };
 
 /* raised when a channel begins to be streamed: cached flags are stale from then on */
@@ -59,7 +60,7 @@ extern __u32 lens_look;
  * call; that is why they take addresses as numbers.
  */
 int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64 file);
-/* the way around a busy cache */
+/* the way around a busy cache; returns the id under which to stream the call, or 0 */
 int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call);
 int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call);
 /* a look has found this channel: it is not to be retired */
@@ -103,14 +104,16 @@ static __always_inline bool is_restart(__s64 ret)
 static __always_inline int totals_count(const struct lens_total_key *key, struct file *file,
 					bool typed, const struct call *call)
 {
-	__u32 index = key_set(key);
+	__u32 index = key_set(key), id;
 	struct cache_set *set = bpf_map_lookup_elem(&lens_cache, &index);
 	struct cache_slot *slot;
 
 	if (!set)
 		return 0;
 	if (set->busy) {
-		totals_direct(key, typed ? ident_address(file) : (__u64)file, call);
+		id = totals_direct(key, typed ? ident_address(file) : (__u64)file, call);
+		if (id)
+			totals_stream(id, key, typed ? ident_address(file) : (__u64)file, call);
 		return 0;
 	}
 	set->busy = 1;
