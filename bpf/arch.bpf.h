@@ -93,4 +93,65 @@ static __always_inline void arch_args(struct pt_regs *r, bool compat, struct cal
 	}
 }
 
+/* ------------------------------------------------------- calls that wait */
+
+/*
+ * By number: enum lens_call for native callers in the low byte, for 32-bit
+ * callers in the high one.
+ */
+#define WN(nr, call) [nr] = LENS_CALL_##call
+#define WC(nr, call) [nr] = LENS_CALL_##call << CALL_COMPAT_SHIFT
+#define WB(nr, native, compat) [nr] = LENS_CALL_##native | LENS_CALL_##compat << CALL_COMPAT_SHIFT
+#define ARCH_WAITS {							\
+	WB(0, READ, RESTART), WN(1, WRITE), WN(2, OPEN), WC(3, READ), WC(4, WRITE),	\
+	WC(5, OPEN), WB(7, POLL, WAITPID), WC(8, CREAT), WN(17, PREAD), WN(18, PWRITE),	\
+	WN(19, READV), WN(20, WRITEV), WN(23, SELECT), WC(29, PAUSE), WN(34, PAUSE),	\
+	WN(35, NANOSLEEP), WN(40, SENDFILE), WN(42, CONNECT), WN(43, ACCEPT),	\
+	WN(44, SENDTO), WN(45, RECVFROM), WN(46, SENDMSG), WN(47, RECVMSG),	\
+	WC(55, FCNTL), WN(56, CLONE), WN(58, VFORK), WN(61, WAIT4), WN(65, SEMOP),	\
+	WN(69, MSGSND), WN(70, MSGRCV), WN(72, FCNTL), WN(73, FLOCK), WN(85, CREAT),	\
+	WC(102, SOCKETCALL), WC(114, WAIT4), WC(117, IPC), WC(120, CLONE),	\
+	WN(128, SIGWAIT), WN(130, SIGSUSPEND), WC(142, SELECT), WC(143, FLOCK),	\
+	WC(145, READV), WC(146, WRITEV), WC(162, NANOSLEEP), WC(168, POLL),	\
+	WC(177, SIGWAIT), WC(179, SIGSUSPEND), WC(180, PREAD), WC(181, PWRITE),	\
+	WC(187, SENDFILE), WC(190, VFORK), WN(202, FUTEX), WN(208, IO_GETEVENTS),	\
+	WN(219, RESTART), WN(220, SEMTIMEDOP), WC(221, FCNTL), WN(230, CLOCK_NANOSLEEP),	\
+	WN(232, EPOLL_WAIT), WC(239, SENDFILE), WC(240, FUTEX), WN(242, MQ_SEND),	\
+	WN(243, MQ_RECEIVE), WB(247, WAITID, IO_GETEVENTS), WC(256, EPOLL_WAIT),	\
+	WN(257, OPENAT), WC(267, CLOCK_NANOSLEEP), WN(270, PSELECT), WN(271, PPOLL),	\
+	WN(275, SPLICE), WN(276, TEE), WN(278, VMSPLICE), WC(279, MQ_SEND),	\
+	WC(280, MQ_RECEIVE), WN(281, EPOLL_PWAIT), WC(284, WAITID), WN(288, ACCEPT4),	\
+	WB(295, PREADV, OPENAT), WN(296, PWRITEV), WN(299, RECVMMSG), WN(307, SENDMMSG),	\
+	WC(308, PSELECT), WC(309, PPOLL), WC(313, SPLICE), WC(315, TEE), WC(316, VMSPLICE),	\
+	WC(319, EPOLL_PWAIT), WN(327, PREADV), WN(328, PWRITEV), WC(333, PREADV),	\
+	WC(334, PWRITEV), WC(337, RECVMMSG), WC(345, SENDMMSG), WC(362, CONNECT),	\
+	WC(364, ACCEPT4), WC(369, SENDTO), WC(370, SENDMSG), WC(371, RECVFROM),	\
+	WC(372, RECVMSG), WC(378, PREADV), WC(379, PWRITEV), WC(400, MSGSND),	\
+	WC(401, MSGRCV), WC(407, CLOCK_NANOSLEEP), WC(413, PSELECT), WC(414, PPOLL),	\
+	WC(417, RECVMMSG), WC(418, MQ_SEND), WC(419, MQ_RECEIVE), WC(420, SEMTIMEDOP),	\
+	WC(421, SIGWAIT), WC(422, FUTEX), WB(426, IO_URING_ENTER, IO_URING_ENTER),	\
+	WB(435, CLONE, CLONE), WB(437, OPENAT2, OPENAT2), WB(441, EPOLL_PWAIT2, EPOLL_PWAIT2),	\
+	WB(449, FUTEX_WAITV, FUTEX_WAITV),				\
+}
+
+/* the arguments of the call that a sleeping task is in, by probing reads */
+static __always_inline void arch_args_probe(struct pt_regs *r, bool compat, struct call_args *a)
+{
+	if (compat) {
+		a->arg[0] = (__u32)BPF_CORE_READ(r, bx);
+		a->arg[1] = (__u32)BPF_CORE_READ(r, cx);
+		a->arg[2] = (__u32)BPF_CORE_READ(r, dx);
+		a->arg[3] = (__u32)BPF_CORE_READ(r, si);
+		a->arg[4] = (__u32)BPF_CORE_READ(r, di);
+		a->arg[5] = (__u32)BPF_CORE_READ(r, bp);
+	} else {
+		a->arg[0] = BPF_CORE_READ(r, di);
+		a->arg[1] = BPF_CORE_READ(r, si);
+		a->arg[2] = BPF_CORE_READ(r, dx);
+		a->arg[3] = BPF_CORE_READ(r, r10);
+		a->arg[4] = BPF_CORE_READ(r, r8);
+		a->arg[5] = BPF_CORE_READ(r, r9);
+	}
+}
+
 #endif

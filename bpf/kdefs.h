@@ -9,9 +9,62 @@
 /* include/uapi/linux/stat.h */
 #define KDEF_S_IFMT 0170000
 #define KDEF_S_IFIFO 0010000
+#define KDEF_S_IFSOCK 0140000
+#define KDEF_S_IFREG 0100000
+#define KDEF_S_IFCHR 0020000
+
+/* include/uapi/linux/magic.h; sockfs, anon_inodefs and mqueue: ipc/mqueue.c */
+#define KDEF_SOCKFS_MAGIC 0x534F434B
+#define KDEF_ANON_INODE_FS_MAGIC 0x09041934
+#define KDEF_MQUEUE_MAGIC 0x19800202
+#define KDEF_PID_FS_MAGIC 0x50494446
+
+/* include/uapi/linux/major.h: pty slaves; /dev/ptmx is 5:2 */
+#define KDEF_UNIX98_PTY_SLAVE_MAJOR 136
+#define KDEF_UNIX98_PTY_MAJORS 8
+#define KDEF_TTYAUX_MAJOR 5
+
+/* include/linux/socket.h, net.h, in.h */
+#define KDEF_AF_UNIX 1
+#define KDEF_AF_INET 2
+#define KDEF_AF_INET6 10
+#define KDEF_SOCK_STREAM 1
+#define KDEF_SOCK_DGRAM 2
+#define KDEF_SOCK_SEQPACKET 5
+#define KDEF_IPPROTO_TCP 6
+#define KDEF_IPPROTO_UDP 17
+
+/* include/net/tcp_states.h; unix sockets have them, too; not exported */
+#define KDEF_TCP_ESTABLISHED 1
+#define KDEF_TCP_CLOSE_WAIT 8
+#define KDEF_TCP_LISTEN 10
+
+/* include/net/sock.h: bits of sk_shutdown; not exported */
+#define KDEF_RCV_SHUTDOWN 1
+#define KDEF_SEND_SHUTDOWN 2
+
+/* include/linux/sched.h: MAX_SCHEDULE_TIMEOUT; not exported */
+#define KDEF_SCHEDULE_FOREVER 0x7fffffffffffffffL
+
+/* include/linux/mm.h: VM_SHARED; not exported */
+#define KDEF_VM_SHARED 8
+
+/* include/linux/fs.h: bits of file_lock flags; not exported */
+#define KDEF_FL_FLOCK 2
+#define KDEF_FL_OFDLCK 1024
+
+/* include/uapi/asm-generic/fcntl.h */
+#define KDEF_F_WRLCK 1
 
 /* include/linux/sched.h; not exported */
 #define KDEF_PF_KTHREAD 0x00200000
+
+/* the same: threads the kernel runs inside a process; PF_IO_WORKER, PF_USER_WORKER */
+#define KDEF_PF_IO_WORKER 0x00000010
+#define KDEF_PF_USER_WORKER 0x00004000
+
+/* include/linux/sched/jobctl.h: JOBCTL_TRAP_FREEZE; not exported */
+#define KDEF_JOBCTL_TRAP_FREEZE (1ul << 23)
 
 /* include/linux/sched.h: TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE; not exported */
 #define KDEF_TASK_SLEEPS 3

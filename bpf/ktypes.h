@@ -41,14 +41,24 @@ struct qstr {
 
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_magic;
+};
+
+struct file_lock_context {
+	struct list_head flc_flock;
+	struct list_head flc_posix;
 };
 
 struct inode {
 	__u16 i_mode;
+	__u32 i_nlink;
+	__u32 i_rdev;
 	unsigned long i_ino;
 	__u32 i_generation;
 	struct super_block *i_sb;
+	struct file_lock_context *i_flctx;
 	struct pipe_inode_info *i_pipe;
+	void *i_private;
 };
 
 struct dentry {
@@ -71,11 +81,52 @@ struct path {
 	struct dentry *dentry;
 };
 
+typedef struct {
+	long counter;
+} atomic64_t;
+
+typedef struct {
+	atomic64_t refcnt;
+} file_ref_t;
+
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	__u32 f_mode;
 	__u32 f_flags;
+	void *private_data;
+	file_ref_t f_ref;	/* v6.13: was f_count; counts from -1 */
+};
+
+struct file___pre613 {
+	atomic64_t f_count;
+};
+
+/* v6.9 moved what locks and leases share into file_lock_core */
+struct file_lock_core {
+	struct list_head flc_list;
+	void *flc_owner;
+	__u32 flc_flags;
+	__u8 flc_type;
+	int flc_pid;
+	struct file *flc_file;
+};
+
+struct file_lock {
+	struct file_lock_core c;
+	long long fl_start;
+	long long fl_end;
+};
+
+struct file_lock___pre69 {
+	struct list_head fl_list;
+	void *fl_owner;
+	__u32 fl_flags;
+	__u8 fl_type;
+	__u32 fl_pid;
+	struct file *fl_file;
+	long long fl_start;
+	long long fl_end;
 };
 
 struct kiocb {
@@ -89,6 +140,7 @@ struct iov_iter {
 struct fdtable {
 	__u32 max_fds;
 	struct file **fd;
+	unsigned long *close_on_exec;
 };
 
 struct files_struct {
@@ -164,11 +216,13 @@ struct upid {
 
 struct pid {
 	__u32 level;
+	struct hlist_head tasks[4];
 	struct upid numbers[1];
 };
 
 struct pid_namespace {
 	struct ns_common ns;
+	struct task_struct *child_reaper;
 };
 
 struct kern_ipc_perm {
@@ -194,6 +248,102 @@ struct msg_msg {
 	struct list_head m_list;
 	long m_type;
 	unsigned long m_ts;
+};
+
+/* ------------------------------------------------------- SysV semaphores */
+
+struct sem {
+	int semval;
+	struct pid *sempid;
+};
+
+struct sem_array {
+	struct kern_ipc_perm sem_perm;
+	struct list_head list_id;
+	int sem_nsems;
+	struct sem sems[1];
+};
+
+struct sem_undo_list;
+
+struct sem_undo {
+	struct sem_undo_list *ulp;
+	struct list_head list_id;
+	short semadj[1];
+};
+
+struct sem_undo___pointer {	/* v6.1 */
+	short *semadj;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+/* ------------------------------------------------- queues, sets, terminals */
+
+struct mq_attr {
+	long mq_maxmsg;
+	long mq_msgsize;
+	long mq_curmsgs;
+};
+
+struct mqueue_inode_info {
+	struct inode vfs_inode;
+	struct mq_attr attr;
+	unsigned long qsize;
+};
+
+struct kref {
+	refcount_t refcount;
+};
+
+struct eventfd_ctx {
+	struct kref kref;
+	__u64 count;
+	int id;
+};
+
+struct rb_node {
+	unsigned long __rb_parent_color;
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root_cached {
+	struct rb_node *rb_leftmost;
+};
+
+struct eventpoll {
+	struct rb_root_cached rbr;
+};
+
+struct epoll_filefd {
+	struct file *file;
+	int fd;
+} __attribute__((packed));
+
+struct epoll_event {
+	__u32 events;
+};
+
+struct epitem {
+	struct rb_node rbn;
+	struct epoll_filefd ffd;
+	struct epoll_event event;
+};
+
+struct tty_struct {
+	int index;
+	struct tty_struct *link;
+};
+
+struct tty_file_private {
+	struct tty_struct *tty;
 };
 
 /* -------------------------------------------------------------- processes */
@@ -236,13 +386,46 @@ struct mm_struct {
 	unsigned long arg_end;
 };
 
-typedef struct {
-	int counter;
-} atomic_t;
+struct hrtimer {
+	__u8 state;
+};
+
+struct task_io_accounting {
+	__u64 wchar;
+};
 
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
+	unsigned int is_child_subreaper : 1;
+	struct hrtimer real_timer;
+	struct hlist_head posix_timers;	/* before v6.13 a list_head */
+	struct pid *pids[4];		/* enum pid_type: at 2 the group's, at 3 the session's */
+	struct task_io_accounting ioac;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct restart_block {
+	struct {
+		void *ufds;
+		int nfds;
+		int has_timeout;
+	} poll;
+};
+
+struct sysv_sem {
+	struct sem_undo_list *undo_list;
 };
 
 struct cred {
@@ -265,10 +448,17 @@ struct task_struct {
 	unsigned long nivcsw;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
+	struct task_struct *parent;
+	__u32 ptrace;
+	unsigned long jobctl;
+	struct restart_block restart_block;
+	struct sysv_sem sysvsem;
+	struct task_io_accounting ioac;
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
 	const struct cred *cred;
@@ -295,6 +485,20 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+};
+
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
 };
 
 struct bpf_iter__task_file {

@@ -328,6 +328,10 @@ enum lens_mark {
 	LENS_MARK_COMMAND_EXIT,	/* value = wait status of `-- CMD` */
 	LENS_MARK_COMMAND,	/* a command is followed: what its tree does is of interest */
 	LENS_MARK_PROCS,	/* this look has come by every process there is */
+	LENS_MARK_STUCK_BEGIN,	/* a first round of threads follows, of all processes */
+	LENS_MARK_STUCK_HOLDERS,	/* who holds what follows */
+	LENS_MARK_STUCK_AGAIN,	/* a second round of threads follows */
+	LENS_MARK_STUCK_END,	/* value = 1: some records were lost */
 	LENS_MARK_MAX
 };
 
@@ -345,6 +349,10 @@ struct lens_rec_host {
 	__u32 pad;
 	char hostname[64], kernel[64], arch[16], boot_id[40];	/* NUL-terminated */
 };
+
+#include "wire_stuck.h"
+
+/* ------------------------------------------------------------ the host */
 
 /* how a kind is observed on this kernel */
 struct lens_rec_cover {
@@ -371,7 +379,14 @@ struct lens_rec_cover {
 	X(HOST, 13, lens_rec_host)	\
 	X(COVER, 14, lens_rec_cover)	\
 	X(OPEN, 15, lens_rec_open)	\
-	X(PEER, 16, lens_rec_peer)
+	X(PEER, 16, lens_rec_peer)	\
+	X(THREAD, 21, lens_rec_thread)	\
+	X(DESC, 22, lens_rec_desc)	\
+	X(ITEM, 23, lens_rec_item)	\
+	X(MEMORY, 24, lens_rec_memory)	\
+	X(MAPPING, 25, lens_rec_mapping)	\
+	X(SEM, 26, lens_rec_sem)	\
+	X(LOCK, 27, lens_rec_lock)
 
 enum lens_rec_type {
 	LENS_REC_NONE,

@@ -33,6 +33,11 @@ static bool use_ok(const struct lens_chan *chan, uint32_t dir)
 
 #define TERMINATED(array) (memchr(array, '\0', sizeof(array)) != NULL)
 
+static bool object_ok(uint32_t object)
+{
+	return object > LENS_OBJECT_NONE && object < LENS_OBJECT_MAX;
+}
+
 static bool host_ok(const struct lens_rec_host *host)
 {
 	return TERMINATED(host->hostname) && TERMINATED(host->kernel) && TERMINATED(host->arch) &&
@@ -80,6 +85,16 @@ static bool fields_ok(const struct event *ev)
 	case LENS_REC_PEER:
 		return kind_ok(ev->lens_rec_peer->chan.kind) &&
 		       ev->lens_rec_peer->peer.kind == ev->lens_rec_peer->chan.kind;
+	case LENS_REC_THREAD:
+		return ev->lens_rec_thread->call < LENS_CALL_MAX;
+	case LENS_REC_DESC:
+		return object_ok(ev->lens_rec_desc->object);
+	case LENS_REC_MEMORY:
+		return ev->lens_rec_memory->call < LENS_CALL_MAX;
+	case LENS_REC_ITEM:
+	case LENS_REC_MAPPING:
+	case LENS_REC_SEM:
+	case LENS_REC_LOCK:
 	case LENS_REC_EXIT:
 		return true;
 	case LENS_REC_NONE:
@@ -101,6 +116,10 @@ static uint64_t variable_len(const struct event *ev)
 		return ev->lens_rec_end->name_len;
 	case LENS_REC_HOLD:
 		return ev->lens_rec_hold->name_len;
+	case LENS_REC_DESC:
+		return ev->lens_rec_desc->name_len;
+	case LENS_REC_MEMORY:
+		return ev->lens_rec_memory->size;
 	case LENS_REC_MSGS:
 		return ev->lens_rec_msgs->count * (uint64_t)sizeof(struct lens_msg);
 	case LENS_REC_OPS:
@@ -135,6 +154,12 @@ static bool set_variable(struct event *ev)
 	case LENS_REC_HOLD:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_hold->name_len };
 		return components_ok(ev->name);
+	case LENS_REC_DESC:
+		ev->name = (struct event_bytes){ data, ev->lens_rec_desc->name_len };
+		return !(ev->lens_rec_desc->flags & LENS_DESC_PATH) || components_ok(ev->name);
+	case LENS_REC_MEMORY:
+		ev->memory = (struct event_bytes){ data, ev->lens_rec_memory->size };
+		return true;
 	case LENS_REC_MSGS:
 		ev->msgs = (const struct lens_msg *)(const void *)data;
 		return true;

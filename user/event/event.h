@@ -32,7 +32,8 @@ struct event {
 	struct event_bytes exe;		/* PROC: components, leaf first */
 	struct event_bytes argv;	/* PROC: NUL separated */
 	struct event_bytes cgroup;	/* PROC: components, leaf first */
-	struct event_bytes name;	/* END, HOLD: components, leaf first */
+	struct event_bytes name;	/* END, HOLD: components, leaf first; DESC: see its flags */
+	struct event_bytes memory;	/* MEMORY: user memory */
 	const struct lens_op *ops;	/* OPS: count of them */
 	const struct lens_msg *msgs;	/* MSGS: count of them */
 };
@@ -57,6 +58,8 @@ bool event_kind_has_messages(unsigned kind);
 bool event_kind_has_halves(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
+const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */
+const char *event_call_name(unsigned call);
 /* kind by its JSON type, LENS_KIND_NONE if there is none */
 unsigned event_kind_by_name(const char *name);
 

@@ -17,6 +17,30 @@ static const char *const loss_names[] = {
 #undef X
 };
 
+static const char *const object_names[] = {
+#define X(id, value, type) [LENS_OBJECT_##id] = type,
+	LENS_OBJECTS(X)
+#undef X
+};
+
+static const char *const call_names[] = {
+#define X(id, name) [LENS_CALL_##id] = name,
+	LENS_CALLS(X)
+#undef X
+};
+
+const char *event_object_name(unsigned object)
+{
+	if (object >= ARRAY_SIZE(object_names) || !object_names[object])
+		return "unknown";
+	return object_names[object];
+}
+
+const char *event_call_name(unsigned call)
+{
+	return call < ARRAY_SIZE(call_names) && call_names[call] ? call_names[call] : "unknown";
+}
+
 const char *event_kind_name(unsigned kind)
 {
 	/* a retired kind leaves a hole */

@@ -276,6 +276,14 @@ void world_apply(struct world *w, const struct event *ev)
 		return;
 	case LENS_REC_COVER:
 		return apply_cover(w, ev);
+	case LENS_REC_THREAD:
+	case LENS_REC_DESC:
+	case LENS_REC_ITEM:
+	case LENS_REC_MEMORY:
+	case LENS_REC_MAPPING:
+	case LENS_REC_SEM:
+	case LENS_REC_LOCK:
+		return;		/* stuck_apply() takes them */
 	case LENS_REC_NONE:
 	case LENS_REC_TYPE_MAX:
 		return;

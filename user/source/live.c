@@ -65,6 +65,11 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 	return 0;
 }
 
+void live_quiet_libbpf(void)
+{
+	libbpf_set_print(print_libbpf);
+}
+
 /* the kernel's number of the file system that pipes live on */
 static int pipefs_device(uint32_t *ret_dev)
 {
@@ -146,9 +151,8 @@ static void set_sizes(struct live *l)
 	bpf_map__set_max_entries(s->maps.lens_chans, ends);
 }
 
-static int configure(struct live *l, const struct kernel *k)
+int live_configure_types(struct lens *s, const struct kernel *k)
 {
-	struct lens *s = l->skel;
 	uint32_t dev = 0;
 	int err = pipefs_device(&dev);
 
@@ -161,6 +165,16 @@ static int configure(struct live *l, const struct kernel *k)
 	s->rodata->lens_type_task_struct = kernel_types_find(k->types, "task_struct",
 							     BTF_KIND_STRUCT);
 	s->rodata->lens_has_cast = k->cast_function != 0;
+	return 0;
+}
+
+static int configure(struct live *l, const struct kernel *k)
+{
+	struct lens *s = l->skel;
+	int err = live_configure_types(s, k);
+
+	if (err)
+		return err;
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
 	set_sys_kinds(l);
@@ -192,8 +206,9 @@ static void last_words(const char *log, char out[160])
  * libbpf finds at once what it would else search the whole for, name by name.
  * *ret_types_fd is the excerpt's file, which libbpf reads when it loads.
  */
-static int open_for(struct live *l, const struct kernel *k, int *ret_types_fd)
+int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_types_fd)
 {
+	struct lens *skel;
 	_cleanup_close_ int fd = memfd_create("ipclens-types", MFD_CLOEXEC);
 	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	char path[32];
@@ -203,12 +218,15 @@ static int open_for(struct live *l, const struct kernel *k, int *ret_types_fd)
 	/* without /proc the slow way works, too */
 	if (!access(path, R_OK))
 		opts.btf_custom_path = path;
-	l->skel = lens__open_opts(&opts);
-	if (!l->skel)
+	skel = lens__open_opts(&opts);
+	if (!skel)
 		return log_err(-errno, "cannot open the built-in BPF object: %s", strerror(errno));
-	err = fd < 0 ? 0 : relocation_types_write(k->types, bpf_object__btf(l->skel->obj), fd);
-	if (err)
+	err = fd < 0 ? 0 : relocation_types_write(k->types, bpf_object__btf(skel->obj), fd);
+	if (err) {
+		lens__destroy(skel);
 		return log_err(err, "cannot keep the kernel's types: %s", strerror(-err));
+	}
+	*ret_skel = skel;
 	*ret_types_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -222,7 +240,7 @@ static int try_load(struct live *l, const struct kernel *k)
 	int err, i = 0, refused = 0, count = 0;
 	char why[160];
 
-	err = open_for(l, k, &types_fd);
+	err = live_open_object(k, &l->skel, &types_fd);
 	if (err)
 		return err;
 	if (!l->plan.rows) {
@@ -260,7 +278,7 @@ static int try_load(struct live *l, const struct kernel *k)
 	return refused ? 1 : err;
 }
 
-static int explain_load(int err)
+int live_explain_load(int err)
 {
 	const char *missing = kernel_missing_capability();
 
@@ -291,9 +309,9 @@ static int load(struct live *l, const struct kernel *k)
 	} while (err == 1);
 	sections_unregister();
 	if (err == -EINVAL && !l->skel)
-		return explain_load(err);
+		return live_explain_load(err);
 	if (err < 0)
-		return l->skel ? err : explain_load(err);
+		return l->skel ? err : live_explain_load(err);
 	return 0;
 }
 
@@ -397,7 +415,7 @@ static int bring_up(struct live *l)
 	struct kernel k;
 	int err;
 
-	libbpf_set_print(print_libbpf);
+	live_quiet_libbpf();
 	l->cpu_count = libbpf_num_possible_cpus();
 	if (l->cpu_count < 1)
 		return log_err(-EIO, "cannot tell how many CPUs there are");

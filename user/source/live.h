@@ -57,6 +57,11 @@ uint64_t live_now_ns(void);
 int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len);
 /* live.c: detaches the hook at the end of system calls once nothing needs it any more */
 void live_release_calls(struct live *l);
+/* live.c: what a look without tracing needs, too */
+int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_types_fd);
+int live_configure_types(struct lens *s, const struct kernel *k);
+int live_explain_load(int err);
+void live_quiet_libbpf(void);
 /* live_read.c: one walk of an iterator */
 int live_walk(struct bpf_link *iterator, source_sink sink, void *arg);
 /* live_totals.c: the reading that ends a look; alive: processes it came by since alive_ns */

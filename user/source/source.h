@@ -61,6 +61,23 @@ bool live_look_is_due(const struct live *live);
 /* final look, totals, loss, DETACHED; of a snapshot only the last */
 int live_finish(struct live *live, source_sink sink, void *arg);
 
+/* ------------------------------------------------- who waits for what */
+
+struct stuck_live;
+
+/*
+ * Loads the iterators behind `ipclens stuck`; nothing is attached to what
+ * other programs do. Privilege and errors as with live_open().
+ */
+int stuck_live_open(struct stuck_live **ret_live);
+void stuck_live_freep(struct stuck_live **live);
+/*
+ * One look: all threads, then after between_ns who holds what and what the
+ * calls refer to, then all threads again. Whoever did not run in between was
+ * blocked all that time.
+ */
+int stuck_live_look(struct stuck_live *live, uint64_t between_ns, source_sink sink, void *arg);
+
 /* ------------------------------------------------------------- load plan */
 
 enum plan_state { PLAN_CHOSEN, PLAN_NOT_NEEDED, PLAN_ABSENT, PLAN_REFUSED, PLAN_FORCED_OFF };

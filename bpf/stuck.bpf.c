@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Threads: the call each is in, from the registers it entered the kernel with,
+ * and whether it ran between two looks. The memory those calls refer to is
+ * another iterator's (stuck_memory.bpf.c).
+ */
+#include "stuck.bpf.h"
+
+const volatile __u16 lens_waits[CALL_TABLE] = ARCH_WAITS;
+
+#define NOT_IN_A_CALL -1
+
+/*
+ * restart_syscall(2) stands for the call that a signal or a stop interrupted.
+ * Its arguments are still in place. All of them but poll(2) have a time limit.
+ */
+static __always_inline void restarted(struct task_struct *t, __u32 *flags, struct call_args *a,
+				      __u32 *call)
+{
+	if ((__u64)BPF_CORE_READ(t, restart_block.poll.ufds) != a->arg[0] ||
+	    (__u32)BPF_CORE_READ(t, restart_block.poll.nfds) != (__u32)a->arg[1])
+		return;
+	*call = LENS_CALL_POLL;
+	*flags |= LENS_THREAD_RESTARTED;
+	if (!BPF_CORE_READ(t, restart_block.poll.has_timeout))
+		*flags |= LENS_THREAD_ENDLESS;
+}
+
+__u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags, struct call_args *ret_args)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
+	bool compat = BPF_CORE_READ(t, thread_info.status) & KDEF_TS_COMPAT;
+	__u32 call;
+	__u64 nr;
+
+	if (!regs)
+		return LENS_CALL_NONE;
+	nr = BPF_CORE_READ(regs, orig_ax);
+	*ret_nr = nr;
+	if ((__s64)nr == NOT_IN_A_CALL)
+		return LENS_CALL_NONE;
+	arch_args_probe(regs, compat, ret_args);
+	if (nr >= CALL_TABLE)
+		return LENS_CALL_OTHER;
+	barrier_var(nr);
+	call = lens_waits[nr & (CALL_TABLE - 1)];
+	call = compat ? call >> CALL_COMPAT_SHIFT : call & CALL_NATIVE;
+	if (compat)
+		*ret_flags |= LENS_THREAD_COMPAT;
+	if (call == LENS_CALL_RESTART)
+		restarted(t, ret_flags, ret_args, &call);
+	return call;
+}
+
+/* ----------------------------------------------------------------- threads */
+
+/* number of a process in the pid namespace of its parent */
+static __always_inline __u32 pid_at_level(struct pid *pid, __u32 level)
+{
+	__u32 nr = 0;
+
+	if (level > 32) /* MAX_PID_NS_LEVEL */
+		return 0;
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+static __always_inline void fill_numbers(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct pid *pid = BPF_CORE_READ(t, thread_pid);
+	struct task_struct *parent = BPF_CORE_READ(t, real_parent);
+	struct pid_namespace *ns = NULL;
+	__u32 level;
+
+	if (!pid)
+		return;
+	level = BPF_CORE_READ(pid, level);
+	if (level > 32)
+		return;
+	r->nstid = pid_at_level(pid, level);
+	bpf_probe_read_kernel(&ns, sizeof(ns),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, ns));
+	r->pidns = BPF_CORE_READ(ns, ns.inum);
+	r->nstgid_in_parent = pid_at_level(BPF_CORE_READ(t, group_leader, thread_pid),
+					   BPF_CORE_READ(parent, thread_pid, level));
+}
+
+/* has this pid (of a process group or session) still a process as its leader? */
+static __always_inline bool leader_lives(struct task_struct *t, int type)
+{
+	struct pid *group = NULL;
+	void *first = NULL;
+
+	bpf_probe_read_kernel(&group, sizeof(group),
+			      (void *)BPF_CORE_READ(t, signal) +
+				      bpf_core_field_offset(struct signal_struct, pids) +
+				      type * sizeof(void *));
+	if (!group)
+		return true;
+	bpf_probe_read_kernel(&first, sizeof(first),
+			      (void *)group + bpf_core_field_offset(struct pid, tasks) +
+				      sizeof(void *));
+	return first != NULL;
+}
+
+enum { PIDS_GROUP = 2, PIDS_SESSION = 3 }; /* PIDTYPE_PGID, PIDTYPE_SID */
+
+/*
+ * Who was adopted by an init or subreaper is an orphan, unless it is a child
+ * of init by birth; then whoever led its group or session is mostly still there.
+ */
+static __always_inline __u32 family_flags(struct task_struct *t)
+{
+	struct task_struct *parent = BPF_CORE_READ(t, real_parent);
+	struct signal_struct *signal = BPF_CORE_READ(parent, signal);
+	struct pid *session = NULL;
+	__u32 flags = 0;
+
+	if (BPF_CORE_READ(parent, pid) == 1 ||
+	    pid_at_level(BPF_CORE_READ(parent, thread_pid),
+			 BPF_CORE_READ(parent, thread_pid, level)) == 1 ||
+	    BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper))
+		flags |= LENS_THREAD_ADOPTED;
+	if (!leader_lives(t, PIDS_GROUP) || !leader_lives(t, PIDS_SESSION))
+		flags |= LENS_THREAD_LEADERLESS;
+	bpf_probe_read_kernel(&session, sizeof(session),
+			      (void *)BPF_CORE_READ(t, signal) +
+				      bpf_core_field_offset(struct signal_struct, pids) +
+				      PIDS_SESSION * sizeof(void *));
+	if (session == BPF_CORE_READ(t, thread_pid))
+		flags |= LENS_THREAD_LEADER;
+	return flags;
+}
+
+/* a list_head before v6.13, points to itself when empty; then an hlist_head */
+static __always_inline bool has_timer(struct signal_struct *s)
+{
+	void *head = (void *)s + bpf_core_field_offset(struct signal_struct, posix_timers);
+	void *first = NULL;
+
+	bpf_probe_read_kernel(&first, sizeof(first), head);
+	return BPF_CORE_READ(s, real_timer.state) || (first && first != head);
+}
+
+static __always_inline __u64 handled_signals(struct task_struct *t)
+{
+	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
+	void *actions = (void *)hand + bpf_core_field_offset(struct sighand_struct, action);
+	__u64 handlers = 0;
+
+	for (__u32 i = 0; hand && i < 64; i++) {
+		__u64 handler = 0;
+
+		bpf_probe_read_kernel(&handler, sizeof(handler),
+				      actions + i * bpf_core_type_size(struct k_sigaction));
+		/* 0 is the default, 1 ignores */
+		if (handler > 1)
+			handlers |= 1ull << i;
+	}
+	return handlers;
+}
+
+static __always_inline void fill_process(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct signal_struct *s = BPF_CORE_READ(t, signal);
+	struct nsproxy *ns = BPF_CORE_READ(t, nsproxy);
+
+	r->parent = BPF_CORE_READ(t, real_parent, tgid);
+	if (BPF_CORE_READ(t, ptrace))
+		r->tracer = BPF_CORE_READ(t, parent, tgid);
+	r->written = BPF_CORE_READ(t, ioac.wchar);
+	if (has_timer(s))
+		r->flags |= LENS_THREAD_TIMER;
+	if (ns) {
+		r->ipcns = BPF_CORE_READ(ns, ipc_ns, ns.inum);
+		r->netns = BPF_CORE_READ(ns, net_ns, ns.inum);
+	}
+	if (t->pid != t->tgid)
+		return;
+	r->written += BPF_CORE_READ(s, ioac.wchar);
+	r->handlers = handled_signals(t);
+	r->flags |= family_flags(t);
+}
+
+SEC("?iter/task")
+int stuck__iter__threads(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct lens_rec_thread r = {};
+	struct call_args args = {};
+
+	if (!t || t->flags & KDEF_PF_KTHREAD)
+		return 0;
+	if (t->flags & (KDEF_PF_IO_WORKER | KDEF_PF_USER_WORKER))
+		r.flags |= LENS_THREAD_WORKER;
+	r.state = BPF_CORE_READ(t, __state);
+	r.call = stuck_call(t, &r.nr, &r.flags, &args);
+	__builtin_memcpy(r.arg, args.arg, sizeof(r.arg));
+	r.switches = t->nvcsw + t->nivcsw;
+	if (BPF_CORE_READ(t, jobctl) & KDEF_JOBCTL_TRAP_FREEZE)
+		r.flags |= LENS_THREAD_FROZEN;
+	r.tid = t->pid;
+	r.files = (__u64)BPF_CORE_READ(t, files);
+	r.undo = (__u64)BPF_CORE_READ(t, sysvsem.undo_list);
+	ident_proc(t, &r.proc);
+	fill_numbers(t, &r);
+	fill_process(t, &r);
+	BPF_CORE_READ_STR_INTO(&r.comm, t, comm);
+	rec_init(&r.h, LENS_REC_THREAD, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}

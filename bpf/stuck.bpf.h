@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * One look at who waits for what: shared by the iterators that take it. All by
+ * probing reads; nothing is held, stopped or woken.
+ */
+#ifndef LENS_STUCK_BPF_H
+#define LENS_STUCK_BPF_H
+
+#include "arch.bpf.h"
+#include "ident.bpf.h"
+#include "ktypes_sock.bpf.h"
+
+extern const volatile __u16 lens_waits[CALL_TABLE];
+
+/* the call a task is in: enum lens_call, with its number and arguments */
+__hidden __u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags,
+			  struct call_args *ret_args);
+
+/* fills in what is known of the socket behind a descriptor */
+__hidden int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name);
+/* hands over what an epoll set watches */
+__hidden int stuck_epoll(struct eventpoll *ep);
+/* hands over the descriptors on their way in a socket's queue */
+__hidden int stuck_in_flight(struct sock *sk);
+/* fills in what a file, of ident_file_at(), stands for; its name goes to name, of STUCK_NAME_MAX
+ * bytes */
+__hidden int stuck_file(struct file *f, struct lens_rec_desc *d, char *name);
+
+#define STUCK_NAME_MAX 256 /* NAME_MAX + 1, more than sun_path */
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Descriptors: who holds which end of what, and what an end looks like now.
+ * A descriptor that nobody can wait for, such as that of a file, is left out
+ * unless somebody has locked the file.
+ */
+#include "describe.bpf.h"
+#include "stuck.bpf.h"
+
+/* ------------------------------------------------------------ anonymous inodes */
+
+static __always_inline bool name_is(const char *name, const char *what, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++)
+		if (name[i] != what[i])
+			return false;
+	return true;
+}
+
+#define NAME_IS(name, literal) name_is(name, literal, sizeof(literal) - 1)
+
+static __always_inline void fill_eventfd(struct file *f, struct lens_rec_desc *d)
+{
+	struct eventfd_ctx *ctx = BPF_CORE_READ(f, private_data);
+
+	d->object = LENS_OBJECT_EVENTFD;
+	d->self = (__u64)ctx;
+	d->ino = (__u32)BPF_CORE_READ(ctx, id);
+	d->queued_bytes = BPF_CORE_READ(ctx, count);
+	/* one reference is the descriptor's; irqfd, AIO and the like take more */
+	if (BPF_CORE_READ(ctx, kref.refcount.refs.counter) > 1)
+		d->flags |= LENS_DESC_KERNEL_USER;
+}
+
+static __always_inline __u32 pid_number(struct pid *p)
+{
+	__u32 nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)p + bpf_core_field_offset(struct pid, numbers) +
+				      bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc *d, char *name)
+{
+	bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
+				  BPF_CORE_READ(f, f_path.dentry, d_name.name));
+	if (NAME_IS(name, "[eventfd]")) {
+		fill_eventfd(f, d);
+	} else if (NAME_IS(name, "[eventpoll]")) {
+		d->object = LENS_OBJECT_EPOLL;
+		d->self = (__u64)BPF_CORE_READ(f, private_data);
+	} else if (NAME_IS(name, "[signalfd]")) {
+		d->object = LENS_OBJECT_SIGNALFD;
+	} else if (NAME_IS(name, "[timerfd]")) {
+		d->object = LENS_OBJECT_TIMERFD;
+	} else if (NAME_IS(name, "[io_uring]")) {
+		d->object = LENS_OBJECT_IO_URING;
+	} else if (NAME_IS(name, "[pidfd]")) {
+		d->object = LENS_OBJECT_PIDFD;
+		d->pid = pid_number(BPF_CORE_READ(f, private_data));
+	} else if (NAME_IS(name, "inotify")) {
+		d->object = LENS_OBJECT_INOTIFY;
+	} else {
+		d->object = LENS_OBJECT_DEVICE;
+	}
+}
+
+/* ---------------------------------------------------------- files with a name */
+
+static __always_inline void fill_pipe(struct file *f, struct inode *i, struct lens_rec_desc *d)
+{
+	struct lens_depth depth = {};
+
+	d->object = d->dev == lens_pipefs_dev ? LENS_OBJECT_PIPE : LENS_OBJECT_FIFO;
+	d->self = (__u64)BPF_CORE_READ(i, i_pipe);
+	describe_depth(d->object, f, &depth);
+	d->queued_bytes = depth.queued_bytes;
+	d->queued_msgs = depth.queued_msgs;
+	d->capacity_bytes = depth.capacity_bytes;
+	d->capacity_msgs = depth.capacity_msgs;
+	d->readers = depth.readers;
+	d->writers = depth.writers;
+}
+
+static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens_rec_desc *d,
+				    char *name)
+{
+	struct mqueue_inode_info *m =
+		(void *)i - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
+	long len;
+
+	d->object = LENS_OBJECT_POSIX_MQ;
+	d->self = (__u64)i;
+	d->queued_msgs = BPF_CORE_READ(m, attr.mq_curmsgs);
+	d->capacity_msgs = BPF_CORE_READ(m, attr.mq_maxmsg);
+	d->queued_bytes = BPF_CORE_READ(m, qsize);
+	d->capacity_bytes = BPF_CORE_READ(m, attr.mq_maxmsg) * BPF_CORE_READ(m, attr.mq_msgsize);
+	len = bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
+					BPF_CORE_READ(f, f_path.dentry, d_name.name));
+	if (len > 1)
+		d->name_len = len - 1;
+}
+
+static __always_inline void fill_device(struct file *f, struct inode *i, struct lens_rec_desc *d)
+{
+	__u32 major = BPF_CORE_READ(i, i_rdev) >> 20, minor = BPF_CORE_READ(i, i_rdev) & 0xfffff;
+	bool master = major == KDEF_TTYAUX_MAJOR && minor == 2;
+	struct tty_file_private *private = BPF_CORE_READ(f, private_data);
+	struct tty_struct *tty;
+
+	d->object = LENS_OBJECT_DEVICE;
+	if (!master && (major < KDEF_UNIX98_PTY_SLAVE_MAJOR ||
+			major >= KDEF_UNIX98_PTY_SLAVE_MAJOR + KDEF_UNIX98_PTY_MAJORS))
+		return;
+	tty = BPF_CORE_READ(private, tty);
+	d->object = LENS_OBJECT_PTY;
+	d->self = (__u64)tty;
+	d->peer = (__u64)BPF_CORE_READ(tty, link);
+	d->ino = (__u32)BPF_CORE_READ(tty, index);
+	if (master)
+		d->flags |= LENS_DESC_MASTER;
+}
+
+static __always_inline void fill_socket(struct file *f, struct lens_rec_desc *d, char *name)
+{
+	struct socket *socket = BPF_CORE_READ(f, private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
+
+	if (sk)
+		stuck_sock(sk, d, name);
+}
+
+static __always_inline __u64 references(struct file *f)
+{
+	struct file___pre613 *old = (void *)f;
+
+	if (bpf_core_field_exists(old->f_count))
+		return BPF_CORE_READ(old, f_count.counter);
+	return BPF_CORE_READ(f, f_ref.refcnt.counter) + 1;
+}
+
+int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
+{
+	struct inode *i = core_field(f, f_inode);
+	struct super_block *super = core_field(i, i_sb);
+	__u32 mode = core_field(i, i_mode) & KDEF_S_IFMT;
+	__u64 magic = core_field(super, s_magic);
+
+	d->file = (__u64)f;
+	d->ino = core_field(i, i_ino);
+	d->dev = core_field(super, s_dev);
+	d->gen = core_field(i, i_generation);
+	d->mode = core_field(f, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
+	d->refs = references(f);
+	if (core_field(i, i_nlink))
+		d->flags |= LENS_DESC_NAMED;
+	if (mode == KDEF_S_IFIFO)
+		fill_pipe(f, i, d);
+	else if (mode == KDEF_S_IFSOCK && magic == KDEF_SOCKFS_MAGIC)
+		fill_socket(f, d, name);
+	else if (magic == KDEF_MQUEUE_MAGIC && mode == KDEF_S_IFREG)
+		fill_mq(f, i, d, name);
+	else if (magic == KDEF_ANON_INODE_FS_MAGIC)
+		fill_anonymous(f, d, name);
+	else if (magic == KDEF_PID_FS_MAGIC) {
+		d->object = LENS_OBJECT_PIDFD;
+		d->pid = pid_number(BPF_CORE_READ(i, i_private));
+	} else if (mode == KDEF_S_IFCHR)
+		fill_device(f, i, d);
+	else if (mode == KDEF_S_IFREG && BPF_CORE_READ(i, i_flctx))
+		d->object = LENS_OBJECT_FILE;
+	return d->object;
+}
+
+/* ------------------------------------------------------------------- iterator */
+
+static __always_inline bool closes_on_exec(struct task_struct *t, __u32 fd)
+{
+	unsigned long word = 0;
+	unsigned long *bits = t->files->fdt->close_on_exec;
+
+	bpf_probe_read_kernel(&word, sizeof(word), bits + fd / 64);
+	return word >> (fd & 63) & 1;
+}
+
+/* length of the name that stuck_file() left behind the record, its end included */
+static __always_inline __u32 name_length(const struct lens_rec_desc *d, struct file *f)
+{
+	__u32 which = SCRATCH_LOOK;
+
+	if (d->object == LENS_OBJECT_FIFO)
+		return describe_name(LENS_KIND_FIFO, which, sizeof(*d), f);
+	return d->name_len & (STUCK_NAME_MAX - 1);
+}
+
+SEC("?iter/task_file")
+int stuck__iter__descs(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *t = ctx->task;
+	__u32 which = SCRATCH_LOOK, len, name_len;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct lens_rec_desc *d = (void *)s;
+	struct file *f;
+
+	if (!t || !ctx->file || !s)
+		return 0;
+	f = ident_file_at(ident_address(ctx->file));
+	__builtin_memset(d, 0, sizeof(*d));
+	s->data[sizeof(*d)] = '\0';
+	if (!stuck_file(f, d, s->data + sizeof(*d)))
+		return 0;
+	d->refs--; /* the iterator's */
+	d->fd = ctx->fd;
+	if (closes_on_exec(t, ctx->fd))
+		d->flags |= LENS_DESC_CLOEXEC;
+	d->proc.tgid = t->tgid;
+	d->proc.start_ns = t->group_leader->start_boottime;
+	name_len = name_length(d, f);
+	len = align8(sizeof(*d) + (name_len & DESCRIBE_LEN));
+	rec_init(&d->h, LENS_REC_DESC, len);
+	d->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
+	d->name_len = name_len & DESCRIBE_LEN;
+	if (d->object == LENS_OBJECT_FIFO)
+		d->flags |= LENS_DESC_PATH;
+	if (len > SCRATCH_SIZE)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, d, len);
+	if (d->object == LENS_OBJECT_EPOLL)
+		stuck_epoll((void *)d->self);
+	else if (d->object >= LENS_OBJECT_UNIX_STREAM && d->object <= LENS_OBJECT_UNIX_SEQPACKET &&
+		 d->queued_msgs)
+		stuck_in_flight((void *)d->self);
+	return 0;
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What the calls that threads are blocked in refer to: poll sets, futex words,
+ * addresses in the memory of the process; locks and semaphores in the kernel;
+ * shared mappings. The memory may be on disk, so the iterator may sleep.
+ */
+#include "queue.bpf.h"
+#include "stuck.bpf.h"
+
+/* ------------------------------------------------------------------- semaphores */
+
+struct sem_walk {
+	struct sem_array *array;
+	void *head, *at; /* the list of undos */
+	struct lens_rec_sem r;
+};
+
+#define SEMS_MAX 250 /* SEMMSL is 32000, but Linux distributions of old had 250 */
+
+static long sem_value(__u32 num, struct sem_walk *w)
+{
+	struct sem *s = (void *)w->array + bpf_core_field_offset(struct sem_array, sems) +
+			num * bpf_core_type_size(struct sem);
+	struct pid *pid = BPF_CORE_READ(s, sempid);
+
+	w->r.num = num;
+	w->r.value = BPF_CORE_READ(s, semval);
+	w->r.pid = 0;
+	if (pid)
+		bpf_probe_read_kernel(&w->r.pid, sizeof(w->r.pid),
+				      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+					      bpf_core_field_offset(struct upid, nr));
+	rec_init(&w->r.h, LENS_REC_SEM, sizeof(w->r));
+	w->r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
+	return 0;
+}
+
+/* an array at the end of the structure; up to some v6 a pointer to what follows it */
+static __noinline __s32 undo_adjust(struct sem_undo *u, __u32 num)
+{
+	struct sem_undo___pointer *pointer = (void *)u;
+	__s16 adjust = 0;
+
+	if (bpf_core_field_exists(pointer->semadj)) {
+		short *array = BPF_CORE_READ(pointer, semadj);
+
+		bpf_probe_read_kernel(&adjust, sizeof(adjust), array + num);
+	} else {
+		bpf_probe_read_kernel(&adjust, sizeof(adjust),
+				      (void *)u + bpf_core_field_offset(struct sem_undo, semadj) +
+					      num * sizeof(adjust));
+	}
+	return adjust;
+}
+
+static long sem_adjust(__u32 num, struct sem_walk *w)
+{
+	struct sem_undo *u = w->at - bpf_core_field_offset(struct sem_undo, list_id);
+
+	w->r.adjust = undo_adjust(u, num);
+	if (!w->r.adjust)
+		return 0;
+	w->r.num = num;
+	rec_init(&w->r.h, LENS_REC_SEM, sizeof(w->r));
+	w->r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
+	return 0;
+}
+
+static long sem_undo(__u32 i, struct sem_walk *w)
+{
+	struct sem_undo *u = w->at - bpf_core_field_offset(struct sem_undo, list_id);
+
+	if (!w->at || w->at == w->head)
+		return 1;
+	w->r.undo = (__u64)BPF_CORE_READ(u, ulp);
+	if (w->r.undo)
+		bpf_loop(w->r.count < SEMS_MAX ? w->r.count : SEMS_MAX, sem_adjust, w, 0);
+	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
+}
+
+#define SEM_INDEX_MASK 0x7fff /* IPCMNI, unless booted with ipcmni_extend */
+
+static __noinline int emit_semaphores(struct task_struct *t, __u32 id)
+{
+	struct ipc_namespace *ns = BPF_CORE_READ(t, nsproxy, ipc_ns);
+	struct sem_array *array;
+	struct sem_walk w = {};
+
+	if (!ns)
+		return 0;
+	array = xarray_get((void *)ns + bpf_core_field_offset(struct ipc_namespace, ids) +
+				   bpf_core_field_offset(struct ipc_ids, ipcs_idr) +
+				   bpf_core_field_offset(struct idr, idr_rt),
+			   id & SEM_INDEX_MASK);
+	if (!array || BPF_CORE_READ(array, sem_perm.id) != (int)id)
+		return 0;
+	w.array = array;
+	w.r.ipcns = BPF_CORE_READ(ns, ns.inum);
+	w.r.id = id;
+	w.r.key = BPF_CORE_READ(array, sem_perm.key);
+	w.r.count = BPF_CORE_READ(array, sem_nsems);
+	bpf_loop(w.r.count < SEMS_MAX ? w.r.count : SEMS_MAX, sem_value, &w, 0);
+	w.head = (void *)array + bpf_core_field_offset(struct sem_array, list_id);
+	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		bpf_loop(1024, sem_undo, &w, 0);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------ locks */
+
+struct lock_walk {
+	void *head, *at;
+	struct lens_rec_lock r;
+};
+
+static __always_inline void fill_lock(void *at, struct lens_rec_lock *r)
+{
+	struct file_lock *l = at - bpf_core_field_offset(struct file_lock, c.flc_list);
+	__u32 flags = BPF_CORE_READ(l, c.flc_flags);
+
+	r->flags = flags & KDEF_FL_FLOCK    ? LENS_LOCK_FLOCK
+		   : flags & KDEF_FL_OFDLCK ? LENS_LOCK_OFD
+					    : 0;
+	r->exclusive = BPF_CORE_READ(l, c.flc_type) == KDEF_F_WRLCK;
+	r->pid = BPF_CORE_READ(l, c.flc_pid);
+	r->file = (__u64)BPF_CORE_READ(l, c.flc_file);
+	r->owner = (__u64)BPF_CORE_READ(l, c.flc_owner);
+	r->start = BPF_CORE_READ(l, fl_start);
+	r->end = BPF_CORE_READ(l, fl_end);
+}
+
+static __always_inline void fill_lock_pre69(void *at, struct lens_rec_lock *r)
+{
+	struct file_lock___pre69 *l = at - bpf_core_field_offset(struct file_lock___pre69, fl_list);
+	__u32 flags = BPF_CORE_READ(l, fl_flags);
+
+	r->flags = flags & KDEF_FL_FLOCK    ? LENS_LOCK_FLOCK
+		   : flags & KDEF_FL_OFDLCK ? LENS_LOCK_OFD
+					    : 0;
+	r->exclusive = BPF_CORE_READ(l, fl_type) == KDEF_F_WRLCK;
+	r->pid = BPF_CORE_READ(l, fl_pid);
+	r->file = (__u64)BPF_CORE_READ(l, fl_file);
+	r->owner = (__u64)BPF_CORE_READ(l, fl_owner);
+	r->start = BPF_CORE_READ(l, fl_start);
+	r->end = BPF_CORE_READ(l, fl_end);
+}
+
+static long lock_next(__u32 i, struct lock_walk *w)
+{
+	if (!w->at || w->at == w->head)
+		return 1;
+	if (bpf_core_type_exists(struct file_lock_core))
+		fill_lock(w->at, &w->r);
+	else
+		fill_lock_pre69(w->at, &w->r);
+	rec_init(&w->r.h, LENS_REC_LOCK, sizeof(w->r));
+	w->r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
+	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
+}
+
+#define LOCKS_MAX 4096
+
+static __noinline int emit_locks(struct task_struct *t, __u32 fd)
+{
+	struct file *f = ident_fd_probe(t, fd);
+	struct file_lock_context *ctx = BPF_CORE_READ(f, f_inode, i_flctx);
+	struct lock_walk w = {};
+
+	if (!f || !ctx)
+		return 0;
+	w.r.tid = t->pid;
+	w.r.wanted = (__u64)f;
+	w.r.ino = BPF_CORE_READ(f, f_inode, i_ino);
+	w.r.dev = BPF_CORE_READ(f, f_inode, i_sb, s_dev);
+	w.head = (void *)ctx + bpf_core_field_offset(struct file_lock_context, flc_flock);
+	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		bpf_loop(LOCKS_MAX, lock_next, &w, 0);
+	w.head = (void *)ctx + bpf_core_field_offset(struct file_lock_context, flc_posix);
+	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		bpf_loop(LOCKS_MAX, lock_next, &w, 0);
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- memory */
+
+#define MEMORY_MAX 8184 /* bytes of one piece, a multiple of 8 */
+#define MEMORY_MASK 8191
+#define PATH_BYTES 256
+
+struct piece {
+	__u64 from;
+	__u64 size;
+	__u64 least; /* of those bytes, enough if the rest cannot be read */
+};
+
+/* what to read for a call: (address, size) */
+static __always_inline bool memory_of(__u32 call, const struct call_args *a, struct piece *p)
+{
+	switch (call) {
+	case LENS_CALL_POLL:
+	case LENS_CALL_PPOLL:
+		p->from = a->arg[0];
+		p->size = a->arg[1] * 8; /* struct pollfd */
+		break;
+	case LENS_CALL_FUTEX:
+		p->from = a->arg[0];
+		p->size = 24; /* a pthread mutex up to its kind */
+		p->least = 4;
+		break;
+	case LENS_CALL_SEMOP:
+	case LENS_CALL_SEMTIMEDOP:
+		p->from = a->arg[1];
+		p->size = a->arg[2] * 6; /* struct sembuf */
+		break;
+	case LENS_CALL_CONNECT:
+		p->from = a->arg[1];
+		p->size = a->arg[2];
+		break;
+	case LENS_CALL_SENDTO:
+		p->from = a->arg[4];
+		p->size = a->arg[5];
+		break;
+	case LENS_CALL_OPEN:
+	case LENS_CALL_CREAT:
+		p->from = a->arg[0];
+		p->size = PATH_BYTES;
+		break;
+	case LENS_CALL_OPENAT:
+	case LENS_CALL_OPENAT2:
+		p->from = a->arg[1];
+		p->size = PATH_BYTES;
+		break;
+	case LENS_CALL_FCNTL:
+		p->from = a->arg[2];
+		p->size = 32; /* struct flock */
+		break;
+	case LENS_CALL_SOCKETCALL:
+		p->from = a->arg[1];
+		p->size = 24;
+		p->least = 12;
+		break;
+	case LENS_CALL_IPC:
+		p->from = a->arg[4];
+		p->size = 8;
+		break;
+	default:
+		return false;
+	}
+	if (call == LENS_CALL_OPEN || call == LENS_CALL_CREAT || call == LENS_CALL_OPENAT ||
+	    call == LENS_CALL_OPENAT2) {
+		/* the rest of the page is there, the next one may not be */
+		p->least = KDEF_PAGE_SIZE - (p->from & (KDEF_PAGE_SIZE - 1));
+		if (p->least > PATH_BYTES)
+			p->least = PATH_BYTES;
+	}
+	return p->from && p->size;
+}
+
+static __always_inline bool copy(struct task_struct *t, void *to, __u32 size, __u64 from)
+{
+	barrier_var(size);
+	if (!size || size > MEMORY_MAX)
+		return false;
+	return !bpf_copy_from_user_task(to, size & MEMORY_MASK, (void *)from, t, 0);
+}
+
+static __always_inline __u32 copy_piece(struct task_struct *t, char *to, const struct piece *p)
+{
+	__u32 size = p->size > MEMORY_MAX ? MEMORY_MAX : p->size;
+
+	if (copy(t, to, size, p->from))
+		return size;
+	size = p->least;
+	return size && copy(t, to, size, p->from) ? size : 0;
+}
+
+#define FD_SET_BYTES 128 /* FD_SETSIZE / 8 */
+
+/* the sets for reading and writing, each in FD_SET_BYTES */
+static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const struct call_args *a)
+{
+	__u64 size = ((__u32)a->arg[0] + 63) / 64 * 8;
+
+	if (size > FD_SET_BYTES)
+		size = FD_SET_BYTES;
+	__builtin_memset(to, 0, 2 * FD_SET_BYTES);
+	if (a->arg[1] && !copy(t, to, size, a->arg[1]))
+		return 0;
+	if (a->arg[2] && !copy(t, to + FD_SET_BYTES, size, a->arg[2]))
+		return 0;
+	return 2 * FD_SET_BYTES;
+}
+
+static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, __u32 call,
+				  const struct call_args *a)
+{
+	__u32 which = SCRATCH_LOOK, size = 0, len;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct lens_rec_memory *r = (void *)s;
+	struct piece p = {};
+
+	if (!s || !a)
+		return 0;
+	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
+		size = copy_sets(t, s->data + sizeof(*r), a);
+	else if (memory_of(call, a, &p))
+		size = copy_piece(t, s->data + sizeof(*r), &p);
+	if (!size || size > MEMORY_MAX)
+		return 0;
+	len = align8(sizeof(*r) + size);
+	__builtin_memset(r, 0, sizeof(*r));
+	rec_init(&r->h, LENS_REC_MEMORY, len);
+	r->h.flags = LENS_F_SNAPSHOT | (p.size > size ? LENS_F_TRUNCATED : 0);
+	ident_proc(t, &r->proc);
+	r->tid = t->pid;
+	r->call = call;
+	r->size = size;
+	bpf_seq_write(seq, s, len);
+	return 0;
+}
+
+#define IPC_SEMOP 1 /* include/uapi/linux/ipc.h: SEMOP, SEMTIMEDOP */
+#define IPC_SEMTIMEDOP 4
+
+SEC("?iter.s/task")
+int stuck__iter__memory(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+	__u32 nr = 0, flags = 0, call;
+	struct call_args a = {};
+
+	if (!t || t->flags & KDEF_PF_KTHREAD || !(BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS))
+		return 0;
+	call = stuck_call(t, &nr, &flags, &a);
+	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
+		emit_locks(t, a.arg[0]);
+	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)
+		emit_semaphores(t, a.arg[0]);
+	if (call == LENS_CALL_IPC &&
+	    ((__u16)a.arg[0] == IPC_SEMOP || (__u16)a.arg[0] == IPC_SEMTIMEDOP))
+		emit_semaphores(t, a.arg[1]);
+	return emit_memory(t, ctx->meta->seq, call, &a);
+}
+
+/* --------------------------------------------------------------------- mappings */
+
+SEC("?iter/task_vma")
+int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *t = ctx->task;
+	struct vm_area_struct *v = ctx->vma;
+	struct lens_rec_mapping r = {};
+	struct inode *i;
+
+	if (!t || !v || !(BPF_CORE_READ(v, vm_flags) & KDEF_VM_SHARED))
+		return 0;
+	i = BPF_CORE_READ(v, vm_file, f_inode);
+	if (!i || BPF_CORE_READ(i, i_sb, s_magic) == KDEF_ANON_INODE_FS_MAGIC)
+		return 0;
+	ident_proc(t, &r.proc);
+	r.start = BPF_CORE_READ(v, vm_start);
+	r.end = BPF_CORE_READ(v, vm_end);
+	r.offset = (__u64)BPF_CORE_READ(v, vm_pgoff) * KDEF_PAGE_SIZE;
+	r.object = (__u64)i;
+	r.ino = BPF_CORE_READ(i, i_ino);
+	r.dev = BPF_CORE_READ(i, i_sb, s_dev);
+	if (BPF_CORE_READ(i, i_nlink))
+		r.flags = LENS_DESC_NAMED;
+	rec_init(&r.h, LENS_REC_MAPPING, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Sockets: which end this is, where the other one is, how much waits between
+ * them; and descriptors that are inside a unix socket's queue, which no
+ * process has at that moment although they keep a pipe open.
+ */
+#include "stuck.bpf.h"
+
+/* -------------------------------------------------------------------- unix */
+
+static __always_inline void fill_unix_name(struct unix_sock *u, struct lens_rec_desc *d, char *name)
+{
+	struct unix_address *a = BPF_CORE_READ(u, addr);
+	int len;
+
+	if (!a)
+		return;
+	len = BPF_CORE_READ(a, len) - (int)sizeof(__u16);
+	if (len <= 0 || len > 108)
+		return;
+	/* an abstract name begins with a NUL and need not end in one */
+	bpf_probe_read_kernel(name, len & 127,
+			      (void *)a + bpf_core_field_offset(struct unix_address, name) +
+				      sizeof(__u16));
+	d->name_len = len;
+	d->flags |= LENS_DESC_NAMED;
+}
+
+static __always_inline void fill_unix(struct sock *sk, struct lens_rec_desc *d, char *name)
+{
+	struct unix_sock *u = (void *)sk;
+	struct sock *peer = BPF_CORE_READ(u, peer), *listener = NULL;
+
+	d->object = d->object == KDEF_SOCK_STREAM  ? LENS_OBJECT_UNIX_STREAM
+		    : d->object == KDEF_SOCK_DGRAM ? LENS_OBJECT_UNIX_DGRAM
+						   : LENS_OBJECT_UNIX_SEQPACKET;
+	d->flags &= ~LENS_DESC_NAMED;
+	fill_unix_name(u, d, name);
+	if (!peer)
+		return;
+	d->flags |= LENS_DESC_CONNECTED;
+	d->peer = (__u64)peer;
+	if (bpf_core_field_exists(u->listener))
+		listener = BPF_CORE_READ((struct unix_sock *)peer, listener);
+	if (BPF_CORE_READ(peer, sk_socket) || !listener)
+		return;
+	d->peer = (__u64)listener;
+	d->flags |= LENS_DESC_UNACCEPTED;
+}
+
+/* -------------------------------------------------------------------- inet */
+
+static __always_inline void fill_addresses(struct sock *sk, __u16 family, struct lens_rec_desc *d)
+{
+	__be32 local, remote;
+
+	d->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	d->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (family == KDEF_AF_INET6) {
+		bpf_core_read(d->local_addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_core_read(d->remote_addr, 16, &sk->__sk_common.skc_v6_daddr);
+		return;
+	}
+	local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	d->local_addr[10] = d->local_addr[11] = d->remote_addr[10] = d->remote_addr[11] = 0xff;
+	__builtin_memcpy(d->local_addr + 12, &local, 4);
+	__builtin_memcpy(d->remote_addr + 12, &remote, 4);
+}
+
+static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens_rec_desc *d)
+{
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+	struct tcp_sock *tcp = (void *)sk;
+
+	d->object = protocol == KDEF_IPPROTO_TCP   ? LENS_OBJECT_TCP
+		    : protocol == KDEF_IPPROTO_UDP ? LENS_OBJECT_UDP
+						   : LENS_OBJECT_SOCKET;
+	fill_addresses(sk, family, d);
+	if (d->remote_port)
+		d->flags |= LENS_DESC_CONNECTED;
+	if (d->object != LENS_OBJECT_TCP || d->flags & LENS_DESC_LISTEN)
+		return;
+	d->queued_bytes = (__u32)(BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq));
+	d->sent_bytes = (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
+}
+
+int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u8 shut = BPF_CORE_READ(sk, sk_shutdown);
+
+	if (!sk || !name)
+		return 0;
+	d->self = (__u64)sk;
+	d->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	d->queued_msgs = BPF_CORE_READ(sk, sk_receive_queue.qlen);
+	d->queued_bytes = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
+	d->capacity_bytes = BPF_CORE_READ(sk, sk_rcvbuf);
+	d->sent_bytes = BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter) - 1;
+	d->send_capacity_bytes = BPF_CORE_READ(sk, sk_sndbuf);
+	d->capacity_msgs = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN)
+		d->flags |= LENS_DESC_LISTEN;
+	if (shut & KDEF_RCV_SHUTDOWN)
+		d->flags |= LENS_DESC_RECV_SHUT;
+	if (shut & KDEF_SEND_SHUTDOWN)
+		d->flags |= LENS_DESC_SEND_SHUT;
+	if (BPF_CORE_READ(sk, sk_rcvtimeo) != KDEF_SCHEDULE_FOREVER)
+		d->flags |= LENS_DESC_RECV_TIMEOUT;
+	if (BPF_CORE_READ(sk, sk_sndtimeo) != KDEF_SCHEDULE_FOREVER)
+		d->flags |= LENS_DESC_SEND_TIMEOUT;
+	d->object = BPF_CORE_READ(sk, sk_type);
+	if (family == KDEF_AF_UNIX)
+		fill_unix(sk, d, name);
+	else if (family == KDEF_AF_INET || family == KDEF_AF_INET6)
+		fill_inet(sk, family, d);
+	else
+		d->object = LENS_OBJECT_SOCKET;
+	return 0;
+}
+
+/* ---------------------------------------------------- descriptors on their way */
+
+#define SCM_MAX_FD 253 /* include/net/scm.h */
+
+struct passage {
+	struct sock *sk;
+	struct sk_buff *skb;
+	void *head;
+	struct scm_fp_list *fds;
+};
+
+static long in_flight_fd(__u32 at, struct passage *p)
+{
+	struct lens_rec_desc *d;
+	__u32 which = SCRATCH_EVENT;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct file *f = NULL;
+
+	bpf_probe_read_kernel(&f, sizeof(f),
+			      (void *)p->fds + bpf_core_field_offset(struct scm_fp_list, fp) +
+				      at * sizeof(void *));
+	if (!f || !s)
+		return 1;
+	d = (void *)s;
+	__builtin_memset(d, 0, sizeof(*d));
+	if (!stuck_file(ident_file_at((__u64)f), d, s->data + sizeof(*d)))
+		return 0;
+	d->carrier = (__u64)p->sk;
+	d->name_len = 0;
+	rec_init(&d->h, LENS_REC_DESC, sizeof(*d));
+	d->h.flags = LENS_F_SNAPSHOT;
+	core_emit(d, sizeof(*d), LENS_KIND_NONE);
+	return 0;
+}
+
+static long in_flight_skb(__u32 i, struct passage *p)
+{
+	struct sk_buff *skb = p->skb;
+	struct scm_fp_list *fds = NULL;
+	int count;
+
+	if (!skb || (void *)skb == p->head)
+		return 1;
+	bpf_probe_read_kernel(&fds, sizeof(fds),
+			      (void *)skb + bpf_core_field_offset(struct sk_buff, cb) +
+				      bpf_core_field_offset(struct unix_skb_parms, fp));
+	p->fds = fds;
+	if (fds) {
+		count = BPF_CORE_READ(fds, count);
+		if (count > 0 && count <= SCM_MAX_FD)
+			bpf_loop(count, in_flight_fd, p, 0);
+	}
+	p->skb = BPF_CORE_READ(skb, next);
+	return 0;
+}
+
+/* the walk is lockless: never further than the queue is long */
+int stuck_in_flight(struct sock *sk)
+{
+	struct passage p = { .sk = sk };
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN)
+		return 0;
+	p.head = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
+	p.skb = BPF_CORE_READ(sk, sk_receive_queue.next);
+	bpf_loop(BPF_CORE_READ(sk, sk_receive_queue.qlen), in_flight_skb, &p, 0);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- epoll sets */
+
+struct tree_walk {
+	struct rb_node *at;
+	__u64 epoll;
+};
+
+/* the next one in order; a tree of depth 32 has at least 2^16 items */
+static __always_inline struct rb_node *tree_next(struct rb_node *n)
+{
+	struct rb_node *x = BPF_CORE_READ(n, rb_right), *up;
+	__u32 i;
+
+	if (x) {
+		for (i = 0; i < 32; i++) {
+			up = BPF_CORE_READ(x, rb_left);
+			if (!up)
+				return x;
+			x = up;
+		}
+		return NULL;
+	}
+	for (i = 0; i < 32; i++) {
+		up = (void *)(BPF_CORE_READ(n, __rb_parent_color) & ~3ul);
+		if (!up)
+			return NULL;
+		if (BPF_CORE_READ(up, rb_right) != n)
+			return up;
+		n = up;
+	}
+	return NULL;
+}
+
+static long epoll_item(__u32 i, struct tree_walk *w)
+{
+	struct epitem *e = (void *)w->at;
+	struct lens_rec_item r = {};
+
+	if (!e)
+		return 1;
+	r.epoll = w->epoll;
+	bpf_core_read(&r.file, sizeof(r.file), &e->ffd.file);
+	bpf_core_read(&r.fd, sizeof(r.fd), &e->ffd.fd);
+	r.events = BPF_CORE_READ(e, event.events);
+	rec_init(&r.h, LENS_REC_ITEM, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&r, sizeof(r), LENS_KIND_NONE);
+	w->at = tree_next(w->at);
+	return 0;
+}
+
+#define EPOLL_ITEMS_MAX (1 << 16)
+
+int stuck_epoll(struct eventpoll *ep)
+{
+	struct tree_walk w = { .epoll = (__u64)ep };
+
+	w.at = BPF_CORE_READ(ep, rbr.rb_leftmost);
+	bpf_loop(EPOLL_ITEMS_MAX, epoll_item, &w, 0);
+	return 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The part of wire.h that one look at who waits for what consists of.
+ */
+#ifndef LENS_WIRE_STUCK_H
+#define LENS_WIRE_STUCK_H
+
+#include "wire.h"
+
+/*
+ * Records of one look at who waits for what. A token stands for a kernel
+ * object: equal tokens are the same object within one look, and mean nothing
+ * outside it. 0 is no object.
+ */
+
+/* system calls a thread can be blocked in: X(ID, name) */
+#define LENS_CALLS(X)							\
+	X(READ, "read") X(READV, "readv") X(PREAD, "pread64") X(PREADV, "preadv")	\
+	X(WRITE, "write") X(WRITEV, "writev") X(PWRITE, "pwrite64") X(PWRITEV, "pwritev")	\
+	X(RECVFROM, "recvfrom") X(RECVMSG, "recvmsg") X(RECVMMSG, "recvmmsg") X(RECV, "recv")	\
+	X(SENDTO, "sendto") X(SENDMSG, "sendmsg") X(SENDMMSG, "sendmmsg") X(SEND, "send")	\
+	X(SENDFILE, "sendfile") X(SPLICE, "splice") X(TEE, "tee") X(VMSPLICE, "vmsplice")	\
+	X(ACCEPT, "accept") X(ACCEPT4, "accept4") X(CONNECT, "connect")	\
+	X(OPEN, "open") X(OPENAT, "openat") X(OPENAT2, "openat2") X(CREAT, "creat")	\
+	X(POLL, "poll") X(PPOLL, "ppoll") X(SELECT, "select") X(PSELECT, "pselect6")	\
+	X(EPOLL_WAIT, "epoll_wait") X(EPOLL_PWAIT, "epoll_pwait")	\
+	X(EPOLL_PWAIT2, "epoll_pwait2")					\
+	X(IO_URING_ENTER, "io_uring_enter") X(IO_GETEVENTS, "io_getevents")	\
+	X(MQ_SEND, "mq_timedsend") X(MQ_RECEIVE, "mq_timedreceive")	\
+	X(MSGSND, "msgsnd") X(MSGRCV, "msgrcv") X(SEMOP, "semop") X(SEMTIMEDOP, "semtimedop")	\
+	X(FUTEX, "futex") X(FUTEX_WAITV, "futex_waitv")			\
+	X(FLOCK, "flock") X(FCNTL, "fcntl")				\
+	X(WAIT4, "wait4") X(WAITPID, "waitpid") X(WAITID, "waitid")	\
+	X(VFORK, "vfork") X(CLONE, "clone")				\
+	X(NANOSLEEP, "nanosleep") X(CLOCK_NANOSLEEP, "clock_nanosleep")	\
+	X(PAUSE, "pause") X(SIGSUSPEND, "rt_sigsuspend") X(SIGWAIT, "rt_sigtimedwait")	\
+	X(RESTART, "restart_syscall") X(SOCKETCALL, "socketcall") X(IPC, "ipc")
+
+enum lens_call {
+	LENS_CALL_OTHER,	/* a call that is not in the list */
+#define X(id, name) LENS_CALL_##id,
+	LENS_CALLS(X)
+#undef X
+	LENS_CALL_NONE,		/* in no system call */
+	LENS_CALL_MAX
+};
+
+#define LENS_THREAD_COMPAT 1		/* in a 32-bit system call */
+#define LENS_THREAD_FROZEN 2		/* by its cgroup */
+#define LENS_THREAD_WORKER 4		/* of io_uring: runs no program */
+#define LENS_THREAD_TIMER 8		/* its process has a timer running */
+#define LENS_THREAD_ADOPTED 16		/* child of an init or subreaper */
+#define LENS_THREAD_LEADERLESS 32	/* who led its process group or session is gone */
+#define LENS_THREAD_LEADER 128		/* leads its session */
+#define LENS_THREAD_ENDLESS 64		/* restarted poll(2) without a time limit */
+#define LENS_THREAD_RESTARTED 256	/* the call goes on after a stop or a signal */
+
+struct lens_rec_thread {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u64 switches;		/* nvcsw + nivcsw: equal in two looks = never ran between them */
+	__u64 arg[6];		/* of the system call, as 64-bit callers pass them */
+	__u64 files;		/* token of the table of descriptors */
+	__u64 undo;		/* token of its list of semaphore undos */
+	__u64 handlers;		/* signals with a handler, bit 0 = signal 1; group leaders only */
+	__u64 written;		/* bytes it has written by system calls, to anything */
+	__u32 tid;
+	__u32 nr;		/* system call number, as the caller's ABI has it */
+	__u32 call;		/* enum lens_call */
+	__u32 state;		/* task_struct.__state */
+	__u32 flags;		/* LENS_THREAD_* */
+	__u32 parent, tracer;	/* tgids; tracer 0 = not traced */
+	__u32 nstid;		/* tid in its own pid namespace */
+	__u32 nstgid_in_parent;	/* tgid as its parent sees it */
+	__u32 pidns, ipcns, netns;
+	char comm[LENS_COMM_LEN];
+};
+
+/*
+ * What a descriptor can stand for: X(ID, value, type). Values below 32 are
+ * those of LENS_KINDS.
+ */
+#define LENS_OBJECTS(X)							\
+	X(PIPE, 1, "pipe") X(FIFO, 2, "fifo") X(SYSV_MSG, 3, "sysv-msg")	\
+	X(POSIX_MQ, 4, "posix-mq")					\
+	X(UNIX_STREAM, 5, "unix-stream") X(UNIX_DGRAM, 6, "unix-dgram")	\
+	X(UNIX_SEQPACKET, 7, "unix-seqpacket") X(TCP, 8, "tcp") X(UDP, 9, "udp")	\
+	X(PTY, 15, "pty") X(EVENTFD, 16, "eventfd")			\
+	X(EPOLL, 32, "epoll") X(TIMERFD, 33, "timerfd") X(SIGNALFD, 34, "signalfd")	\
+	X(PIDFD, 35, "pidfd") X(INOTIFY, 36, "inotify") X(IO_URING, 37, "io-uring")	\
+	X(SOCKET, 38, "socket") X(DEVICE, 39, "device") X(FILE, 40, "file")	\
+	X(SEM, 41, "sysv-sem") X(FUTEX, 42, "futex") X(LOCK, 43, "file-lock")	\
+	X(CHILD, 44, "child") X(SIGNAL, 45, "signal") X(TIMER, 46, "timer")	\
+	X(MEMORY, 47, "memory")
+
+enum lens_object {
+	LENS_OBJECT_NONE,
+#define X(id, value, type) LENS_OBJECT_##id = value,
+	LENS_OBJECTS(X)
+#undef X
+	LENS_OBJECT_MAX
+};
+
+#define LENS_DESC_CLOEXEC 1
+#define LENS_DESC_NAMED 2	/* can still be opened or addressed by name */
+#define LENS_DESC_LISTEN 4	/* socket that takes connections */
+#define LENS_DESC_CONNECTED 8	/* socket with a peer */
+#define LENS_DESC_UNACCEPTED 16	/* peer_sock is the listener that has not accepted yet */
+#define LENS_DESC_MASTER 32	/* pty */
+#define LENS_DESC_KERNEL_USER 64	/* something in the kernel can signal it, too */
+#define LENS_DESC_RECV_TIMEOUT 128	/* SO_RCVTIMEO, SO_SNDTIMEO */
+#define LENS_DESC_SEND_TIMEOUT 256
+#define LENS_DESC_RECV_SHUT 512		/* this end has given up reading, writing */
+#define LENS_DESC_SEND_SHUT 1024
+#define LENS_DESC_PACKETS 2048
+#define LENS_DESC_PATH 4096		/* name is the components of a path, leaf first */
+
+/* a descriptor of a process, or one on its way inside a unix socket (tgid 0) */
+struct lens_rec_desc {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u64 file;		/* token of the open file description */
+	__u64 refs;		/* references to it, ours not counted */
+	__u64 self, peer;	/* tokens of the end behind it, and of the other end */
+	__u64 carrier;		/* token of the socket whose queue holds it */
+	__u64 ino;
+	__u64 queued_bytes, capacity_bytes;	/* to be read here; pipe: in it */
+	__u64 sent_bytes, send_capacity_bytes;	/* sockets: not yet taken by the peer */
+	__u32 dev, gen;
+	__u32 object;		/* enum lens_object */
+	__u32 fd;
+	__u32 mode;		/* 1 = readable, 2 = writable, 3 = both */
+	__u32 flags;		/* LENS_DESC_* */
+	__u32 queued_msgs, capacity_msgs;	/* pipe: slots; listener: backlog */
+	__u32 readers, writers;	/* pipe: open file descriptions */
+	__u32 netns;
+	__u16 local_port, remote_port;
+	__u8 local_addr[16], remote_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
+	__u32 pid;		/* pidfd: the process */
+	__u32 name_len;
+};
+
+/* a member of an epoll set */
+struct lens_rec_item {
+	struct lens_rec h;
+	__u64 epoll;		/* lens_rec_desc.self of the set */
+	__u64 file;		/* token of the open file description */
+	__u32 fd;
+	__u32 events;
+};
+
+/* memory a call of a thread refers to: a poll set, a futex word, an address */
+struct lens_rec_memory {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u32 tid;
+	__u32 call;		/* enum lens_call */
+	__u32 size;
+	__u32 pad;
+	/* bytes */
+};
+
+/* a shared mapping */
+struct lens_rec_mapping {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u64 start, end;	/* addresses */
+	__u64 offset;		/* in the object, bytes */
+	__u64 object;		/* token of its inode */
+	__u64 ino;
+	__u32 dev;
+	__u32 flags;		/* LENS_DESC_NAMED */
+};
+
+/* a semaphore of a SysV set, and who owes it what */
+struct lens_rec_sem {
+	struct lens_rec h;
+	__u32 ipcns, id;
+	__s32 key;
+	__u32 num, count;	/* this one, and how many the set has */
+	__s32 value;
+	__u32 pid;		/* who operated on it last, initial pid namespace */
+	__s32 adjust;		/* > 0: what SEM_UNDO will give back when `undo` ends */
+	__u64 undo;		/* token, 0: this record tells the value only */
+};
+
+#define LENS_LOCK_FLOCK 1	/* flock(2), else a record lock */
+#define LENS_LOCK_OFD 2		/* record lock of an open file description */
+
+/* a file lock that is held on the file that a thread wants to lock */
+struct lens_rec_lock {
+	struct lens_rec h;
+	__u32 tid;		/* of the thread that waits */
+	__u32 flags;
+	__u64 file;		/* token: by which open file description */
+	__u64 owner;		/* token: of the table of descriptors (record locks) */
+	__u64 wanted;		/* token: open file description of the thread that waits */
+	__u64 start, end;
+	__u64 ino;
+	__u32 dev;
+	__u32 exclusive;
+	__s32 pid;		/* as the lock has it, initial pid namespace */
+	__u32 pad;
+};
+
+#endif

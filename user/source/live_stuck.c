@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Looks at who waits for what: iterators only, run on demand. Nothing is
+ * attached, so that nothing slows down and nothing has to run beforehand.
+ */
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/futex.h>
+
+#include "lens.skel.h"
+#include "source/live.h"
+#include "source/sections.h"
+
+/* members of epoll sets, locks and semaphores of one look: 64 bytes each */
+#define RING_BYTES (8u << 20)
+#define SMALL_MAP 64 /* entries of maps that only tracing fills */
+
+struct stuck_live {
+	struct lens *skel;
+	struct bpf_link *procs, *threads, *descs, *memory, *mappings, *queues;
+	struct ring_buffer *ring;
+	struct lens_rec_host host;
+	int cpu_count;
+
+	/* during a look */
+	source_sink sink;
+	void *sink_arg;
+	bool want_mappings, want_queues; /* some thread waits for what only they tell */
+};
+
+/* -------------------------------------------------------------------- load */
+
+static bool is_wanted(const struct bpf_program *prog)
+{
+	const char *name = bpf_program__name(prog);
+
+	return !strncmp(name, "stuck__", 7) || !strcmp(name, "snap__iter__procs") ||
+	       !strcmp(name, "sysvmsg__iter__queues") || !strcmp(name, "core__run__hello");
+}
+
+static int load_for(struct stuck_live *l, const struct kernel *k)
+{
+	_cleanup_close_ int types_fd = -1;
+	struct bpf_program *prog;
+	int err = live_open_object(k, &l->skel, &types_fd);
+
+	if (!err)
+		err = live_configure_types(l->skel, k);
+	if (err)
+		return err;
+	bpf_object__for_each_program(prog, l->skel->obj)
+		bpf_program__set_autoload(prog, is_wanted(prog));
+	bpf_map__set_max_entries(l->skel->maps.lens_ring, RING_BYTES);
+	bpf_map__set_max_entries(l->skel->maps.lens_ops_ring, 4096);
+	bpf_map__set_max_entries(l->skel->maps.lens_cache, 1);
+	bpf_map__set_max_entries(l->skel->maps.lens_totals, SMALL_MAP);
+	bpf_map__set_max_entries(l->skel->maps.lens_chans, SMALL_MAP);
+	err = lens__load(l->skel);
+	return err ? live_explain_load(err) : 0;
+}
+
+static int load(struct stuck_live *l)
+{
+	struct kernel k;
+	int err = kernel_probe(&k);
+
+	if (!err) {
+		err = sections_register(&k);
+		if (err)
+			err = log_err(err, "cannot prepare to load: %s", strerror(-err));
+		else
+			err = load_for(l, &k);
+		sections_unregister();
+	}
+	kernel_fini(&k);
+	return err;
+}
+
+static int attach(struct bpf_program *prog, struct bpf_link **ret)
+{
+	struct bpf_link *link = bpf_program__attach_iter(prog, NULL);
+
+	if (!link)
+		return log_err(-errno, "cannot attach %s: %s", bpf_program__name(prog),
+			       strerror(errno));
+	*ret = link;
+	return 0;
+}
+
+static int attach_all(struct stuck_live *l)
+{
+	const struct {
+		struct bpf_program *prog;
+		struct bpf_link **link;
+	} iterators[] = {
+		{ l->skel->progs.snap__iter__procs, &l->procs },
+		{ l->skel->progs.stuck__iter__threads, &l->threads },
+		{ l->skel->progs.stuck__iter__descs, &l->descs },
+		{ l->skel->progs.stuck__iter__memory, &l->memory },
+		{ l->skel->progs.stuck__iter__mappings, &l->mappings },
+		{ l->skel->progs.sysvmsg__iter__queues, &l->queues },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(iterators); i++)
+		err = attach(iterators[i].prog, iterators[i].link);
+	return err;
+}
+
+static int on_ring(void *ctx, void *data, size_t size)
+{
+	struct stuck_live *l = ctx;
+	const struct lens_rec *rec = data;
+
+	if (size < sizeof(*rec) || rec->len > size)
+		return 0; /* cannot happen with our own programs */
+	return l->sink(l->sink_arg, rec);
+}
+
+static int open_all(struct stuck_live *l)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, hello);
+	int err = load(l);
+
+	if (!err)
+		err = attach_all(l);
+	if (err)
+		return err;
+	/* so that the processes know which of them is us */
+	err = bpf_prog_test_run_opts(bpf_program__fd(l->skel->progs.core__run__hello), &hello);
+	if (err)
+		return log_err(err, "cannot run a BPF program: %s", strerror(-err));
+	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.lens_ring), on_ring, l, NULL);
+	if (!l->ring)
+		return log_err(-errno, "cannot map the event ring: %s", strerror(errno));
+	live_describe_host(&l->host);
+	return 0;
+}
+
+int stuck_live_open(struct stuck_live **ret_live)
+{
+	struct stuck_live *l = xcalloc(1, sizeof(*l));
+	int err;
+
+	live_quiet_libbpf();
+	l->cpu_count = libbpf_num_possible_cpus();
+	err = l->cpu_count < 1 ? log_err(-EIO, "cannot tell how many CPUs there are") : open_all(l);
+	if (err) {
+		stuck_live_freep(&l);
+		return err;
+	}
+	*ret_live = l;
+	return 0;
+}
+
+void stuck_live_freep(struct stuck_live **live)
+{
+	struct stuck_live *l = *live;
+
+	if (!l)
+		return;
+	bpf_link__destroy(l->procs);
+	bpf_link__destroy(l->threads);
+	bpf_link__destroy(l->descs);
+	bpf_link__destroy(l->memory);
+	bpf_link__destroy(l->mappings);
+	bpf_link__destroy(l->queues);
+	ring_buffer__free(l->ring);
+	lens__destroy(l->skel);
+	free(l);
+	*live = NULL;
+}
+
+/* -------------------------------------------------------------------- look */
+
+/* notes which iterators a thread makes necessary */
+static int on_thread(void *ctx, const struct lens_rec *rec)
+{
+	struct stuck_live *l = ctx;
+	const struct lens_rec_thread *t = (const void *)rec;
+
+	if (rec->type == LENS_REC_THREAD && rec->len == sizeof(*t)) {
+		if (t->call == LENS_CALL_FUTEX && !(t->arg[1] & FUTEX_PRIVATE_FLAG))
+			l->want_mappings = true;
+		if (t->call == LENS_CALL_MSGSND || t->call == LENS_CALL_MSGRCV ||
+		    t->call == LENS_CALL_IPC)
+			l->want_queues = true;
+	}
+	return l->sink(l->sink_arg, rec);
+}
+
+/* one iterator, and what it left in the ring */
+static int walk(struct stuck_live *l, struct bpf_link *iterator)
+{
+	int err = live_walk(iterator, l->sink, l->sink_arg);
+
+	if (err < 0)
+		return err;
+	err = ring_buffer__consume(l->ring);
+	return err < 0 ? err : 0;
+}
+
+static int pause_ns(uint64_t ns)
+{
+	struct timespec left = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+
+	/* a signal ends the pause; what was to be seen in the rest of it is not */
+	return ns && clock_nanosleep(CLOCK_MONOTONIC, 0, &left, NULL) ? -EINTR : 0;
+}
+
+static void clear_walked(struct stuck_live *l)
+{
+	int fd = bpf_map__fd(l->skel->maps.lens_walked);
+	uint32_t inum;
+
+	while (!bpf_map_get_next_key(fd, NULL, &inum) && !bpf_map_delete_elem(fd, &inum))
+		continue;
+}
+
+/* records that found no room in the ring since the start */
+static int count_lost(struct stuck_live *l, uint64_t *ret_lost)
+{
+	/* as in bpf/core.bpf.h: counters by cause, then bytes */
+	const size_t words = LENS_LOSS_MAX + 1;
+	_cleanup_free_ uint64_t *percpu = xcalloc(l->cpu_count * words, sizeof(*percpu));
+	uint64_t lost = 0;
+
+	for (uint32_t kind = 0; kind < LENS_KIND_MAX; kind++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_losses), &kind, percpu))
+			return log_err(-errno, "cannot read the loss counters: %s",
+				       strerror(errno));
+		for (int cpu = 0; cpu < l->cpu_count; cpu++)
+			lost += percpu[cpu * words + LENS_LOSS_RING_FULL];
+	}
+	*ret_lost = lost;
+	return 0;
+}
+
+static int walk_holders(struct stuck_live *l)
+{
+	int err = live_emit_mark(l->sink, l->sink_arg, LENS_MARK_STUCK_HOLDERS, 0);
+
+	if (err >= 0)
+		err = walk(l, l->descs);
+	if (err >= 0)
+		err = walk(l, l->memory);
+	if (err >= 0 && l->want_mappings)
+		err = walk(l, l->mappings);
+	if (err >= 0 && l->want_queues) {
+		clear_walked(l);
+		err = walk(l, l->queues);
+	}
+	return err;
+}
+
+int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink, void *arg)
+{
+	uint64_t before = 0, after = 0;
+	int err = count_lost(l, &before);
+
+	l->sink = sink;
+	l->sink_arg = arg;
+	l->want_mappings = l->want_queues = false;
+	if (err >= 0)
+		err = live_emit(sink, arg, &l->host.h, LENS_REC_HOST, sizeof(l->host));
+	if (err >= 0)
+		err = walk(l, l->procs);
+	if (err >= 0)
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, 0);
+	if (err >= 0)
+		err = live_walk(l->threads, on_thread, l);
+	if (err >= 0)
+		err = pause_ns(between_ns);
+	if (err >= 0)
+		err = walk_holders(l);
+	if (err >= 0)
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_AGAIN, 0);
+	if (err >= 0)
+		err = walk(l, l->threads);
+	if (err >= 0)
+		err = count_lost(l, &after);
+	if (err >= 0)
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_END, after != before);
+	return err < 0 ? err : 0;
+}
