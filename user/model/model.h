@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "event/event.h"
+#include "model/stuck.h"
 
 struct proc {
 	struct lens_proc key;

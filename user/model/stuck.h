@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who waits for what, who could end the wait, and whether anybody ever will.
+ * Pure: records of one look, or a graph put together by hand, give verdicts.
+ *
+ * A thread that waits has needs; any one of them fulfilled ends the wait. A need
+ * has providers, the processes that could fulfil it, and may be fulfilled from
+ * outside: by a signal, a timer, another host, somebody who cannot be seen. A
+ * process can act if one of its threads can. What follows from that alone, from
+ * nothing upwards, is the hope of each; who is left without is dead.
+ */
+#ifndef LENS_MODEL_STUCK_H
+#define LENS_MODEL_STUCK_H
+
+#include "base/base.h"
+#include "event/event.h"
+
+struct world;
+struct proc;
+struct stuck_proc;
+
+/* how a wait can end; a larger one is better */
+enum stuck_hope {
+	HOPE_NONE,    /* never */
+	HOPE_STOPPED, /* when somebody continues what is stopped */
+	HOPE_OUTSIDE, /* by what the look cannot see: signals, users, other hosts */
+	HOPE_RUNS,    /* by a thread that runs, or when a timer fires */
+};
+
+enum stuck_verdict {
+	STUCK_NOT,     /* does not wait for anybody */
+	STUCK_WAITING, /* a live partner exists */
+	STUCK_EXTERNAL,
+	STUCK_PEER_SLOW,
+	STUCK_NO_MATCH,
+	STUCK_PEER_STOPPED,
+	STUCK_EOF_LEAK,
+	STUCK_OWNER_DEAD,
+	STUCK_DEAD_END,
+	STUCK_DEADLOCK,
+	STUCK_VERDICT_MAX
+};
+
+enum stuck_want {
+	WANT_DATA,
+	WANT_ROOM,
+	WANT_HANGUP,
+	WANT_CLIENT,
+	WANT_ACCEPT,
+	WANT_PARTNER,
+	WANT_LOCK,
+	WANT_WAKE,
+	WANT_EXIT,
+	WANT_MESSAGE,
+	WANT_SIGNAL,
+	WANT_TIME,
+	WANT_UNKNOWN,
+};
+
+/* what makes a process a provider */
+enum stuck_why {
+	WHY_HOLDS_END,
+	WHY_LISTENS,
+	WHY_CAN_RECEIVE_END,
+	WHY_OWNS_LOCK,
+	WHY_OWNS_FUTEX,
+	WHY_MAPS,
+	WHY_OWES_UNDO,
+	WHY_LAST_USER,
+	WHY_IS_CHILD,
+	WHY_OWN_THREADS,
+};
+
+/* the kernel object a need is about */
+struct stuck_thing {
+	unsigned object; /* enum lens_object */
+	char *id;	 /* stable and unique, plain ASCII */
+	char *name;	 /* hostile bytes */
+	uint64_t queued_bytes, capacity_bytes;
+	uint32_t queued_msgs, capacity_msgs;
+	bool is_channel;  /* one of LENS_KINDS */
+	const void *desc; /* model/ only: a descriptor that stands for it */
+};
+
+struct stuck_provider {
+	struct stuck_proc *proc;
+	enum stuck_why why;
+	uint32_t fd; /* WHY_HOLDS_END, WHY_LISTENS */
+	bool closes_on_exec;
+	uint32_t group; /* those of one group are alternatives ... */
+};
+
+struct stuck_need {
+	enum stuck_want want;
+	struct stuck_thing *thing;	     /* NULL: none */
+	uint32_t fd;			     /* of the thread that waits; UINT32_MAX: none */
+	uint64_t used_bytes, capacity_bytes; /* sockets: sent and not yet taken; 0 of 0: unknown */
+	struct stuck_provider *providers;
+	size_t provider_count;
+	bool all_groups; /* ... and one of each group is needed; else any one will do */
+	enum stuck_hope outside;
+	const char *outside_why; /* static text, if there is any such hope */
+	bool inferred;		 /* the providers are the likely ones, not the only possible */
+	bool owner_dead;	 /* who had to fulfil it is gone */
+	bool no_match;		 /* SysV: messages are there, none that this wait takes */
+	int64_t detail;		 /* no_match: type wanted; owner_dead: tid that is gone */
+	enum stuck_hope hope;	 /* result */
+};
+
+struct stuck_thread {
+	struct stuck_proc *proc;
+	struct lens_rec_thread rec; /* as last seen; zeroed in a graph made by hand */
+	bool moved;		    /* ran between the two looks, or is new */
+	bool is_dead;		    /* ended, not yet gone */
+	enum stuck_hope own;	    /* without anybody's help */
+	const char *own_why;	    /* static text: what it does, if nothing is waited for */
+	struct stuck_need *needs;
+	size_t need_count;
+	uint64_t blocked_ns; /* at least */
+	/* results */
+	enum stuck_hope hope;
+	enum stuck_verdict verdict;
+	bool certain;		       /* no guess is part of it */
+	const struct stuck_need *main; /* the need the verdict is about, or NULL */
+};
+
+struct stuck_proc {
+	struct lens_proc key;
+	const struct proc *about; /* names; NULL in a graph made by hand */
+	uint32_t parent, tracer;
+	uint64_t handlers, written;
+	uint32_t flags; /* LENS_THREAD_* of its leader */
+	struct stuck_thread **threads;
+	size_t thread_count;
+	/* results */
+	enum stuck_hope hope;
+	uint32_t ring; /* number of the cycle it is on, 0: none */
+	bool leads_to_ring;
+	size_t mark; /* of a walk through the graph */
+};
+
+struct stuck_ring {
+	struct stuck_proc **procs; /* each waits for the next, the last for the first */
+	size_t count;
+};
+
+struct stuck_root {
+	struct stuck_proc *proc;
+	enum stuck_verdict verdict;
+	size_t blocks;			   /* processes that wait for it, directly or not */
+	const struct stuck_thread *thread; /* whose wait tells most about it */
+	const struct stuck_need *need;
+};
+
+struct stuck {
+	struct stuck_proc **procs;
+	size_t proc_count;
+	struct stuck_thread **threads;
+	size_t thread_count;
+	struct stuck_thing **things;
+	size_t thing_count;
+	struct stuck_ring *rings;
+	size_t ring_count;
+	struct stuck_root *roots; /* worst first */
+	size_t root_count;
+	uint64_t taken_ns;
+	bool incomplete;     /* some records were lost */
+	struct world *world; /* processes, queues, host */
+	void *look;	     /* model/ only: the records of the look */
+};
+
+/* ------------------------------------------------------------ from records */
+
+struct stuck *stuck_new(void);
+void stuck_freep(struct stuck **s);
+void stuck_apply(struct stuck *s, const struct event *ev);
+/* the look is over: resolves every wait, then stuck_judge() */
+void stuck_settle(struct stuck *s);
+
+/* ----------------------------------------------------------------- by hand */
+
+struct stuck_proc *stuck_add_proc(struct stuck *s, const struct lens_proc *key);
+struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uint32_t tid);
+struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want);
+/* the same process for the same reason counts once; NULL then */
+struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
+					  enum stuck_why why, uint32_t fd);
+/* hope, cycles, verdicts, roots */
+void stuck_judge(struct stuck *s);
+
+/* ----------------------------------------------------------------- results */
+
+/* the provider that a chain of waits goes on with, or NULL */
+struct stuck_proc *stuck_main_provider(const struct stuck_thread *t);
+/* p waits for the same of the same thing: it competes, and is of no help */
+bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n);
+/* the worst wait of a process that is peer-slow or worse, or NULL */
+const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p);
+/* calls fn for every descriptor of either end of a channel */
+void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
+		    void (*fn)(void *ctx, const struct stuck_proc *p, uint32_t fd, uint32_t mode),
+		    void *ctx);
+
+const char *stuck_verdict_name(enum stuck_verdict v);
+/* deadlock, dead end, EOF leak, dead owner, stopped peer */
+bool stuck_verdict_is_bad(enum stuck_verdict v);
+bool stuck_is_bad(const struct stuck *s);
+
+#endif

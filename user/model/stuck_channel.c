@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What a thread needs of the thing behind a descriptor, and who could provide
+ * it: those who hold the other end.
+ */
+#include "model/stuck_look.h"
+
+#define MODE_READ 1
+#define MODE_WRITE 2
+#define MSG_WAITALL_ 0x100 /* include/linux/socket.h */
+
+static void hope_outside(struct stuck_need *n, enum stuck_hope hope, const char *why)
+{
+	if (n->outside >= hope)
+		return;
+	n->outside = hope;
+	n->outside_why = why;
+}
+
+static void add_holder(struct stuck_need *n, const struct stuck_desc *d, enum stuck_why why)
+{
+	struct stuck_provider *p = stuck_add_provider(n, d->proc, why, d->rec.fd);
+
+	if (p)
+		p->closes_on_exec = d->rec.flags & LENS_DESC_CLOEXEC;
+}
+
+#define CARRIER_DEPTH 4 /* a socket inside a socket inside ... */
+
+/* a descriptor in a queue becomes a holder's when somebody receives it */
+static void add_receivers(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+			  unsigned depth)
+{
+	const struct stuck_desc *carrier = stuck_find_self(s, d->rec.carrier);
+
+	if (!carrier || depth == CARRIER_DEPTH) {
+		hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
+		return;
+	}
+	for (; carrier; carrier = carrier->next_self) {
+		if (carrier->proc)
+			add_holder(n, carrier, WHY_CAN_RECEIVE_END);
+		else
+			add_receivers(s, n, carrier, depth + 1);
+	}
+}
+
+/* all who have an end in hand, or could receive it; returns how many open descriptions */
+static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
+			    const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
+{
+	unsigned files = 0;
+
+	for (const struct stuck_desc *d = end; d; d = d->next_self) {
+		if (mode && !(d->rec.mode & mode))
+			continue;
+		if (d->proc)
+			add_holder(n, d, why);
+		else
+			add_receivers(s, n, d, 0);
+		if (stuck_find_file(s, d->rec.file) == d)
+			files++;
+		if (stuck_is_hidden(s, d))
+			hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+	}
+	return files;
+}
+
+/* a signal handler may write to a pipe of its own process, as many event loops do */
+static void doubt_own_end(const struct stuck_thread *t, struct stuck_need *n, bool polls)
+{
+	const uint64_t sigint = 1u << 1; /* a handler that every Python program has */
+
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc == t->proc &&
+		    (polls ? t->proc->handlers : t->proc->handlers & ~sigint))
+			hope_outside(n, HOPE_OUTSIDE, "a signal handler");
+}
+
+/* ------------------------------------------------------------------- by kind */
+
+static bool wants_input(enum stuck_want want)
+{
+	return want == WANT_DATA || want == WANT_HANGUP;
+}
+
+static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+		      bool edge)
+{
+	bool input = n->want == WANT_DATA || (n->want == WANT_HANGUP && d->rec.mode & MODE_READ);
+	uint32_t expected = input ? d->rec.writers : d->rec.readers;
+	unsigned files = add_holders(s, n, stuck_find_self(s, d->rec.self),
+				     input ? MODE_WRITE : MODE_READ, WHY_HOLDS_END);
+
+	if (files < expected)
+		hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+	if (!edge && n->want == WANT_DATA && d->rec.queued_msgs)
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (!edge && n->want == WANT_ROOM && d->rec.queued_msgs < d->rec.capacity_msgs)
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (input && d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED)
+		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+}
+
+static void need_mq(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+		    bool edge)
+{
+	bool input = n->want == WANT_DATA;
+
+	add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
+		    WHY_HOLDS_END);
+	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (!(d->rec.flags & LENS_DESC_NAMED))
+		return;
+	/* strangers send to a queue; that one takes what was meant for others is not to be expected
+	 */
+	if (input)
+		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+	else
+		n->inferred = true;
+}
+
+static void need_eventfd(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+			 bool edge)
+{
+	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
+	if (d->rec.flags & LENS_DESC_KERNEL_USER)
+		hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
+	if (!edge && n->want == WANT_DATA && d->rec.queued_bytes)
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (n->want == WANT_ROOM && !edge && d->rec.queued_bytes < UINT64_MAX - 1)
+		hope_outside(n, HOPE_RUNS, "it is ready");
+}
+
+static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+		     const struct stuck_desc *d)
+{
+	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
+
+	add_holders(s, n, other, 0, WHY_HOLDS_END);
+	/* others may open a terminal by its name, though few do */
+	n->inferred = true;
+	if (!n->provider_count || (n->provider_count == 1 && n->providers[0].proc == t->proc))
+		hope_outside(n, HOPE_OUTSIDE, "a terminal's user");
+}
+
+/* ------------------------------------------------------------------- sockets */
+
+static bool has_room(const struct stuck *s, const struct stuck_desc *d)
+{
+	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
+
+	/* half of it has to be free before the kernel calls a socket writable */
+	if (d->rec.sent_bytes * 2 > d->rec.send_capacity_bytes)
+		return false;
+	return d->rec.object != LENS_OBJECT_UNIX_DGRAM || !peer ||
+	       peer->rec.queued_msgs <= peer->rec.capacity_msgs;
+}
+
+static void ready_socket(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+{
+	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
+
+	if (n->want == WANT_DATA &&
+	    (d->rec.object == LENS_OBJECT_TCP ? d->rec.queued_bytes != 0 : d->rec.queued_msgs != 0))
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (n->want == WANT_DATA && peer && peer->rec.flags & LENS_DESC_SEND_SHUT &&
+	    !(d->rec.flags & LENS_DESC_UNACCEPTED))
+		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (n->want == WANT_ROOM && has_room(s, d))
+		hope_outside(n, HOPE_RUNS, "it is ready");
+}
+
+static void need_unix(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+{
+	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
+	bool unaccepted = d->rec.flags & LENS_DESC_UNACCEPTED;
+
+	if (n->want == WANT_DATA && d->rec.object == LENS_OBJECT_UNIX_DGRAM &&
+	    (d->rec.flags & LENS_DESC_NAMED || !d->rec.peer))
+		hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
+	add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
+	if (!other)
+		hope_outside(n, HOPE_OUTSIDE,
+			     d->rec.flags & LENS_DESC_CONNECTED ? "a peer that is not seen"
+								: "a peer it has not got yet");
+}
+
+/* the listener at a port, for connections nobody has accepted */
+static const struct stuck_desc *find_listener(const struct stuck *s, const struct stuck_desc *d)
+{
+	const struct stuck_look *l = stuck_look(s);
+
+	for (size_t i = 0; i < l->desc_count; i++) {
+		const struct lens_rec_desc *r = &l->descs[i]->rec;
+
+		if (r->object == d->rec.object && r->flags & LENS_DESC_LISTEN &&
+		    r->netns == d->rec.netns && r->local_port == d->rec.remote_port)
+			return l->descs[i];
+	}
+	return NULL;
+}
+
+static bool is_loopback(const struct lens_rec_desc *d)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return !memcmp(d->remote_addr, d->local_addr, 16) || !memcmp(d->remote_addr, v6, 16) ||
+	       (d->remote_addr[10] == 0xff && d->remote_addr[12] == 127);
+}
+
+static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+{
+	struct stuck_tuple back = stuck_tuple_of(&d->rec, true);
+	const struct stuck_desc *other = hash_get(stuck_look(s)->by_tuple, &back);
+
+	if (!other && is_loopback(&d->rec))
+		other = find_listener(s, d);
+	if (!other) {
+		hope_outside(n, HOPE_OUTSIDE, "a peer outside this host or network namespace");
+		return;
+	}
+	add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
+		    other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
+}
+
+static void need_socket(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+			bool edge)
+{
+	if (d->rec.flags & LENS_DESC_LISTEN) {
+		n->want = WANT_CLIENT;
+		hope_outside(n, HOPE_OUTSIDE, "a client");
+		return;
+	}
+	if (d->rec.object == LENS_OBJECT_TCP && d->rec.flags & LENS_DESC_CONNECTED)
+		need_tcp(s, n, d);
+	else if (d->rec.object == LENS_OBJECT_TCP || d->rec.object == LENS_OBJECT_UDP)
+		hope_outside(n, HOPE_OUTSIDE, "whoever sends to its address");
+	else
+		need_unix(s, n, d);
+	if (!edge)
+		ready_socket(s, n, d);
+	if (n->want != WANT_ROOM)
+		return;
+	n->used_bytes = d->rec.sent_bytes;
+	n->capacity_bytes = d->rec.send_capacity_bytes;
+}
+
+/* ------------------------------------------------------------- all together */
+
+/* what is no channel: true if that was all */
+static bool need_other(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		       struct stuck_need *n)
+{
+	struct stuck_proc *p;
+
+	switch (d->rec.object) {
+	case LENS_OBJECT_TIMERFD:
+		hope_outside(n, HOPE_RUNS, "a timer");
+		return true;
+	case LENS_OBJECT_FILE:
+		hope_outside(n, HOPE_RUNS, "a device");
+		return true;
+	case LENS_OBJECT_SIGNALFD:
+		hope_outside(n, HOPE_OUTSIDE, "a signal");
+		return true;
+	case LENS_OBJECT_PIDFD:
+		p = stuck_find_proc(s, d->rec.pid);
+		n->want = WANT_EXIT;
+		if (p)
+			stuck_add_provider(n, p, WHY_IS_CHILD, 0);
+		else
+			hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
+		return true;
+	case LENS_OBJECT_INOTIFY:
+		hope_outside(n, HOPE_OUTSIDE, "a change to a file");
+		return true;
+	case LENS_OBJECT_IO_URING:
+		hope_outside(n, HOPE_OUTSIDE, "an asynchronous request");
+		return true;
+	case LENS_OBJECT_DEVICE:
+	case LENS_OBJECT_SOCKET:
+		hope_outside(n, HOPE_OUTSIDE, "a device or another host");
+		return true;
+	}
+	return false;
+}
+
+static bool is_socket(unsigned object)
+{
+	return object >= LENS_OBJECT_UNIX_STREAM && object <= LENS_OBJECT_UDP;
+}
+
+static bool is_set_call(unsigned call)
+{
+	return call >= LENS_CALL_POLL && call <= LENS_CALL_EPOLL_PWAIT2;
+}
+
+void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		     uint32_t fd, enum stuck_want want, bool edge)
+{
+	struct stuck_need *n = stuck_add_need(t, want);
+
+	n->fd = fd;
+	n->thing = stuck_thing_of(s, d);
+	if (need_other(s, t, d, n))
+		return;
+	if (d->rec.object == LENS_OBJECT_PIPE || d->rec.object == LENS_OBJECT_FIFO)
+		need_pipe(s, n, d, edge);
+	else if (d->rec.object == LENS_OBJECT_POSIX_MQ)
+		need_mq(s, n, d, edge);
+	else if (d->rec.object == LENS_OBJECT_EVENTFD)
+		need_eventfd(s, n, d, edge);
+	else if (d->rec.object == LENS_OBJECT_PTY)
+		need_pty(s, t, n, d);
+	else if (is_socket(d->rec.object))
+		need_socket(s, n, d, edge);
+	else
+		hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
+	if (wants_input(want))
+		doubt_own_end(t, n, is_set_call(t->rec.call));
+}
+
+void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
+{
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
+	bool partly = (t->rec.call == LENS_CALL_RECVFROM || t->rec.call == LENS_CALL_RECV) &&
+		      t->rec.arg[3] & MSG_WAITALL_;
+
+	if (!d) {
+		stuck_need_outside(t, want, HOPE_OUTSIDE,
+				   "what its descriptor stands for is not seen");
+		return;
+	}
+	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT) &&
+	    t->own < HOPE_RUNS) {
+		t->own = HOPE_RUNS;
+		t->own_why = "waiting with a time limit";
+	}
+	stuck_need_desc(s, t, d, fd, want, partly);
+}
+
+/* ------------------------------------------------------------------ addresses */
+
+static bool same_name(const struct stuck_desc *d, const char *name, size_t len)
+{
+	/* a path ends at its NUL, an abstract name only at its length */
+	if (d->name_len && d->name[0])
+		return strnlen(name, len) == strnlen(d->name, d->name_len) &&
+		       !memcmp(d->name, name, strnlen(name, len));
+	return d->name_len == len && !memcmp(d->name, name, len);
+}
+
+/* whoever holds the socket of the address that the call was given */
+static void add_addressed(struct stuck *s, struct stuck_thread *t, struct stuck_need *n,
+			  const struct stuck_desc *from, bool listening)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	const struct stuck_look *l = stuck_look(s);
+	const size_t family_len = sizeof(uint16_t);
+
+	for (size_t i = 0; m && m->size > family_len && i < l->desc_count; i++) {
+		const struct stuck_desc *d = l->descs[i];
+
+		if (d->rec.object != from->rec.object || d->rec.netns != from->rec.netns ||
+		    !d->name_len || listening != !!(d->rec.flags & LENS_DESC_LISTEN) ||
+		    !same_name(d, m->bytes + family_len, m->size - family_len))
+			continue;
+		n->thing = stuck_thing_of(s, d);
+		add_holders(s, n, d, 0, listening ? WHY_LISTENS : WHY_HOLDS_END);
+		return;
+	}
+	hope_outside(n, HOPE_OUTSIDE, "whoever has the address");
+}
+
+void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
+{
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
+	struct stuck_need *n;
+
+	if (!d || d->rec.object < LENS_OBJECT_UNIX_STREAM ||
+	    d->rec.object > LENS_OBJECT_UNIX_SEQPACKET) {
+		/* the kernel gives up after some minutes */
+		stuck_need_outside(t, WANT_ACCEPT, HOPE_RUNS, "a time limit of the kernel");
+		n = &t->needs[t->need_count - 1];
+		if (!d)
+			return;
+		n->fd = fd;
+		n->thing = stuck_thing_of(s, d);
+		if (find_listener(s, d))
+			add_holders(s, n, find_listener(s, d), 0, WHY_LISTENS);
+		return;
+	}
+	n = stuck_add_need(t, WANT_ACCEPT);
+	n->fd = fd;
+	n->thing = stuck_thing_of(s, d);
+	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
+		hope_outside(n, HOPE_RUNS, "a time limit");
+	add_addressed(s, t, n, d, true);
+}
+
+void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd)
+{
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
+	struct stuck_need *n;
+
+	if (!d || d->rec.object != LENS_OBJECT_UNIX_DGRAM || !t->rec.arg[4]) {
+		stuck_need_fd(s, t, fd, WANT_ROOM);
+		return;
+	}
+	n = stuck_add_need(t, WANT_ROOM);
+	n->fd = fd;
+	n->thing = stuck_thing_of(s, d);
+	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
+		hope_outside(n, HOPE_RUNS, "a time limit");
+	add_addressed(s, t, n, d, false);
+}

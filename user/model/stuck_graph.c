@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The wait-for graph: processes, threads, needs, providers. Memory only.
+ */
+#include "model/stuck_look.h"
+
+struct stuck *stuck_new(void)
+{
+	struct stuck *s = xcalloc(1, sizeof(*s));
+
+	s->world = world_new();
+	s->look = stuck_look_new();
+	return s;
+}
+
+static void free_thread(struct stuck_thread *t)
+{
+	for (size_t i = 0; i < t->need_count; i++)
+		free(t->needs[i].providers);
+	free(t->needs);
+	free(t);
+}
+
+static void free_thing(struct stuck_thing *t)
+{
+	free(t->id);
+	free(t->name);
+	free(t);
+}
+
+void stuck_freep(struct stuck **stuck)
+{
+	struct stuck *s = *stuck;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->thread_count; i++)
+		free_thread(s->threads[i]);
+	for (size_t i = 0; i < s->proc_count; i++) {
+		free(s->procs[i]->threads);
+		free(s->procs[i]);
+	}
+	for (size_t i = 0; i < s->thing_count; i++)
+		free_thing(s->things[i]);
+	for (size_t i = 0; i < s->ring_count; i++)
+		free(s->rings[i].procs);
+	free(s->threads);
+	free(s->procs);
+	free(s->things);
+	free(s->rings);
+	free(s->roots);
+	stuck_look_free(s->look);
+	world_freep(&s->world);
+	free(s);
+	*stuck = NULL;
+}
+
+/* room for one more; grows by doubling, as the count passes a power of two */
+static void *grown(void *items, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return items;
+	return xrealloc(items, count ? count * 2 : 1, size);
+}
+
+struct stuck_proc *stuck_add_proc(struct stuck *s, const struct lens_proc *key)
+{
+	struct stuck_proc *p = xcalloc(1, sizeof(*p));
+
+	p->key = *key;
+	s->procs = grown(s->procs, s->proc_count, sizeof(*s->procs));
+	s->procs[s->proc_count++] = p;
+	return p;
+}
+
+struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uint32_t tid)
+{
+	struct stuck_thread *t = xcalloc(1, sizeof(*t));
+
+	t->proc = p;
+	t->rec.tid = tid;
+	s->threads = grown(s->threads, s->thread_count, sizeof(*s->threads));
+	s->threads[s->thread_count++] = t;
+	p->threads = grown(p->threads, p->thread_count, sizeof(*p->threads));
+	p->threads[p->thread_count++] = t;
+	return t;
+}
+
+struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want)
+{
+	struct stuck_need *n;
+
+	t->needs = grown(t->needs, t->need_count, sizeof(*t->needs));
+	n = &t->needs[t->need_count++];
+	*n = (struct stuck_need){ .want = want, .fd = UINT32_MAX };
+	return n;
+}
+
+struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
+					  enum stuck_why why, uint32_t fd)
+{
+	struct stuck_provider *new;
+
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc == p && n->providers[i].why == why)
+			return NULL;
+	n->providers = grown(n->providers, n->provider_count, sizeof(*n->providers));
+	new = &n->providers[n->provider_count++];
+	*new = (struct stuck_provider){ .proc = p, .why = why, .fd = fd };
+	return new;
+}
+
+const char *stuck_verdict_name(enum stuck_verdict v)
+{
+	static const char *const names[] = {
+		[STUCK_NOT] = "not-waiting",   [STUCK_WAITING] = "waiting",
+		[STUCK_EXTERNAL] = "external", [STUCK_PEER_SLOW] = "peer-slow",
+		[STUCK_NO_MATCH] = "no-match", [STUCK_PEER_STOPPED] = "peer-stopped",
+		[STUCK_EOF_LEAK] = "eof-leak", [STUCK_OWNER_DEAD] = "owner-dead",
+		[STUCK_DEAD_END] = "dead-end", [STUCK_DEADLOCK] = "deadlock",
+	};
+
+	return names[v];
+}
+
+bool stuck_verdict_is_bad(enum stuck_verdict v)
+{
+	return v >= STUCK_PEER_STOPPED;
+}
+
+bool stuck_is_bad(const struct stuck *s)
+{
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (stuck_verdict_is_bad(s->threads[i]->verdict))
+			return true;
+	return false;
+}

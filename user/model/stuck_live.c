@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Hope: the least solution of "a thread can go on if one of its needs can be
+ * fulfilled, a process can act if one of its threads can go on". Beginning with
+ * none for everybody, it only grows, and nobody gets any from himself.
+ */
+#include "model/stuck_look.h"
+
+static enum stuck_hope better(enum stuck_hope a, enum stuck_hope b)
+{
+	return a > b ? a : b;
+}
+
+static enum stuck_hope any_provider(const struct stuck_need *n)
+{
+	enum stuck_hope hope = HOPE_NONE;
+
+	for (size_t i = 0; i < n->provider_count; i++)
+		hope = better(hope, n->providers[i].proc->hope);
+	return hope;
+}
+
+/* the worst of the groups; providers of a group stand together */
+static enum stuck_hope every_group(const struct stuck_need *n)
+{
+	enum stuck_hope worst = HOPE_RUNS, group;
+	size_t i = 0;
+
+	if (!n->provider_count)
+		return HOPE_NONE;
+	while (i < n->provider_count) {
+		uint32_t which = n->providers[i].group;
+
+		group = HOPE_NONE;
+		for (; i < n->provider_count && n->providers[i].group == which; i++)
+			group = better(group, n->providers[i].proc->hope);
+		if (group < worst)
+			worst = group;
+	}
+	return worst;
+}
+
+static enum stuck_hope need_hope(const struct stuck_need *n)
+{
+	return better(n->outside, n->all_groups ? every_group(n) : any_provider(n));
+}
+
+/* true if the thread's hope has grown */
+static bool raise_thread(struct stuck_thread *t)
+{
+	enum stuck_hope hope = t->own;
+
+	for (size_t i = 0; i < t->need_count; i++) {
+		t->needs[i].hope = need_hope(&t->needs[i]);
+		hope = better(hope, t->needs[i].hope);
+	}
+	/* who is stopped does nothing, whatever becomes of what it waits for */
+	if (t->own == HOPE_STOPPED)
+		hope = HOPE_STOPPED;
+	if (hope <= t->hope)
+		return false;
+	t->hope = hope;
+	t->proc->hope = better(t->proc->hope, hope);
+	return true;
+}
+
+void stuck_hope_settle(struct stuck *s)
+{
+	bool changed = true;
+
+	for (size_t i = 0; i < s->proc_count; i++)
+		s->procs[i]->hope = HOPE_NONE;
+	for (size_t i = 0; i < s->thread_count; i++)
+		s->threads[i]->hope = HOPE_NONE;
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < s->thread_count; i++)
+			if (!s->threads[i]->is_dead)
+				changed |= raise_thread(s->threads[i]);
+		/* chains are as often listed backwards */
+		for (size_t i = s->thread_count; i-- > 0;)
+			if (!s->threads[i]->is_dead)
+				changed |= raise_thread(s->threads[i]);
+	}
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Takes in the records of one look. A thread is blocked if it is in the same
+ * call after the holders were read as it was before, and did not run meanwhile;
+ * then neither its descriptors nor what it waits for can have changed by it.
+ */
+#include "model/stuck_look.h"
+
+/* include/linux/sched.h: bits of task_struct.__state; not exported */
+#define STATE_UNINTERRUPTIBLE 2
+#define STATE_STOPPED_OR_TRACED (4 | 8)
+#define STATE_EXITED (0x10 | 0x20 | 0x80)
+
+void *stuck_look_new(void)
+{
+	struct stuck_look *l = xcalloc(1, sizeof(*l));
+
+	l->procs = hash_new(sizeof(struct lens_proc));
+	l->procs_by_tgid = hash_new(sizeof(uint32_t));
+	l->threads = hash_new(sizeof(uint32_t));
+	l->first = hash_new(sizeof(uint32_t));
+	l->by_fd = hash_new(sizeof(struct stuck_fd));
+	l->by_self = hash_new(sizeof(uint64_t));
+	l->by_file = hash_new(sizeof(uint64_t));
+	l->by_tuple = hash_new(sizeof(struct stuck_tuple));
+	l->items = hash_new(sizeof(uint64_t));
+	l->memory = hash_new(sizeof(uint32_t));
+	l->locks = hash_new(sizeof(uint32_t));
+	l->uses = hash_new(sizeof(uint64_t));
+	l->things = hash_new(sizeof(uint64_t) * 2);
+	return l;
+}
+
+static void free_values(struct hash *h)
+{
+	for (size_t i = 0; i < hash_count(h); i++)
+		free(hash_at(h, i));
+	hash_free(h);
+}
+
+static void free_chains(struct stuck_look *l)
+{
+	for (size_t i = 0; i < hash_count(l->items); i++) {
+		struct stuck_item *next, *item = hash_at(l->items, i);
+
+		for (; item; item = next) {
+			next = item->next;
+			free(item);
+		}
+	}
+	for (size_t i = 0; i < hash_count(l->locks); i++) {
+		struct stuck_lock *next, *lock = hash_at(l->locks, i);
+
+		for (; lock; lock = next) {
+			next = lock->next;
+			free(lock);
+		}
+	}
+	hash_free(l->items);
+	hash_free(l->locks);
+}
+
+void stuck_look_free(void *look)
+{
+	struct stuck_look *l = look;
+
+	for (size_t i = 0; i < l->desc_count; i++) {
+		free(l->descs[i]->name);
+		free(l->descs[i]);
+	}
+	for (size_t i = 0; i < hash_count(l->memory); i++)
+		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
+	free_values(l->memory);
+	free_values(l->first);
+	free_values(l->uses);
+	free_chains(l);
+	hash_free(l->procs);
+	hash_free(l->procs_by_tgid);
+	hash_free(l->threads);
+	hash_free(l->by_fd);
+	hash_free(l->by_self);
+	hash_free(l->by_file);
+	hash_free(l->by_tuple);
+	hash_free(l->things);
+	free(l->descs);
+	free(l->mappings);
+	free(l->sems);
+	free(l);
+}
+
+/* ----------------------------------------------------------------- questions */
+
+struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd)
+{
+	struct stuck_fd key = { .tgid = p->key.tgid, .fd = fd };
+
+	return hash_get(stuck_look(s)->by_fd, &key);
+}
+
+struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token)
+{
+	return token ? hash_get(stuck_look(s)->by_self, &token) : NULL;
+}
+
+struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token)
+{
+	return token ? hash_get(stuck_look(s)->by_file, &token) : NULL;
+}
+
+struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid)
+{
+	return tgid ? hash_get(stuck_look(s)->procs_by_tgid, &tgid) : NULL;
+}
+
+struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid)
+{
+	return hash_get(stuck_look(s)->memory, &tid);
+}
+
+/* ::ffff:127.0.0.1 and 127.0.0.1 are one address: IPv4 comes mapped already */
+struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed)
+{
+	struct stuck_tuple t = {
+		.netns = d->netns,
+		.object = d->object,
+		.local_port = reversed ? d->remote_port : d->local_port,
+		.remote_port = reversed ? d->local_port : d->remote_port,
+	};
+
+	memcpy(t.local, reversed ? d->remote_addr : d->local_addr, sizeof(t.local));
+	memcpy(t.remote, reversed ? d->local_addr : d->remote_addr, sizeof(t.remote));
+	return t;
+}
+
+/* ------------------------------------------------------------------- threads */
+
+static struct stuck_proc *get_proc(struct stuck *s, const struct lens_proc *key)
+{
+	struct stuck_look *l = stuck_look(s);
+	struct stuck_proc *p = hash_get(l->procs, key);
+
+	if (p)
+		return p;
+	p = stuck_add_proc(s, key);
+	p->about = world_proc(s->world, key);
+	hash_add(l->procs, key, p);
+	if (!hash_get(l->procs_by_tgid, &key->tgid))
+		hash_add(l->procs_by_tgid, &key->tgid, p);
+	return p;
+}
+
+static void take_first(struct stuck_look *l, const struct lens_rec_thread *r)
+{
+	struct lens_rec_thread *kept;
+
+	if (hash_get(l->first, &r->tid))
+		return;
+	kept = xcalloc(1, sizeof(*kept));
+	*kept = *r;
+	hash_add(l->first, &r->tid, kept);
+}
+
+static bool same_call(const struct lens_rec_thread *a, const struct lens_rec_thread *b)
+{
+	return a->proc.start_ns == b->proc.start_ns && a->proc.tgid == b->proc.tgid &&
+	       a->switches == b->switches && a->nr == b->nr &&
+	       !memcmp(a->arg, b->arg, sizeof(a->arg));
+}
+
+static void take_again(struct stuck *s, const struct lens_rec_thread *r)
+{
+	struct stuck_look *l = stuck_look(s);
+	const struct lens_rec_thread *first = hash_get(l->first, &r->tid);
+	struct stuck_proc *p = get_proc(s, &r->proc);
+	struct stuck_thread *t;
+
+	if (hash_get(l->threads, &r->tid))
+		return; /* listed twice: the list changed under the walk */
+	t = stuck_add_thread(s, p, r->tid);
+	hash_add(l->threads, &r->tid, t);
+	t->rec = *r;
+	t->is_dead = r->state & STATE_EXITED;
+	t->moved = !t->is_dead && (!first || !same_call(first, r));
+	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
+		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
+	p->written += r->written;
+	if (r->tid != r->proc.tgid)
+		return;
+	p->parent = r->parent;
+	p->tracer = r->tracer;
+	p->handlers = r->handlers;
+	p->flags = r->flags;
+}
+
+/* ------------------------------------------------------------------- holders */
+
+static void take_desc(struct stuck *s, const struct event *ev)
+{
+	struct stuck_look *l = stuck_look(s);
+	struct stuck_desc *d = xcalloc(1, sizeof(*d)), *head;
+	struct stuck_fd fd = { .tgid = ev->lens_rec_desc->proc.tgid, .fd = ev->lens_rec_desc->fd };
+	struct buf path = {};
+
+	d->rec = *ev->lens_rec_desc;
+	if (d->rec.flags & LENS_DESC_PATH) {
+		event_path(&path, ev->name, ev->truncated);
+		d->name = path.data;
+		d->name_len = path.len;
+	} else if (ev->name.len) {
+		d->name = xcalloc(1, ev->name.len + 1);
+		memcpy(d->name, ev->name.data, ev->name.len);
+		d->name_len = ev->name.len;
+	}
+	if (!(l->desc_count & (l->desc_count - 1)))
+		l->descs = xrealloc(l->descs, l->desc_count ? l->desc_count * 2 : 1,
+				    sizeof(*l->descs));
+	l->descs[l->desc_count++] = d;
+	if (fd.tgid && !hash_get(l->by_fd, &fd))
+		hash_add(l->by_fd, &fd, d);
+	head = stuck_find_self(s, d->rec.self);
+	if (head) {
+		d->next_self = head->next_self;
+		head->next_self = d;
+	} else if (d->rec.self) {
+		hash_add(l->by_self, &d->rec.self, d);
+	}
+	head = stuck_find_file(s, d->rec.file);
+	if (head) {
+		d->next_file = head->next_file;
+		head->next_file = d;
+	} else if (d->rec.file) {
+		hash_add(l->by_file, &d->rec.file, d);
+	}
+}
+
+static void take_tuple(struct stuck_look *l, struct stuck_desc *d)
+{
+	struct stuck_tuple tuple;
+
+	if (d->rec.object != LENS_OBJECT_TCP && d->rec.object != LENS_OBJECT_UDP)
+		return;
+	tuple = stuck_tuple_of(&d->rec, false);
+	if (!hash_get(l->by_tuple, &tuple))
+		hash_add(l->by_tuple, &tuple, d);
+}
+
+static void take_item(struct stuck_look *l, const struct lens_rec_item *r)
+{
+	struct stuck_item *item = xcalloc(1, sizeof(*item)), *head = hash_get(l->items, &r->epoll);
+
+	item->rec = *r;
+	if (head) {
+		/* a set that several descriptors stand for is told of more than once */
+		for (const struct stuck_item *i = head; i; i = i->next)
+			if (i->rec.file == r->file && i->rec.fd == r->fd) {
+				free(item);
+				return;
+			}
+		item->next = head->next;
+		head->next = item;
+	} else {
+		hash_add(l->items, &r->epoll, item);
+	}
+}
+
+static void take_memory(struct stuck_look *l, const struct event *ev)
+{
+	const struct lens_rec_memory *r = ev->lens_rec_memory;
+	struct stuck_memory *m;
+
+	if (hash_get(l->memory, &r->tid))
+		return;
+	m = xcalloc(1, sizeof(*m));
+	m->size = ev->memory.len;
+	m->bytes = xcalloc(1, ev->memory.len + 1);
+	memcpy(m->bytes, ev->memory.data, ev->memory.len);
+	hash_add(l->memory, &r->tid, m);
+}
+
+static void take_lock(struct stuck_look *l, const struct lens_rec_lock *r)
+{
+	struct stuck_lock *lock = xcalloc(1, sizeof(*lock)), *head = hash_get(l->locks, &r->tid);
+
+	lock->rec = *r;
+	if (head) {
+		lock->next = head->next;
+		head->next = lock;
+	} else {
+		hash_add(l->locks, &r->tid, lock);
+	}
+}
+
+/* ---------------------------------------------------------------------- look */
+
+static void take_mark(struct stuck *s, const struct event *ev)
+{
+	struct stuck_look *l = stuck_look(s);
+
+	switch (ev->lens_rec_mark->mark) {
+	case LENS_MARK_STUCK_BEGIN:
+		l->round = 1;
+		break;
+	case LENS_MARK_STUCK_HOLDERS:
+		l->round = 2;
+		break;
+	case LENS_MARK_STUCK_AGAIN:
+		l->round = 3;
+		break;
+	case LENS_MARK_STUCK_END:
+		s->taken_ns = ev->ts_ns;
+		s->incomplete |= ev->lens_rec_mark->value != 0;
+		break;
+	default:
+		break;
+	}
+}
+
+void stuck_apply(struct stuck *s, const struct event *ev)
+{
+	struct stuck_look *l = stuck_look(s);
+
+	switch (ev->type) {
+	case LENS_REC_MARK:
+		take_mark(s, ev);
+		break;
+	case LENS_REC_THREAD:
+		if (l->round == 1)
+			take_first(l, ev->lens_rec_thread);
+		else
+			take_again(s, ev->lens_rec_thread);
+		break;
+	case LENS_REC_DESC:
+		take_desc(s, ev);
+		break;
+	case LENS_REC_ITEM:
+		take_item(l, ev->lens_rec_item);
+		break;
+	case LENS_REC_MEMORY:
+		take_memory(l, ev);
+		break;
+	case LENS_REC_MAPPING:
+		l->mappings = xrealloc(l->mappings, l->mapping_count + 1, sizeof(*l->mappings));
+		l->mappings[l->mapping_count++] = *ev->lens_rec_mapping;
+		break;
+	case LENS_REC_SEM:
+		l->sems = xrealloc(l->sems, l->sem_count + 1, sizeof(*l->sems));
+		l->sems[l->sem_count++] = *ev->lens_rec_sem;
+		break;
+	case LENS_REC_LOCK:
+		take_lock(l, ev->lens_rec_lock);
+		break;
+	case LENS_REC_PROC:
+	case LENS_REC_HOST:
+	case LENS_REC_CHAN:
+	case LENS_REC_MSGS:
+		world_apply(s->world, ev);
+		break;
+	default:
+		break;
+	}
+}
+
+/* what its state alone tells */
+static void set_own(struct stuck_thread *t)
+{
+	const struct lens_rec_thread *r = &t->rec;
+
+	t->own = HOPE_NONE;
+	if (r->state & STATE_STOPPED_OR_TRACED || r->flags & LENS_THREAD_FROZEN) {
+		t->own = HOPE_STOPPED;
+		t->own_why = r->flags & LENS_THREAD_FROZEN ? "frozen by its cgroup"
+			     : r->state & 8		   ? "stopped by a tracer"
+							   : "stopped by a signal";
+	} else if (t->moved || !r->state) {
+		t->own = HOPE_RUNS;
+		t->own_why = "running";
+	} else if (r->flags & LENS_THREAD_WORKER) {
+		t->own = HOPE_OUTSIDE;
+		t->own_why = "working for io_uring";
+	} else if (r->state & STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
+		   r->call != LENS_CALL_CLONE) {
+		t->own = HOPE_RUNS;
+		t->own_why = "waiting for a device";
+	} else if (r->flags & LENS_THREAD_TIMER) {
+		t->own = HOPE_RUNS;
+		t->own_why = "waiting, with a timer set";
+	}
+}
+
+/* holders that were gone, or not there yet, when the threads were listed */
+static void find_holders(struct stuck *s)
+{
+	struct stuck_look *l = stuck_look(s);
+
+	for (size_t i = 0; i < l->desc_count; i++) {
+		struct stuck_desc *d = l->descs[i];
+
+		if (d->rec.proc.tgid)
+			d->proc = get_proc(s, &d->rec.proc);
+		take_tuple(l, d);
+	}
+	for (size_t i = 0; i < s->proc_count; i++) {
+		struct stuck_thread *t;
+
+		if (s->procs[i]->thread_count)
+			continue;
+		t = stuck_add_thread(s, s->procs[i], s->procs[i]->key.tgid);
+		t->moved = true;
+	}
+}
+
+void stuck_settle(struct stuck *s)
+{
+	find_holders(s);
+	stuck_count_uses(s);
+	for (size_t i = 0; i < s->thread_count; i++) {
+		struct stuck_thread *t = s->threads[i];
+
+		if (t->is_dead)
+			continue;
+		set_own(t);
+		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED)
+			stuck_resolve(s, t);
+	}
+	stuck_judge(s);
+}

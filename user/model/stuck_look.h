@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The records of one look, indexed for the questions that resolving a wait
+ * asks. Internal to model/.
+ */
+#ifndef LENS_MODEL_STUCK_LOOK_H
+#define LENS_MODEL_STUCK_LOOK_H
+
+#include "model/model.h"
+
+/* a descriptor, also one that is in flight (proc NULL) */
+struct stuck_desc {
+	struct lens_rec_desc rec;
+	char *name; /* path, queue or socket name; hostile bytes, may hold NULs */
+	size_t name_len;
+	struct stuck_proc *proc;
+	struct stuck_desc *next_self; /* of the same end of the same thing */
+	struct stuck_desc *next_file; /* by the same open file description */
+};
+
+struct stuck_item {
+	struct lens_rec_item rec;
+	struct stuck_item *next; /* of the same set */
+};
+
+struct stuck_memory {
+	uint32_t size;
+	char *bytes;
+};
+
+struct stuck_lock {
+	struct lens_rec_lock rec;
+	struct stuck_lock *next; /* found for the same thread */
+};
+
+/* how many references to an open file description calls in progress may hold */
+struct stuck_uses {
+	uint64_t references;
+};
+
+struct stuck_look {
+	struct hash *procs;	    /* struct lens_proc -> stuck_proc */
+	struct hash *procs_by_tgid; /* uint32_t -> stuck_proc */
+	struct hash *threads;	    /* tid, uint32_t -> stuck_thread */
+	struct hash *first;	    /* tid of the first round -> lens_rec_thread */
+	struct hash *by_fd;	    /* struct stuck_fd -> stuck_desc */
+	struct hash *by_self;	    /* token -> stuck_desc */
+	struct hash *by_file;	    /* token -> stuck_desc */
+	struct hash *by_tuple;	    /* struct stuck_tuple -> stuck_desc */
+	struct hash *items;	    /* token of the set -> stuck_item */
+	struct hash *memory;	    /* tid -> stuck_memory */
+	struct hash *locks;	    /* tid -> stuck_lock */
+	struct hash *uses;	    /* token of the file -> stuck_uses */
+	struct hash *things;	    /* id, hashed -> stuck_thing */
+	struct stuck_desc **descs;
+	size_t desc_count;
+	struct lens_rec_mapping *mappings;
+	size_t mapping_count;
+	struct lens_rec_sem *sems;
+	size_t sem_count;
+	unsigned round; /* 1: first threads, 2: holders, 3: threads again */
+};
+
+struct stuck_fd {
+	uint32_t tgid, fd;
+};
+
+struct stuck_tuple {
+	uint8_t local[16], remote[16];
+	uint32_t netns;
+	uint16_t local_port, remote_port;
+	uint32_t object;
+	uint32_t pad;
+};
+
+static inline struct stuck_look *stuck_look(const struct stuck *s)
+{
+	return s->look;
+}
+
+/* stuck_look.c */
+void *stuck_look_new(void);
+void stuck_look_free(void *look);
+struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd);
+struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
+struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
+struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
+struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
+struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
+
+/* stuck_thing.c: what stands behind a descriptor, once for each object */
+struct stuck_thing *stuck_thing_of(struct stuck *s, const struct stuck_desc *d);
+struct stuck_thing *stuck_thing_add(struct stuck *s, unsigned object, const char *id);
+
+/* stuck_wait.c: one call of one thread to its needs */
+void stuck_resolve(struct stuck *s, struct stuck_thread *t);
+/* a need that only the outside can fulfil */
+void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
+			const char *why);
+/* stuck_uses.c: references that calls in progress hold */
+void stuck_count_uses(struct stuck *s);
+/* true if there are more references than holders: somebody cannot be seen */
+bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file);
+
+/* stuck_channel.c */
+void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
+/* edge: the thread hears of changes only, not of what is ready already */
+void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		     uint32_t fd, enum stuck_want want, bool edge);
+void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+
+/* stuck_set.c: poll, select, epoll */
+void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
+void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
+		      unsigned depth);
+/* calls fn for every descriptor of a poll or select set */
+void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
+		       const uint64_t *arg,
+		       void (*fn)(void *ctx, uint32_t fd, enum stuck_want want), void *ctx);
+
+/* stuck_futex.c, stuck_lock.c, stuck_sysv.c */
+void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
+void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock);
+void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id);
+void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool send,
+		      int64_t type);
+
+/* stuck_verdict.c: nobody but the process itself, and what is in flight, keeps the end open */
+bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n);
+
+/* stuck_live.c, stuck_cycle.c, stuck_root.c: steps of stuck_judge() */
+void stuck_hope_settle(struct stuck *s);
+void stuck_cycle_settle(struct stuck *s);
+void stuck_root_settle(struct stuck *s);
+
+#endif

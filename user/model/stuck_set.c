@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Waits for any of a set: poll, select, epoll. Each member is a need of its own.
+ */
+#include <poll.h>
+
+#include "model/stuck_look.h"
+
+#define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of two fd_sets */
+#define SET_DEPTH 5   /* epoll sets in epoll sets: EP_MAX_NESTS of the kernel */
+
+#define EVENTS_IN (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | 0x2000 /* POLLRDHUP */)
+#define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define EPOLL_EDGE (1u << 31)
+#define EPOLL_PRIVATE (15u << 28) /* flags that say how, not for what */
+
+typedef void (*member_fn)(void *ctx, uint32_t fd, enum stuck_want want);
+
+static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
+{
+	struct pollfd p;
+
+	for (size_t at = 0; at + sizeof(p) <= m->size; at += sizeof(p)) {
+		memcpy(&p, m->bytes + at, sizeof(p));
+		if (p.fd < 0)
+			continue;
+		if (p.events & EVENTS_IN)
+			fn(ctx, p.fd, WANT_DATA);
+		if (p.events & EVENTS_OUT)
+			fn(ctx, p.fd, WANT_ROOM);
+		if (!(p.events & (EVENTS_IN | EVENTS_OUT)))
+			fn(ctx, p.fd, WANT_HANGUP);
+	}
+}
+
+static void each_selected(const struct stuck_memory *m, uint64_t nfds, member_fn fn, void *ctx)
+{
+	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 2 * SET_BYTES; fd++) {
+		if (m->bytes[fd / 8] >> fd % 8 & 1)
+			fn(ctx, fd, WANT_DATA);
+		if (m->bytes[SET_BYTES + fd / 8] >> fd % 8 & 1)
+			fn(ctx, fd, WANT_ROOM);
+	}
+}
+
+static bool is_select(unsigned call)
+{
+	return call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT;
+}
+
+void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
+		       const uint64_t *arg, member_fn fn, void *ctx)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+
+	if (m && is_select(call))
+		each_selected(m, (uint32_t)arg[0], fn, ctx);
+	else if (m)
+		each_polled(m, fn, ctx);
+}
+
+/* was the whole set read? */
+static bool is_complete(const struct stuck_memory *m, unsigned call, const uint64_t *arg)
+{
+	if (is_select(call))
+		return (m && (uint32_t)arg[0] <= SET_BYTES * 8) || (!arg[1] && !arg[2]);
+	return !arg[1] || (m && m->size == arg[1] * sizeof(struct pollfd));
+}
+
+static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuck_item *i,
+		      unsigned depth)
+{
+	const struct stuck_desc *d = stuck_find_file(s, i->rec.file);
+	bool edge = i->rec.events & EPOLL_EDGE;
+	uint32_t events = i->rec.events & ~EPOLL_PRIVATE;
+
+	/* EPOLLONESHOT, and it was: nothing will be told of it any more */
+	if (!events)
+		return;
+	if (!d) {
+		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a descriptor that is not seen");
+	} else if (d->rec.object == LENS_OBJECT_EPOLL) {
+		stuck_need_epoll(s, t, d, depth + 1);
+	} else {
+		if (events & EVENTS_IN)
+			stuck_need_desc(s, t, d, i->rec.fd, WANT_DATA, edge);
+		if (events & EVENTS_OUT)
+			stuck_need_desc(s, t, d, i->rec.fd, WANT_ROOM, edge);
+		if (!(events & (EVENTS_IN | EVENTS_OUT)))
+			stuck_need_desc(s, t, d, i->rec.fd, WANT_HANGUP, true);
+	}
+}
+
+void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
+		      unsigned depth)
+{
+	const struct stuck_item *i = hash_get(stuck_look(s)->items, &set->rec.self);
+
+	if (depth > SET_DEPTH || s->incomplete) {
+		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
+				   "members of its set that were not read");
+		return;
+	}
+	for (; i; i = i->next)
+		need_item(s, t, i, depth);
+}
+
+struct resolving {
+	struct stuck *s;
+	struct stuck_thread *t;
+};
+
+static void need_member(void *ctx, uint32_t fd, enum stuck_want want)
+{
+	struct resolving *r = ctx;
+	const struct stuck_desc *d = stuck_find_fd(r->s, r->t->proc, fd);
+
+	if (d && d->rec.object == LENS_OBJECT_EPOLL)
+		stuck_need_epoll(r->s, r->t, d, 1);
+	else if (d)
+		stuck_need_desc(r->s, r->t, d, fd, want, want == WANT_HANGUP);
+	else
+		stuck_need_outside(r->t, want, HOPE_OUTSIDE,
+				   "what its descriptor stands for is not seen");
+}
+
+void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg)
+{
+	struct resolving r = { .s = s, .t = t };
+	const struct stuck_desc *set;
+
+	if (call == LENS_CALL_EPOLL_WAIT || call == LENS_CALL_EPOLL_PWAIT ||
+	    call == LENS_CALL_EPOLL_PWAIT2) {
+		set = stuck_find_fd(s, t->proc, arg[0]);
+		if (set && set->rec.object == LENS_OBJECT_EPOLL)
+			stuck_need_epoll(s, t, set, 0);
+		else
+			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a set that is not seen");
+	} else {
+		if (!is_complete(stuck_find_memory(s, t->rec.tid), call, arg))
+			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
+					   "members of its set that could not be read");
+		stuck_each_of_set(s, t, call, arg, need_member, &r);
+	}
+	/* an empty set is a way to wait for a signal */
+	if (!t->need_count && t->own < HOPE_OUTSIDE) {
+		t->own = HOPE_OUTSIDE;
+		t->own_why = "waiting for a signal";
+	}
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Proof that the holders found are all there are. An open file description
+ * counts its references; each descriptor is one, each passage through a socket
+ * is one, and a call in progress may be one or two. What is left over belongs to
+ * somebody who cannot be seen: another pid namespace, io_uring, the kernel.
+ */
+#include "model/stuck_look.h"
+
+struct counting {
+	struct stuck *s;
+	struct stuck_thread *thread;
+	uint64_t each;
+};
+
+static void count(void *ctx, uint32_t fd, enum stuck_want want)
+{
+	struct counting *c = ctx;
+	struct hash *uses = stuck_look(c->s)->uses;
+	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
+	struct stuck_uses *u;
+
+	if (!d)
+		return;
+	u = hash_get(uses, &d->rec.file);
+	if (!u) {
+		u = xcalloc(1, sizeof(*u));
+		hash_add(uses, &d->rec.file, u);
+	}
+	u->references += c->each;
+}
+
+/* a poll holds one reference for each wait queue, of which a terminal has two */
+static uint64_t references_of_poll(const struct stuck_desc *d)
+{
+	return d && d->rec.object == LENS_OBJECT_PTY ? 2 : 1;
+}
+
+static void count_poll(void *ctx, uint32_t fd, enum stuck_want want)
+{
+	struct counting *c = ctx;
+
+	c->each = references_of_poll(stuck_find_fd(c->s, c->thread->proc, fd));
+	count(c, fd, want);
+}
+
+static void count_call(struct stuck *s, struct stuck_thread *t)
+{
+	struct counting c = { .s = s, .thread = t, .each = 1 };
+	uint64_t arg[6];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
+		arg[i] = t->rec.arg[i];
+	switch (t->rec.call) {
+	case LENS_CALL_POLL:
+	case LENS_CALL_PPOLL:
+	case LENS_CALL_SELECT:
+	case LENS_CALL_PSELECT:
+		stuck_each_of_set(s, t, t->rec.call, arg, count_poll, &c);
+		break;
+	case LENS_CALL_SPLICE:
+		count(&c, arg[2], WANT_ROOM);
+		count(&c, arg[0], WANT_DATA);
+		break;
+	case LENS_CALL_SENDFILE:
+	case LENS_CALL_TEE:
+		count(&c, arg[1], WANT_DATA);
+		/* fallthrough */
+	default:
+		/* the first argument of most is a descriptor; where it is none, this only */
+		/* makes the proof weaker for a file that happens to have that number */
+		if (t->proc->thread_count > 1 || t->rec.call == LENS_CALL_SENDFILE ||
+		    t->rec.call == LENS_CALL_TEE)
+			count(&c, arg[0], WANT_DATA);
+	}
+}
+
+static bool is_about_descriptor(unsigned call)
+{
+	return (call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) ||
+	       (call >= LENS_CALL_POLL && call <= LENS_CALL_EPOLL_PWAIT2) ||
+	       call == LENS_CALL_MQ_SEND || call == LENS_CALL_MQ_RECEIVE ||
+	       call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL;
+}
+
+void stuck_count_uses(struct stuck *s)
+{
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (!s->threads[i]->is_dead && is_about_descriptor(s->threads[i]->rec.call))
+			count_call(s, s->threads[i]);
+}
+
+bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file)
+{
+	const struct stuck_desc *d = stuck_find_file(s, any_of_file->rec.file);
+	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &any_of_file->rec.file);
+	uint64_t seen = u ? u->references : 0, refs = UINT64_MAX;
+
+	for (; d; d = d->next_file) {
+		seen++;
+		/* the walk that found it in a queue held none itself */
+		if (d->rec.refs < refs)
+			refs = d->rec.refs;
+	}
+	return refs != UINT64_MAX && refs > seen;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * What is to be said of each wait. A thread without hope waits on a cycle or
+ * into one (deadlock), or for somebody who is not there (dead end). For the
+ * others: whether the partner is at work, elsewhere, or stopped.
+ */
+#include "model/stuck_look.h"
+
+static bool is_stream(const struct stuck_need *n)
+{
+	unsigned object = n->thing ? n->thing->object : LENS_OBJECT_NONE;
+
+	return object == LENS_OBJECT_PIPE || object == LENS_OBJECT_FIFO ||
+	       object == LENS_OBJECT_UNIX_STREAM || object == LENS_OBJECT_UNIX_SEQPACKET;
+}
+
+static bool awaits_end_of_file(const struct stuck_need *n)
+{
+	return (n->want == WANT_DATA || n->want == WANT_HANGUP) && is_stream(n);
+}
+
+bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n)
+{
+	if (!awaits_end_of_file(n) || !n->provider_count)
+		return false;
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc != t->proc && n->providers[i].why != WHY_CAN_RECEIVE_END)
+			return false;
+	return true;
+}
+
+static bool runs_now(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (!p->threads[i]->is_dead && !p->threads[i]->rec.state)
+			return true;
+	return false;
+}
+
+static bool is_busy(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++) {
+		const struct stuck_thread *t = p->threads[i];
+
+		if (!t->is_dead && (t->moved || (t->own == HOPE_RUNS && t->rec.state == 0)))
+			return true;
+	}
+	return false;
+}
+
+/* who started it has left; a daemon that leads its own session must be younger than who waits */
+static bool is_orphan(const struct stuck_proc *p, const struct stuck_proc *waiter)
+{
+	if (!(p->flags & LENS_THREAD_ADOPTED))
+		return false;
+	return p->flags & LENS_THREAD_LEADERLESS ||
+	       (p->flags & LENS_THREAD_LEADER && p->key.start_ns > waiter->key.start_ns);
+}
+
+/*
+ * A forgotten copy: an orphan that has written nothing to anything since it
+ * was born, and is no child of who waits. An inference: it might begin to.
+ */
+static bool is_forgotten(const struct stuck_thread *t, const struct stuck_provider *v)
+{
+	return v->why == WHY_HOLDS_END && is_orphan(v->proc, t->proc) && !v->proc->written &&
+	       v->proc->parent != t->proc->key.tgid && !runs_now(v->proc);
+}
+
+static bool is_leak(const struct stuck_thread *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->need_count; i++) {
+		const struct stuck_need *n = &t->needs[i];
+
+		if (!awaits_end_of_file(n) || n->outside != HOPE_NONE)
+			return false;
+		for (size_t j = 0; j < n->provider_count; j++) {
+			if (n->providers[j].proc == t->proc)
+				continue;
+			if (!is_forgotten(t, &n->providers[j]))
+				return false;
+			any = true;
+		}
+	}
+	return any && t->own == HOPE_NONE;
+}
+
+static bool leads_to_deadlock(const struct stuck_proc *p)
+{
+	return p->ring || p->leads_to_ring;
+}
+
+static const struct stuck_need *need_into_ring(const struct stuck_thread *t)
+{
+	for (size_t i = 0; i < t->need_count; i++)
+		for (size_t j = 0; j < t->needs[i].provider_count; j++)
+			if (t->needs[i].providers[j].why != WHY_OWN_THREADS &&
+			    leads_to_deadlock(t->needs[i].providers[j].proc))
+				return &t->needs[i];
+	return NULL;
+}
+
+static bool waits_for_own_threads_only(const struct stuck_thread *t)
+{
+	for (size_t i = 0; i < t->need_count; i++)
+		for (size_t j = 0; j < t->needs[i].provider_count; j++)
+			if (t->needs[i].providers[j].why != WHY_OWN_THREADS)
+				return false;
+	return t->need_count && t->needs[0].want == WANT_WAKE && !t->needs[0].thing;
+}
+
+static enum stuck_verdict judge_dead(struct stuck_thread *t)
+{
+	t->main = &t->needs[0];
+	for (size_t i = 0; i < t->need_count; i++) {
+		if (!t->needs[i].owner_dead)
+			continue;
+		t->main = &t->needs[i];
+		return STUCK_OWNER_DEAD;
+	}
+	if (t->need_count == 1 && stuck_is_own_leak(t, t->main))
+		return STUCK_EOF_LEAK;
+	if (need_into_ring(t)) {
+		t->main = need_into_ring(t);
+		return STUCK_DEADLOCK;
+	}
+	return STUCK_DEAD_END;
+}
+
+/* somebody should take away or let go, and does something else */
+static bool is_held_up(const struct stuck_need *n)
+{
+	if (n->want != WANT_ROOM && n->want != WANT_LOCK && n->want != WANT_ACCEPT)
+		return false;
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (is_busy(n->providers[i].proc))
+			return false;
+	return n->provider_count;
+}
+
+static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
+{
+	t->main = &t->needs[0];
+	for (size_t i = 0; i < t->need_count; i++) {
+		if (t->needs[i].hope > t->main->hope)
+			t->main = &t->needs[i];
+		if (t->needs[i].no_match) {
+			t->main = &t->needs[i];
+			return STUCK_NO_MATCH;
+		}
+	}
+	if (is_leak(t))
+		return STUCK_EOF_LEAK;
+	if (t->hope == HOPE_STOPPED)
+		return STUCK_PEER_STOPPED;
+	if (t->need_count == 1 && is_held_up(t->main))
+		return STUCK_PEER_SLOW;
+	return t->hope == HOPE_RUNS ? STUCK_WAITING : STUCK_EXTERNAL;
+}
+
+static void judge_thread(struct stuck_thread *t)
+{
+	t->verdict = STUCK_NOT;
+	t->certain = true;
+	if (t->is_dead || t->moved || !t->need_count)
+		return;
+	if (t->own == HOPE_STOPPED) {
+		t->verdict = STUCK_EXTERNAL;
+		return;
+	}
+	if (waits_for_own_threads_only(t))
+		return;
+	t->verdict = t->hope == HOPE_NONE ? judge_dead(t) : judge_hopeful(t);
+	for (size_t i = 0; i < t->need_count; i++)
+		t->certain &= !t->needs[i].inferred;
+	if (t->verdict == STUCK_EOF_LEAK && t->hope > HOPE_NONE)
+		t->certain = false;
+}
+
+/* the results of an earlier judgement of the same graph */
+static void forget(struct stuck *s)
+{
+	for (size_t i = 0; i < s->ring_count; i++)
+		free(s->rings[i].procs);
+	free(s->rings);
+	free(s->roots);
+	s->rings = NULL;
+	s->roots = NULL;
+	s->ring_count = s->root_count = 0;
+	for (size_t i = 0; i < s->proc_count; i++) {
+		s->procs[i]->ring = 0;
+		s->procs[i]->leads_to_ring = false;
+		s->procs[i]->mark = 0;
+	}
+}
+
+void stuck_judge(struct stuck *s)
+{
+	forget(s);
+	stuck_hope_settle(s);
+	stuck_cycle_settle(s);
+	for (size_t i = 0; i < s->thread_count; i++)
+		judge_thread(s->threads[i]);
+	stuck_root_settle(s);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * From the call a thread is blocked in to what would end it.
+ */
+#include "model/stuck_look.h"
+
+/* include/uapi/linux/futex.h, fcntl.h, wait.h, net.h, ipc.h: named here, as they name calls */
+enum { IPC_SEMOP_ = 1, IPC_SEMTIMEDOP_ = 4, IPC_MSGSND_ = 11, IPC_MSGRCV_ = 12 };
+enum { LOCK_F_SETLKW = 7, LOCK_F_SETLKW64 = 14, LOCK_F_OFD_SETLKW = 38 };
+enum { WAIT_P_ALL, WAIT_P_PID, WAIT_P_PGID, WAIT_P_PIDFD };
+
+void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
+			const char *why)
+{
+	struct stuck_need *n = stuck_add_need(t, want);
+
+	n->outside = hope;
+	n->outside_why = why;
+}
+
+static void set_own(struct stuck_thread *t, enum stuck_hope own, const char *why)
+{
+	if (t->own >= own)
+		return;
+	t->own = own;
+	t->own_why = why;
+}
+
+/* ------------------------------------------------------------------ children */
+
+/* pid as the call has it: one child, or any for 0 and below */
+static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid)
+{
+	struct stuck_need *n = stuck_add_need(t, WANT_EXIT);
+
+	for (size_t i = 0; i < s->thread_count; i++) {
+		struct stuck_thread *leader = s->threads[i];
+		struct stuck_proc *p = leader->proc;
+
+		if (leader->rec.tid != p->key.tgid || p == t->proc)
+			continue;
+		if (leader->rec.parent != t->proc->key.tgid &&
+		    leader->rec.tracer != t->proc->key.tgid)
+			continue;
+		if (pid > 0 && leader->rec.nstgid_in_parent != pid && p->key.tgid != pid)
+			continue;
+		stuck_add_provider(n, p, WHY_IS_CHILD, 0);
+	}
+	if (n->provider_count)
+		return;
+	n->outside = HOPE_OUTSIDE;
+	n->outside_why = "a process that is not seen";
+}
+
+static void need_waitid(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
+{
+	const struct stuck_desc *d;
+
+	if (arg[0] == WAIT_P_PID) {
+		need_children(s, t, (int32_t)arg[1]);
+	} else if (arg[0] == WAIT_P_PIDFD) {
+		d = stuck_find_fd(s, t->proc, arg[1]);
+		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : -1);
+	} else {
+		need_children(s, t, -1);
+	}
+}
+
+/* -------------------------------------------------------------------- splice */
+
+static bool is_pipe(const struct stuck_desc *d)
+{
+	return d && (d->rec.object == LENS_OBJECT_PIPE || d->rec.object == LENS_OBJECT_FIFO);
+}
+
+/* which of its two ends the call waits at tells the pipe between them */
+static void need_between(struct stuck *s, struct stuck_thread *t, uint32_t in, uint32_t out)
+{
+	const struct stuck_desc *from = stuck_find_fd(s, t->proc, in);
+	const struct stuck_desc *to = stuck_find_fd(s, t->proc, out);
+
+	if (is_pipe(from) ? from->rec.queued_msgs == 0
+			  : is_pipe(to) && to->rec.queued_msgs < to->rec.capacity_msgs)
+		stuck_need_fd(s, t, in, WANT_DATA);
+	else
+		stuck_need_fd(s, t, out, WANT_ROOM);
+}
+
+/* --------------------------------------------------------------- multiplexers */
+
+/* i386: calls that share a number; rewrites call and arguments to those of the call proper */
+static unsigned demultiplex(const struct stuck *s, const struct stuck_thread *t, uint64_t *arg)
+{
+	static const uint8_t calls[] = {
+		[3] = LENS_CALL_CONNECT,   [5] = LENS_CALL_ACCEPT,    [9] = LENS_CALL_SEND,
+		[10] = LENS_CALL_RECV,	   [11] = LENS_CALL_SENDTO,   [12] = LENS_CALL_RECVFROM,
+		[16] = LENS_CALL_SENDMSG,  [17] = LENS_CALL_RECVMSG,  [18] = LENS_CALL_ACCEPT4,
+		[19] = LENS_CALL_RECVMMSG, [20] = LENS_CALL_SENDMMSG,
+	};
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	uint64_t which = arg[0];
+	uint32_t words[6] = {};
+
+	if (which >= ARRAY_SIZE(calls) || !calls[which] || !m || m->size < 12)
+		return LENS_CALL_OTHER;
+	memcpy(words, m->bytes, m->size < sizeof(words) ? m->size : sizeof(words));
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+		arg[i] = words[i];
+	return calls[which];
+}
+
+static unsigned demultiplex_ipc(const struct stuck *s, const struct stuck_thread *t, uint64_t *arg)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	uint32_t kludge[2] = {};
+	unsigned which = arg[0] & 0xffff;
+	bool old = !(arg[0] >> 16);
+	uint64_t third = arg[3];
+
+	arg[0] = arg[1];
+	switch (which) {
+	case IPC_SEMOP_:
+		return LENS_CALL_SEMOP;
+	case IPC_SEMTIMEDOP_:
+		arg[3] = arg[5];
+		return LENS_CALL_SEMTIMEDOP;
+	case IPC_MSGSND_:
+		return LENS_CALL_MSGSND;
+	case IPC_MSGRCV_:
+		/* the old form has buffer and type in memory */
+		if (m && m->size >= sizeof(kludge))
+			memcpy(kludge, m->bytes, sizeof(kludge));
+		arg[4] = third;
+		arg[3] = old ? (uint64_t)(int64_t)(int32_t)kludge[1] : (uint64_t)(int32_t)arg[5];
+		return LENS_CALL_MSGRCV;
+	}
+	return LENS_CALL_OTHER;
+}
+
+/* ------------------------------------------------------------------- by call */
+
+static bool resolve_descriptor(struct stuck *s, struct stuck_thread *t, unsigned call,
+			       const uint64_t *arg)
+{
+	const struct stuck_desc *d;
+
+	switch (call) {
+	case LENS_CALL_READ:
+	case LENS_CALL_READV:
+	case LENS_CALL_PREAD:
+	case LENS_CALL_PREADV:
+	case LENS_CALL_RECVFROM:
+	case LENS_CALL_RECVMSG:
+	case LENS_CALL_RECVMMSG:
+	case LENS_CALL_RECV:
+	case LENS_CALL_MQ_RECEIVE:
+		if (call == LENS_CALL_MQ_RECEIVE && arg[4])
+			set_own(t, HOPE_RUNS, "waiting with a time limit");
+		stuck_need_fd(s, t, arg[0], WANT_DATA);
+		return true;
+	case LENS_CALL_SENDTO:
+		stuck_need_send_to(s, t, arg[0]);
+		return true;
+	case LENS_CALL_WRITE:
+	case LENS_CALL_WRITEV:
+	case LENS_CALL_PWRITE:
+	case LENS_CALL_PWRITEV:
+	case LENS_CALL_SENDMSG:
+	case LENS_CALL_SENDMMSG:
+	case LENS_CALL_SEND:
+	case LENS_CALL_MQ_SEND:
+		if (call == LENS_CALL_MQ_SEND && arg[4])
+			set_own(t, HOPE_RUNS, "waiting with a time limit");
+		stuck_need_fd(s, t, arg[0], WANT_ROOM);
+		return true;
+	case LENS_CALL_SENDFILE:
+		need_between(s, t, arg[1], arg[0]);
+		return true;
+	case LENS_CALL_SPLICE:
+		need_between(s, t, arg[0], arg[2]);
+		return true;
+	case LENS_CALL_TEE:
+		need_between(s, t, arg[0], arg[1]);
+		return true;
+	case LENS_CALL_VMSPLICE:
+		d = stuck_find_fd(s, t->proc, arg[0]);
+		stuck_need_fd(s, t, arg[0], d && d->rec.mode & 2 ? WANT_ROOM : WANT_DATA);
+		return true;
+	case LENS_CALL_ACCEPT:
+	case LENS_CALL_ACCEPT4:
+		stuck_need_fd(s, t, arg[0], WANT_DATA);
+		return true;
+	case LENS_CALL_CONNECT:
+		stuck_need_connect(s, t, arg[0]);
+		return true;
+	}
+	return false;
+}
+
+static bool resolve_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg)
+{
+	bool timed;
+
+	switch (call) {
+	case LENS_CALL_POLL:
+		timed = (int32_t)arg[2] >= 0;
+		if (t->rec.flags & LENS_THREAD_RESTARTED)
+			timed = !(t->rec.flags & LENS_THREAD_ENDLESS);
+		break;
+	case LENS_CALL_PPOLL:
+		timed = arg[2] != 0;
+		break;
+	case LENS_CALL_SELECT:
+	case LENS_CALL_PSELECT:
+		timed = arg[4] != 0;
+		break;
+	case LENS_CALL_EPOLL_WAIT:
+	case LENS_CALL_EPOLL_PWAIT:
+		timed = (int32_t)arg[3] >= 0;
+		break;
+	case LENS_CALL_EPOLL_PWAIT2:
+		timed = arg[3] != 0;
+		break;
+	default:
+		return false;
+	}
+	if (timed)
+		set_own(t, HOPE_RUNS, "waiting with a time limit");
+	stuck_need_set(s, t, call, arg);
+	return true;
+}
+
+static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned call,
+			   const uint64_t *arg)
+{
+	switch (call) {
+	case LENS_CALL_MSGSND:
+		stuck_need_queue(s, t, arg[0], true, 0);
+		return true;
+	case LENS_CALL_MSGRCV:
+		stuck_need_queue(s, t, arg[0], false, arg[3]);
+		return true;
+	case LENS_CALL_SEMTIMEDOP:
+		if (arg[3])
+			set_own(t, HOPE_RUNS, "waiting with a time limit");
+		/* fallthrough */
+	case LENS_CALL_SEMOP:
+		stuck_need_semaphore(s, t, arg[0]);
+		return true;
+	case LENS_CALL_FUTEX:
+		if (arg[3])
+			set_own(t, HOPE_RUNS, "waiting with a time limit");
+		stuck_need_futex(s, t, arg);
+		return true;
+	case LENS_CALL_FLOCK:
+		stuck_need_lock(s, t, true);
+		return true;
+	case LENS_CALL_FCNTL:
+		if (arg[1] != LOCK_F_SETLKW && arg[1] != LOCK_F_SETLKW64 &&
+		    arg[1] != LOCK_F_OFD_SETLKW)
+			return false;
+		stuck_need_lock(s, t, false);
+		return true;
+	case LENS_CALL_WAIT4:
+	case LENS_CALL_WAITPID:
+		need_children(s, t, (int32_t)arg[0]);
+		return true;
+	case LENS_CALL_WAITID:
+		need_waitid(s, t, arg);
+		return true;
+	case LENS_CALL_VFORK:
+	case LENS_CALL_CLONE:
+		need_children(s, t, -1);
+		return true;
+	}
+	return false;
+}
+
+static void resolve_rest(struct stuck_thread *t, unsigned call, const uint64_t *arg)
+{
+	switch (call) {
+	case LENS_CALL_NANOSLEEP:
+	case LENS_CALL_CLOCK_NANOSLEEP:
+	case LENS_CALL_RESTART:
+		set_own(t, HOPE_RUNS, "sleeping");
+		break;
+	case LENS_CALL_SIGWAIT:
+		if (arg[2])
+			set_own(t, HOPE_RUNS, "waiting for a signal, with a time limit");
+		/* fallthrough */
+	case LENS_CALL_PAUSE:
+	case LENS_CALL_SIGSUSPEND:
+		set_own(t, HOPE_OUTSIDE, "waiting for a signal");
+		break;
+	case LENS_CALL_OPEN:
+	case LENS_CALL_OPENAT:
+	case LENS_CALL_OPENAT2:
+	case LENS_CALL_CREAT:
+		stuck_need_outside(t, WANT_PARTNER, HOPE_OUTSIDE,
+				   "a process that opens the other end");
+		break;
+	case LENS_CALL_IO_URING_ENTER:
+	case LENS_CALL_IO_GETEVENTS:
+		set_own(t, HOPE_OUTSIDE, "waiting for asynchronous requests");
+		break;
+	default:
+		set_own(t, HOPE_OUTSIDE, "in a call that is not resolved");
+	}
+}
+
+void stuck_resolve(struct stuck *s, struct stuck_thread *t)
+{
+	unsigned call = t->rec.call;
+	uint64_t arg[6];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
+		arg[i] = t->rec.arg[i];
+	if (call == LENS_CALL_SOCKETCALL)
+		call = demultiplex(s, t, arg);
+	else if (call == LENS_CALL_IPC)
+		call = demultiplex_ipc(s, t, arg);
+	if (call != t->rec.call && call != LENS_CALL_OTHER) {
+		/* what it is called, and was given, from now on */
+		t->rec.call = call;
+		memcpy(t->rec.arg, arg, sizeof(arg));
+	}
+	if (!resolve_descriptor(s, t, call, arg) && !resolve_set(s, t, call, arg) &&
+	    !resolve_object(s, t, call, arg))
+		resolve_rest(t, call, arg);
+}
