@@ -10,7 +10,7 @@
 #define VERSION "0.1"
 
 static const struct cmd *const commands[] = {
-	&cmd_report, &cmd_trace, &cmd_list, &cmd_record, &cmd_doctor, &cmd_demo,
+	&cmd_report, &cmd_trace, &cmd_list, &cmd_stuck, &cmd_record, &cmd_doctor, &cmd_demo,
 };
 
 static void usage(FILE *out)

@@ -21,6 +21,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_LOSS = 3,		/* --strict, and something was lost */
 	EXIT_IMPOSSIBLE = 4,	/* not permitted, or not possible on this kernel */
+	EXIT_STUCK = 5,		/* `stuck` found a deadlock or the like */
 	EXIT_INTERRUPTED = 130,	/* second Ctrl-C */
 };
 
@@ -30,7 +31,8 @@ struct cmd {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct cmd cmd_report, cmd_trace, cmd_list, cmd_record, cmd_doctor, cmd_demo;
+extern const struct cmd cmd_report, cmd_trace, cmd_list, cmd_record, cmd_doctor, cmd_demo,
+			cmd_stuck;
 
 /* -------------------------------------------------------------- options */
 

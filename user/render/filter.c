@@ -159,6 +159,11 @@ bool filter_matches_fold(const struct fold *fold, const struct render_filter *f,
 	return true;
 }
 
+bool filter_matches_proc(const struct proc *p, const struct render_filter *f)
+{
+	return !speaks_of_procs(f) || proc_matches(p, f);
+}
+
 bool filter_is_set(const struct render_filter *f)
 {
 	return speaks_of_procs(f) || f->channel_count || f->kinds || f->tree_only;

@@ -40,6 +40,12 @@ void render_report_json(FILE *out, const struct world *w, const struct render_op
 void render_list_text(FILE *out, const struct world *w, const struct render_options *opt);
 void render_list_json(FILE *out, const struct world *w, const struct render_options *opt);
 
+/* who waits for what; all: also those that merely wait */
+void render_stuck_text(FILE *out, const struct stuck *s, const struct render_options *opt,
+		       bool all);
+void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt);
+void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt);
+
 /* trace: header line (NDJSON only), one line per operation, loss lines */
 void render_trace_header(FILE *out, const struct world *w, bool json);
 void render_trace_op(FILE *out, const struct world *w, const struct render_options *opt,

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * ipclens stuck: why does it not move, and who is to blame? One look at the
+ * whole host; nothing has to have run before.
+ */
+#include <signal.h>
+#include <time.h>
+
+#include "cmd/cmd.h"
+
+#define MS 1000000ull
+/* between the two lists of threads: who did not run in that time is blocked */
+#define DEFAULT_BETWEEN_NS (20 * MS)
+#define DEFAULT_WATCH_NS (2000 * MS)
+
+enum { OPT_DOT = 2000, OPT_WATCH, OPT_FOR };
+
+struct stuck_options {
+	struct options common;
+	bool dot, watch, all;
+	uint64_t between_ns, watch_ns;
+};
+
+static uint64_t parse_time(const char *arg, struct argp_state *state)
+{
+	uint64_t ns;
+
+	if (text_parse_duration(arg, &ns) || ns < MS)
+		argp_error(state, "'%s' is not a time of at least 1ms", arg);
+	return ns;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct stuck_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->common;
+		return 0;
+	case 'J':
+		o->common.json = true;
+		return 0;
+	case 'a':
+		o->all = true;
+		return 0;
+	case OPT_DOT:
+		o->dot = true;
+		return 0;
+	case OPT_WATCH:
+		o->watch = true;
+		o->watch_ns = arg ? parse_time(arg, state) : DEFAULT_WATCH_NS;
+		return 0;
+	case OPT_FOR:
+		o->between_ns = parse_time(arg, state);
+		return 0;
+	case 'v':
+		log_set_level(LOG_DEBUG);
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "stuck takes no arguments");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option options[] = {
+	{ "json", 'J', NULL, 0, "One JSON document, schema ipclens.stuck/1", 0 },
+	{ "dot", OPT_DOT, NULL, 0, "The wait-for graph, for graphviz", 0 },
+	{ "all", 'a', NULL, 0, "Also what merely waits for a live partner or the outside", 0 },
+	{ "for", OPT_FOR, "TIME", 0, "Only what stays blocked for this long (default 20ms)", 0 },
+	{ "watch", OPT_WATCH, "INTERVAL", OPTION_ARG_OPTIONAL,
+	  "Look again and again (default 2s), and show what has changed", 0 },
+	{ "verbose", 'v', NULL, 0, "Say more about loading on stderr", 0 },
+	{}
+};
+
+static const struct argp_child children[] = { { &options_filter, 0, "Which waits to show:", 1 },
+					      {} };
+
+static const struct argp parser = {
+	options, parse, NULL,
+	"Tell which processes are stuck, on what, and who could end it.\v"
+	"Exit status 5: a deadlock, dead end, EOF leak, dead owner or stopped peer was found.",
+	children
+};
+
+/* ---------------------------------------------------------------------- look */
+
+static int take(void *arg, const struct lens_rec *rec)
+{
+	struct stuck *s = arg;
+	struct event ev;
+	size_t skip;
+
+	if (event_decode(rec, rec->len, &ev, &skip) < 0) {
+		s->incomplete = true;
+		return 0;
+	}
+	stuck_apply(s, &ev);
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static int look(struct stuck_live *live, uint64_t between_ns, struct stuck **ret)
+{
+	struct stuck *s = stuck_new();
+	uint64_t begin = now_ns(), read;
+	int err = stuck_live_look(live, between_ns, take, s);
+	char looking[TEXT_NUM], judging[TEXT_NUM];
+
+	if (err < 0) {
+		stuck_freep(&s);
+		return err;
+	}
+	read = now_ns();
+	stuck_settle(s);
+	log_msg(LOG_DEBUG, "%zu threads: reading took %s beside the pause, judging %s",
+		s->thread_count, text_duration(looking, read - begin - between_ns),
+		text_duration(judging, now_ns() - read));
+	*ret = s;
+	return 0;
+}
+
+static void print(FILE *f, const struct stuck *s, const struct stuck_options *o)
+{
+	struct render_options r = options_render(&o->common);
+
+	if (o->common.json)
+		render_stuck_json(f, s, &r);
+	else if (o->dot)
+		render_stuck_dot(f, s, &r);
+	else
+		render_stuck_text(f, s, &r, o->all);
+}
+
+static int run_once(struct stuck_live *live, const struct stuck_options *o)
+{
+	_cleanup_(stuck_freep) struct stuck *s = NULL;
+	int err = look(live, o->between_ns, &s);
+
+	if (err < 0)
+		return options_exit_status(err);
+	print(stdout, s, o);
+	if (fflush(stdout))
+		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+	return stuck_is_bad(s) ? EXIT_STUCK : EXIT_OK;
+}
+
+/* --------------------------------------------------------------------- watch */
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+	if (stopped)
+		_exit(EXIT_INTERRUPTED);
+	stopped = 1;
+}
+
+static void catch_signals(void)
+{
+	/* no SA_RESTART: a signal ends the pause between two looks */
+	struct sigaction act = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGHUP, &act, NULL);
+}
+
+/* what is wrong, in few words: equal for two looks that found the same */
+static void put_findings(struct buf *out, const struct stuck *s)
+{
+	buf_puts(out, "");
+	for (size_t i = 0; i < s->root_count; i++)
+		buf_printf(out, "%u@%llu %s %zu\n", s->roots[i].proc->key.tgid,
+			   (unsigned long long)s->roots[i].proc->key.start_ns,
+			   stuck_verdict_name(s->roots[i].verdict), s->roots[i].blocks);
+}
+
+/* one look of many; prints it if it found something else than the last one */
+static int watch_once(struct stuck_live *live, const struct stuck_options *o, struct buf *last,
+		      bool *ret_bad)
+{
+	_cleanup_(stuck_freep) struct stuck *s = NULL;
+	_cleanup_(buf_fini) struct buf found = {};
+	int err = look(live, o->between_ns, &s);
+
+	if (err < 0)
+		return err;
+	put_findings(&found, s);
+	*ret_bad |= stuck_is_bad(s);
+	if (last->data && !strcmp(found.data, last->data))
+		return 0;
+	buf_fini(last);
+	*last = found;
+	found = (struct buf){};
+	if (!o->common.json && !o->dot)
+		printf("--- %llu s after boot\n", (unsigned long long)(s->taken_ns / 1000000000));
+	print(stdout, s, o);
+	if (fflush(stdout))
+		return log_err(-EIO, "cannot write the output: %s", strerror(errno));
+	return 0;
+}
+
+/* until a signal comes; 5 if anything was wrong at any time */
+static int run_watch(struct stuck_live *live, const struct stuck_options *o)
+{
+	struct timespec pause = { .tv_sec = o->watch_ns / 1000000000,
+				  .tv_nsec = o->watch_ns % 1000000000 };
+	_cleanup_(buf_fini) struct buf last = {};
+	bool bad = false;
+	int err = 0;
+
+	catch_signals();
+	while (!stopped && err >= 0) {
+		err = watch_once(live, o, &last, &bad);
+		if (err >= 0 && !stopped)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+	if (err < 0 && !stopped)
+		return options_exit_status(err);
+	return bad ? EXIT_STUCK : EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	struct stuck_options o = { .between_ns = DEFAULT_BETWEEN_NS };
+	const struct sandbox_options sandbox = {};
+	_cleanup_(stuck_live_freep) struct stuck_live *live = NULL;
+	int err, status;
+
+	options_parse(&parser, argc, argv, &o.common);
+	err = stuck_live_open(&live);
+	if (err >= 0)
+		err = sandbox_enter(&sandbox);
+	if (err < 0)
+		status = options_exit_status(err);
+	else
+		status = o.watch ? run_watch(live, &o) : run_once(live, &o);
+	options_fini(&o.common);
+	return status;
+}
+
+const struct cmd cmd_stuck = {
+	"stuck", "who is blocked on what, and who could end it; needs no running trace", run
+};

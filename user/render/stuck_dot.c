@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * `ipclens stuck --dot`: the wait-for graph for graphviz. An arrow leads from
+ * who waits to who could end the wait.
+ */
+#include "render/stuck_label.h"
+
+/* a label between quotes; what was escaped before has its backslashes doubled */
+static void put_quoted(FILE *out, const struct buf *text)
+{
+	putc('"', out);
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->data[i] == '"' || text->data[i] == '\\')
+			putc('\\', out);
+		putc(text->data[i], out);
+	}
+	putc('"', out);
+}
+
+static void print_proc(FILE *out, const struct stuck_proc *p)
+{
+	_cleanup_(buf_fini) struct buf text = {};
+	const struct stuck_thread *t = stuck_worst_wait(p);
+
+	label_stuck_proc(&text, p);
+	fprintf(out, "  p%u [label=", p->key.tgid);
+	put_quoted(out, &text);
+	if (t)
+		fprintf(out, ", color=%s", stuck_verdict_is_bad(t->verdict) ? "red" : "orange");
+	fputs("];\n", out);
+}
+
+static void print_need(FILE *out, const struct stuck_thread *t, const struct stuck_need *n)
+{
+	for (size_t i = 0; i < n->provider_count; i++) {
+		_cleanup_(buf_fini) struct buf text = {};
+
+		if (n->providers[i].why == WHY_OWN_THREADS)
+			continue;
+		label_wait(&text, t, n);
+		fprintf(out, "  p%u -> p%u [label=", t->proc->key.tgid,
+			n->providers[i].proc->key.tgid);
+		put_quoted(out, &text);
+		fprintf(out, "%s];\n", t->need_count > 1 ? ", style=dashed" : "");
+	}
+}
+
+void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt)
+{
+	_cleanup_(hash_freep) struct hash *said = hash_new(sizeof(void *));
+
+	fputs("digraph stuck {\n  node [shape=box];\n", out);
+	for (size_t i = 0; i < s->thread_count; i++) {
+		const struct stuck_thread *t = s->threads[i];
+
+		if (t->verdict == STUCK_NOT || !filter_matches_wait(t, &opt->filter))
+			continue;
+		for (size_t j = 0; j < t->need_count; j++) {
+			const struct stuck_need *n = &t->needs[j];
+
+			for (size_t k = 0; k < n->provider_count; k++) {
+				if (hash_get(said, &n->providers[k].proc))
+					continue;
+				hash_add(said, &n->providers[k].proc, n->providers[k].proc);
+				print_proc(out, n->providers[k].proc);
+			}
+			print_need(out, t, n);
+		}
+		if (!hash_get(said, &t->proc)) {
+			hash_add(said, &t->proc, t->proc);
+			print_proc(out, t->proc);
+		}
+	}
+	fputs("}\n", out);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * `ipclens stuck --json`: schema ipclens.stuck/1.
+ */
+#include "render/json.h"
+#include "render/stuck_label.h"
+
+typedef void (*label_fn)(struct buf *out, const struct stuck *s, const struct stuck_thread *t);
+
+/* takes what a label has put together; it is escaped already */
+static struct json_object *text_of(struct buf *text)
+{
+	struct json_object *o = json_object_new_string(text->data ? text->data : "");
+
+	buf_fini(text);
+	*text = (struct buf){};
+	return o;
+}
+
+static struct json_object *provider_object(const struct stuck_need *n,
+					   const struct stuck_provider *p)
+{
+	struct json_object *o = js_object();
+	struct buf text = {};
+
+	js_put(o, "process", js_proc_id(p->proc->about));
+	label_why(&text, n, p);
+	js_put(o, "why", text_of(&text));
+	label_doing(&text, p->proc);
+	js_put(o, "doing", text_of(&text));
+	if (p->why == WHY_HOLDS_END || p->why == WHY_LISTENS) {
+		js_put(o, "fd", js_u64(p->fd));
+		js_put(o, "close_on_exec", js_bool(p->closes_on_exec));
+	}
+	return o;
+}
+
+static struct json_object *need_object(const struct stuck_need *n)
+{
+	struct json_object *o = js_object();
+
+	js_put(o, "channel", n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL);
+	js_put(o, "object", n->thing ? js_str(n->thing->id) : NULL);
+	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
+	js_put(o, "direction", js_str(label_want(n->want)));
+	js_put(o, "fd", n->fd == UINT32_MAX ? NULL : js_u64(n->fd));
+	js_put(o, "outside", js_str(n->outside_why));
+	js_put(o, "holders_complete", js_bool(n->outside == HOPE_NONE && !n->inferred));
+	return o;
+}
+
+static void put_providers(struct json_object *o, const struct stuck_thread *t)
+{
+	struct json_object *list = js_array(), *needs = js_array();
+
+	for (size_t i = 0; i < t->need_count; i++) {
+		const struct stuck_need *n = &t->needs[i];
+
+		js_add(needs, need_object(n));
+		for (size_t j = 0; j < n->provider_count; j++)
+			js_add(list, provider_object(n, &n->providers[j]));
+	}
+	js_put(o, "waits_for", list);
+	js_put(o, "any_of", needs);
+}
+
+static struct json_object *wait_object(const struct stuck *s, const struct stuck_thread *t)
+{
+	const struct stuck_need *n = t->main ? t->main : &t->needs[0];
+	struct json_object *o = js_object();
+	struct buf text = {};
+
+	js_put(o, "process", js_proc_id(t->proc->about));
+	js_put(o, "tid", js_u64(t->rec.tid));
+	js_put(o, "state", js_str(label_state(t)));
+	js_put(o, "syscall", js_str(label_call(t)));
+	js_put(o, "channel", n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL);
+	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
+	js_put(o, "direction", js_str(label_want(n->want)));
+	js_put(o, "blocked_ns", js_u64(t->blocked_ns));
+	js_put(o, "blocked_exact", js_bool(false));
+	put_providers(o, t);
+	js_put(o, "verdict", js_str(stuck_verdict_name(t->verdict)));
+	js_put(o, "certain", js_bool(t->certain));
+	label_explanation(&text, s, t);
+	js_put(o, "explanation", text_of(&text));
+	return o;
+}
+
+static struct json_object *root_object(const struct stuck *s, const struct stuck_root *r)
+{
+	struct json_object *o = js_object();
+	struct buf text = {};
+
+	js_put(o, "process", js_proc_id(r->proc->about));
+	js_put(o, "verdict", js_str(stuck_verdict_name(r->verdict)));
+	js_put(o, "blocks", js_u64(r->blocks));
+	label_explanation(&text, s, r->thread);
+	js_put(o, "explanation", text_of(&text));
+	return o;
+}
+
+static struct json_object *ring_object(const struct stuck_ring *r)
+{
+	struct json_object *o = js_array();
+
+	for (size_t i = 0; i < r->count; i++)
+		js_add(o, js_proc_id(r->procs[i]->about));
+	return o;
+}
+
+/* ------------------------------------------------------------------- channels */
+
+struct ends {
+	struct json_object *list;
+	struct json_object *last, *fds;
+	const struct stuck_proc *proc;
+	uint32_t mode;
+};
+
+static void add_end(void *ctx, const struct stuck_proc *p, uint32_t fd, uint32_t mode)
+{
+	static const char *const roles[] = { "reader", "reader", "writer", "both" };
+	struct ends *e = ctx;
+
+	if (e->proc != p || e->mode != mode) {
+		e->last = js_object();
+		e->fds = js_array();
+		js_put(e->last, "process", js_proc_id(p->about));
+		js_put(e->last, "role", js_str(roles[mode & 3]));
+		js_put(e->last, "fds", e->fds);
+		js_add(e->list, e->last);
+	}
+	e->proc = p;
+	e->mode = mode;
+	js_add(e->fds, js_u64(fd));
+}
+
+static struct json_object *channel_object(const struct stuck *s, const struct stuck_thing *t)
+{
+	struct ends e = { .list = js_array() };
+	struct json_object *o = js_object();
+
+	js_put(o, "id", js_str(t->id));
+	js_put(o, "type", js_str(event_object_name(t->object)));
+	js_put(o, "name", js_text(t->name, strlen(t->name)));
+	js_put(o, "capacity_bytes", js_u64(t->capacity_bytes));
+	js_put(o, "queued_bytes", js_u64(t->queued_bytes));
+	js_put(o, "queued_messages", js_u64(t->queued_msgs));
+	js_put(o, "capacity_messages", js_u64(t->capacity_msgs));
+	stuck_each_end(s, t, add_end, &e);
+	js_put(o, "endpoints", e.list);
+	return o;
+}
+
+static bool is_shown(const struct stuck_thread *t, const struct render_options *opt)
+{
+	return t->verdict != STUCK_NOT && filter_matches_wait(t, &opt->filter);
+}
+
+static void put_channels(struct js_doc *d, const struct stuck *s, const struct render_options *opt)
+{
+	_cleanup_(hash_freep) struct hash *said = hash_new(sizeof(void *));
+
+	js_doc_array(d, "channels");
+	for (size_t i = 0; i < s->thread_count; i++) {
+		const struct stuck_thread *t = s->threads[i];
+
+		for (size_t j = 0; is_shown(t, opt) && j < t->need_count; j++) {
+			struct stuck_thing *thing = t->needs[j].thing;
+
+			if (!thing || !thing->is_channel || hash_get(said, &thing))
+				continue;
+			hash_add(said, &thing, thing);
+			js_doc_add(d, channel_object(s, thing));
+		}
+	}
+	js_doc_array_end(d);
+}
+
+void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt)
+{
+	struct js_doc d;
+
+	js_doc_begin(&d, out, "ipclens.stuck/1");
+	js_doc_put(&d, "host", js_host(s->world));
+	js_doc_put(&d, "taken_at_ns", js_id64(s->taken_ns));
+	js_doc_put(&d, "complete", js_bool(!s->incomplete));
+	js_doc_array(&d, "waits");
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (is_shown(s->threads[i], opt))
+			js_doc_add(&d, wait_object(s, s->threads[i]));
+	js_doc_array_end(&d);
+	js_doc_array(&d, "cycles");
+	for (size_t i = 0; i < s->ring_count; i++)
+		js_doc_add(&d, ring_object(&s->rings[i]));
+	js_doc_array_end(&d);
+	js_doc_array(&d, "roots");
+	for (size_t i = 0; i < s->root_count; i++)
+		if (filter_matches_wait(s->roots[i].thread, &opt->filter))
+			js_doc_add(&d, root_object(s, &s->roots[i]));
+	js_doc_array_end(&d);
+	put_channels(&d, s, opt);
+	js_doc_array(&d, "processes");
+	for (size_t i = 0; i < s->proc_count; i++)
+		js_doc_add(&d, js_proc(s->procs[i]->about));
+	js_doc_array_end(&d);
+	js_doc_end(&d);
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Words for waits; see stuck_label.h.
+ */
+#include "render/label.h"
+#include "render/stuck_label.h"
+#include "render/view.h"
+
+#define NAMED_PROVIDERS 3 /* more than these are a number */
+
+const char *label_state(const struct stuck_thread *t)
+{
+	if (t->rec.state & 8)
+		return "t";
+	if (t->rec.state & 4)
+		return "T";
+	if (t->rec.state & 2)
+		return "D";
+	return t->rec.state & 1 ? "S" : "R";
+}
+
+const char *label_call(const struct stuck_thread *t)
+{
+	return event_call_name(t->rec.call);
+}
+
+const char *label_want(enum stuck_want want)
+{
+	static const char *const names[] = {
+		[WANT_DATA] = "read",	    [WANT_ROOM] = "write",     [WANT_HANGUP] = "hangup",
+		[WANT_CLIENT] = "accept",   [WANT_ACCEPT] = "connect", [WANT_PARTNER] = "open",
+		[WANT_LOCK] = "lock",	    [WANT_WAKE] = "wake",      [WANT_EXIT] = "exit",
+		[WANT_MESSAGE] = "read",    [WANT_SIGNAL] = "signal",  [WANT_TIME] = "time",
+		[WANT_UNKNOWN] = "unknown",
+	};
+
+	return names[want];
+}
+
+void label_stuck_proc(struct buf *out, const struct stuck_proc *p)
+{
+	const char *comm = p->thread_count ? p->threads[0]->rec.comm : "";
+
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (p->threads[i]->rec.tid == p->key.tgid)
+			comm = p->threads[i]->rec.comm;
+	if (*comm)
+		text_escape(out, comm, strnlen(comm, LENS_COMM_LEN));
+	else
+		buf_puts(out, "?");
+	buf_printf(out, "(%u)", p->key.tgid);
+}
+
+void label_thing(struct buf *out, const struct stuck_thing *t)
+{
+	size_t len = strlen(t->name);
+
+	/* a bare path says too little of what is behind it */
+	if (strchr("/@k", t->name[0]))
+		buf_printf(out, "%s ", event_object_name(t->object));
+	text_escape(out, t->name, len);
+}
+
+void label_fill(struct buf *out, const struct stuck_thing *t)
+{
+	const char *unit = t->object == LENS_OBJECT_PIPE || t->object == LENS_OBJECT_FIFO
+				   ? "slots"
+				   : "messages";
+	bool counted = t->object == LENS_OBJECT_PIPE || t->object == LENS_OBJECT_FIFO ||
+		       t->object == LENS_OBJECT_POSIX_MQ;
+
+	if (!t->is_channel || !t->capacity_bytes)
+		return;
+	label_count(out, t->queued_bytes);
+	buf_puts(out, "/");
+	label_count(out, t->capacity_bytes);
+	buf_puts(out, " bytes");
+	if (counted)
+		buf_printf(out, ", %u/%u %s", t->queued_msgs, t->capacity_msgs, unit);
+	else if (t->object == LENS_OBJECT_SYSV_MSG)
+		buf_printf(out, ", %u messages", t->queued_msgs);
+}
+
+void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n)
+{
+	size_t begin;
+
+	buf_puts(out, label_call(t));
+	if (t->need_count > 1)
+		buf_printf(out, " on %zu things", t->need_count);
+	if (!n || !n->thing)
+		return;
+	buf_puts(out, t->need_count > 1 ? ", one of them " : " on ");
+	label_thing(out, n->thing);
+	begin = out->len;
+	buf_puts(out, " (");
+	if (n->capacity_bytes) {
+		label_count(out, n->used_bytes);
+		buf_puts(out, " of ");
+		label_count(out, n->capacity_bytes);
+		buf_puts(out, " bytes not taken by the peer");
+	} else {
+		label_fill(out, n->thing);
+	}
+	if (out->len == begin + 2) {
+		out->len = begin;
+		out->data[begin] = '\0';
+		return;
+	}
+	buf_puts(out, ")");
+}
+
+void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_provider *p)
+{
+	switch (p->why) {
+	case WHY_HOLDS_END:
+		buf_printf(out, "holds the %s end as descriptor %u",
+			   n->want == WANT_ROOM	  ? "read"
+			   : n->want == WANT_DATA ? "write"
+						  : "other",
+			   p->fd);
+		break;
+	case WHY_LISTENS:
+		buf_printf(out, "has not accepted the connection, listens on descriptor %u", p->fd);
+		break;
+	case WHY_CAN_RECEIVE_END:
+		buf_puts(out, "could receive the end that is inside its socket");
+		break;
+	case WHY_OWNS_LOCK:
+		buf_puts(out, "holds the lock");
+		break;
+	case WHY_OWNS_FUTEX:
+		buf_puts(out, "owns the mutex");
+		break;
+	case WHY_MAPS:
+		buf_puts(out, "maps the memory");
+		break;
+	case WHY_OWES_UNDO:
+		buf_puts(out, "took the semaphore with SEM_UNDO");
+		break;
+	case WHY_LAST_USER:
+		buf_puts(out, "used it last");
+		break;
+	case WHY_IS_CHILD:
+		buf_puts(out, "has to exit");
+		break;
+	case WHY_OWN_THREADS:
+		buf_puts(out, "its own threads");
+		break;
+	}
+}
+
+/* the thread that says most about its process: one that runs, else the leader */
+static const struct stuck_thread *telling_thread(const struct stuck_proc *p)
+{
+	const struct stuck_thread *best = NULL;
+
+	for (size_t i = 0; i < p->thread_count; i++) {
+		const struct stuck_thread *t = p->threads[i];
+
+		if (t->is_dead)
+			continue;
+		if (!best || t->verdict > best->verdict || (t->moved && !best->moved) ||
+		    (t->verdict == best->verdict && t->rec.tid == p->key.tgid && !best->moved))
+			best = t;
+	}
+	return best;
+}
+
+void label_doing(struct buf *out, const struct stuck_proc *p)
+{
+	const struct stuck_thread *t = telling_thread(p);
+
+	if (!t)
+		buf_puts(out, "has ended");
+	else if (t->own == HOPE_STOPPED)
+		buf_printf(out, "is %s", t->own_why);
+	else if (t->moved || (t->own == HOPE_RUNS && !t->rec.state))
+		buf_puts(out, "is running");
+	else if (t->need_count) {
+		buf_puts(out, "is blocked in ");
+		label_wait(out, t, t->main ? t->main : &t->needs[0]);
+	} else {
+		buf_printf(out, "is %s in ", t->own_why ? t->own_why : "waiting");
+		if (t->rec.call == LENS_CALL_OTHER)
+			buf_printf(out, "system call %u", t->rec.nr);
+		else
+			buf_puts(out, label_call(t));
+	}
+}
+
+void label_ring(struct buf *out, const struct stuck_ring *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		label_stuck_proc(out, r->procs[i]);
+		buf_puts(out, " -> ");
+	}
+	label_stuck_proc(out, r->procs[0]);
+}
+
+/* -------------------------------------------------------------- explanations */
+
+static const char *role_wanted(const struct stuck_need *n)
+{
+	switch (n->want) {
+	case WANT_DATA:
+	case WANT_HANGUP:
+	case WANT_MESSAGE:
+		return "write to it";
+	case WANT_ROOM:
+		return "read from it";
+	case WANT_LOCK:
+		return "release it";
+	case WANT_ACCEPT:
+		return "accept the connection";
+	case WANT_EXIT:
+		return "exit";
+	case WANT_WAKE:
+		return "wake it";
+	default:
+		return "end the wait";
+	}
+}
+
+static void add_provider(struct buf *out, const struct stuck_provider *p)
+{
+	label_stuck_proc(out, p->proc);
+	if (p->why == WHY_HOLDS_END || p->why == WHY_LISTENS)
+		buf_printf(out, " by descriptor %u", p->fd);
+	buf_puts(out, ", which ");
+	label_doing(out, p->proc);
+	buf_puts(out, ", ");
+}
+
+/* "only b(12) by descriptor 4, which is sleeping in nanosleep, could read from it" */
+static void add_providers(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n)
+{
+	size_t shown = 0, left = 0;
+
+	buf_puts(out, n->inferred || n->outside != HOPE_NONE ? "" : "only ");
+	for (size_t i = 0; i < n->provider_count; i++) {
+		const struct stuck_provider *p = &n->providers[i];
+		bool rival = p->proc == t->proc || stuck_competes(p->proc, n);
+
+		/* who wants the same is named only if there is nobody else */
+		if (shown == NAMED_PROVIDERS || (rival && n->provider_count > 1)) {
+			left++;
+			continue;
+		}
+		buf_puts(out, shown ? "or " : "");
+		add_provider(out, p);
+		shown++;
+	}
+	if (left)
+		buf_printf(out, "%s%zu %s process%s ", shown ? "or " : "", left,
+			   shown ? "other" : "waiting", left == 1 ? "" : "es");
+	buf_printf(out, "could %s", role_wanted(n));
+	if (n->outside_why && n->outside != HOPE_RUNS)
+		buf_printf(out, ", or %s", n->outside_why);
+}
+
+static void explain_deadlock(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
+{
+	const struct stuck_proc *p = stuck_main_provider(t);
+	uint32_t ring = t->proc->ring ? t->proc->ring : p ? p->ring : 0;
+
+	add_providers(out, t, t->main);
+	if (!ring) {
+		buf_puts(out, "; that leads into a cycle of waits");
+		return;
+	}
+	buf_puts(out, t->proc->ring ? "; each waits for the next: " : "; it waits for a cycle: ");
+	label_ring(out, &s->rings[ring - 1]);
+	buf_puts(out, "; ending one of them ends it");
+}
+
+static void explain_leak(struct buf *out, const struct stuck_thread *t)
+{
+	const struct stuck_proc *p = stuck_main_provider(t);
+	const struct stuck_provider *v = NULL;
+
+	for (size_t i = 0; i < t->main->provider_count; i++)
+		if (t->main->providers[i].proc == p)
+			v = &t->main->providers[i];
+	if (!v)
+		return;
+	buf_puts(out, "the end of file it waits for does not come, as ");
+	label_stuck_proc(out, p);
+	if (v->why == WHY_CAN_RECEIVE_END) {
+		buf_puts(out,
+			 " has not received the write end, which is on its way inside a socket");
+		return;
+	}
+	buf_printf(out, " still has the write end open as descriptor %u (%s close-on-exec)", v->fd,
+		   v->closes_on_exec ? "is" : "is not");
+	if (p == t->proc)
+		buf_puts(out, ": the process itself should have closed it");
+	else
+		buf_puts(
+			out,
+			", is an orphan, and has written nothing to anything since it was started");
+	if (!t->certain)
+		buf_puts(out, " (inferred: it could still write)");
+}
+
+static void explain_no_match(struct buf *out, const struct stuck_thread *t)
+{
+	if (t->main->want == WANT_MESSAGE)
+		buf_printf(out, "the queue holds messages, but none that matches type %lld",
+			   (long long)t->main->detail);
+	else
+		buf_puts(out, "the queue is full of messages that its receivers do not ask for");
+}
+
+static void explain_other(struct buf *out, const struct stuck_thread *t)
+{
+	const struct stuck_need *n = t->main;
+
+	if (n->provider_count)
+		add_providers(out, t, n);
+	else
+		buf_printf(out, "%s could end it",
+			   n->outside_why ? n->outside_why : "nothing seen");
+}
+
+void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
+{
+	label_stuck_proc(out, t->proc);
+	if (!t->main) {
+		buf_printf(out, " is %s", t->own_why ? t->own_why : "not waiting for anybody");
+		return;
+	}
+	buf_puts(out, " is blocked in ");
+	label_wait(out, t, t->main);
+	buf_puts(out, ": ");
+	switch (t->verdict) {
+	case STUCK_DEADLOCK:
+		explain_deadlock(out, s, t);
+		break;
+	case STUCK_EOF_LEAK:
+		explain_leak(out, t);
+		break;
+	case STUCK_OWNER_DEAD:
+		buf_printf(out,
+			   "thread %lld, which locked it, no longer exists, so that nobody will "
+			   "release it",
+			   (long long)t->main->detail);
+		break;
+	case STUCK_NO_MATCH:
+		explain_no_match(out, t);
+		break;
+	case STUCK_DEAD_END:
+		if (t->main->provider_count)
+			add_providers(out, t, t->main);
+		else
+			buf_printf(out, "nobody is left who could %s", role_wanted(t->main));
+		break;
+	default:
+		explain_other(out, t);
+	}
+}
+
+/* -------------------------------------------------------------------- filter */
+
+bool filter_matches_wait(const struct stuck_thread *t, const struct render_filter *f)
+{
+	bool kind = !f->kinds, proc = filter_matches_proc(t->proc->about, f);
+
+	for (size_t i = 0; i < t->need_count; i++) {
+		const struct stuck_need *n = &t->needs[i];
+
+		kind |= n->thing && n->thing->is_channel && f->kinds >> n->thing->object & 1;
+		for (size_t j = 0; !proc && j < n->provider_count; j++)
+			proc |= filter_matches_proc(n->providers[j].proc->about, f);
+	}
+	return kind && proc;
+}

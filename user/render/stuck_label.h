@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What waits, needs and providers are called, and the sentence that explains a
+ * verdict. Escaped, as all labels are.
+ */
+#ifndef LENS_RENDER_STUCK_LABEL_H
+#define LENS_RENDER_STUCK_LABEL_H
+
+#include "model/model.h"
+#include "render/render.h"
+
+/* "S", "D", "T", ... as ps(1) has it */
+const char *label_state(const struct stuck_thread *t);
+const char *label_call(const struct stuck_thread *t);
+/* JSON direction: "read", "write", "lock", ... */
+const char *label_want(enum stuck_want want);
+void label_stuck_proc(struct buf *out, const struct stuck_proc *p);
+void label_thing(struct buf *out, const struct stuck_thing *t);
+/* "65,536/65,536 bytes, 16/16 slots", or nothing */
+void label_fill(struct buf *out, const struct stuck_thing *t);
+/* "write to pipe:[12] (...)" */
+void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n);
+/* "holds the other end as descriptor 5" */
+void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_provider *p);
+/* what a process does instead */
+void label_doing(struct buf *out, const struct stuck_proc *p);
+/* "A waits for B waits for A" */
+void label_ring(struct buf *out, const struct stuck_ring *r);
+/* one sentence that a person can act on */
+void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t);
+
+/* does this wait pass the filter, by the process itself or by one it waits for? */
+bool filter_matches_wait(const struct stuck_thread *t, const struct render_filter *f);
+
+#endif
