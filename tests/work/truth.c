@@ -25,7 +25,7 @@
 #define SIDES 16384
 #define FLOWS 8192
 #define TYPES 64
-#define FACTS 32
+#define FACTS 64
 #define TABLE_ENV "WORK_TABLE"
 
 enum { KIND_PIPE, KIND_FIFO, KIND_QUEUE };

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""`ipclens stuck` on processes whose knots are known by construction."""
+
+import os
+import re
+import shutil
+
+import lens
+
+BAD = {"deadlock", "dead-end", "eof-leak", "owner-dead", "peer-stopped"}
+VERDICTS = BAD | {"peer-slow", "no-match", "waiting", "external"}
+NEVER_ON_A_HEALTHY_HOST = {"deadlock", "dead-end", "eof-leak", "owner-dead"}
+
+
+def look(*args, status=None):
+    """One look, checked for form: (document, exit status)."""
+    one = lens.Lens("stuck", "--json", *args)
+    text = one.finish(status)
+    lens.require(one.process.returncode in (0, 5),
+                 "exit status %d: %s" % (one.process.returncode, one.said()))
+    doc = lens.parse(text)
+    lens.equal("schema", "ipclens.stuck/1", doc["schema"])
+    ids = {p["id"] for p in doc["processes"]}
+    channels = {c["id"] for c in doc["channels"]}
+    for wait in doc["waits"]:
+        lens.require(wait["verdict"] in VERDICTS, "verdict %s" % wait["verdict"])
+        lens.require(wait["process"] in ids, "a wait of no listed process")
+        lens.require(wait["channel"] is None or wait["channel"] in channels,
+                     "a wait for no listed channel")
+        lens.require(wait["blocked_ns"] > 0 and not wait["blocked_exact"], "blocked time")
+        lens.require(wait["explanation"], "no explanation")
+        for provider in wait["waits_for"]:
+            lens.require(provider["process"] in ids and provider["why"] and provider["doing"],
+                         "a provider without process, reason or occupation")
+    for root in doc["roots"]:
+        lens.require(root["process"] in ids and root["verdict"] in VERDICTS, "a root")
+    return doc, one.process.returncode
+
+
+SOCKETS = "unixfull unixstopped dgramfull unixcycle tcpfull tcpcycle backlog accept".split()
+IMPASSES = ("mqfull flock posixlock ofdlock lockqueue four sem semcycle fifoopen eventfd terminal"
+            " timed restarted selfpipe splice").split()
+
+
+def program_of(mode):
+    if mode.endswith("32"):
+        return "impasse32"
+    return "impasse_sock" if mode in SOCKETS else "impasse" if mode in IMPASSES else "stuck"
+
+
+class Knot:
+    """A workload whose processes sleep by now, seen by one look."""
+
+    def __init__(self, mode, *args):
+        self.work = lens.Workload(program_of(mode), mode)
+        self.work.go()
+        self.pid = self.work.truth()["facts"]
+        self.name = {pid: name for name, pid in self.pid.items()}
+        self.options = args
+        self.look()
+
+    def look(self):
+        pids = ",".join(str(pid) for pid in self.pid.values())
+        self.doc, self.status = look("-p", pids, *self.options)
+        self.by_id = {p["id"]: self.name.get(p["pid"]) for p in self.doc["processes"]}
+
+    def verdicts(self):
+        return {self.by_id[w["process"]]: w["verdict"] for w in self.doc["waits"]
+                if self.by_id[w["process"]]}
+
+    def wait(self, role):
+        found = [w for w in self.doc["waits"] if self.by_id[w["process"]] == role]
+        lens.equal("waits of " + role, 1, len(found))
+        return found[0]
+
+    def providers(self, role):
+        return sorted({self.by_id[p["process"]] or "?" for p in self.wait(role)["waits_for"]})
+
+    def roots(self):
+        """{role: (verdict, processes it blocks)} of what concerns the knot."""
+        return {self.by_id[r["process"]]: (r["verdict"], r["blocks"])
+                for r in self.doc["roots"] if self.by_id[r["process"]]}
+
+    def cycles(self):
+        return [{self.by_id[p] for p in c} for c in self.doc["cycles"]
+                if all(self.by_id[p] for p in c)]
+
+
+# mode: ({role: verdict}, {role: those it waits for}, {root: (verdict, blocks)})
+KNOTS = {
+    "full": ({"writer": "peer-slow"}, {"writer": ["reader"]}, {"reader": ("peer-slow", 1)}),
+    "own": ({"reader": "eof-leak"}, {"reader": ["reader"]}, {"reader": ("eof-leak", 0)}),
+    "orphan": ({"reader": "eof-leak"}, {"reader": ["holder"]},
+               {"holder": ("eof-leak", 1)}),
+    "sets": ({"poll": "external", "select": "external", "epoll": "external"},
+             {"poll": ["writer"], "select": ["writer"], "epoll": ["writer"]}, {}),
+    "deadowner": ({"waiter": "owner-dead"}, {"waiter": []}, {"waiter": ("owner-dead", 0)}),
+    "owner": ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)}),
+    "robust": ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)}),
+    "nomatch": ({"receiver": "no-match"}, {}, {"receiver": ("no-match", 0)}),
+    "noroom": ({"receiver": "no-match", "sender": "no-match"}, {},
+               {"receiver": ("no-match", 0), "sender": ("no-match", 0)}),
+    "inflight": ({"reader": "eof-leak"}, {}, {"reader": ("eof-leak", 0)}),
+    "threads": ({"process": "external"}, {"process": ["process"]}, {}),
+}
+
+HELD = ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)})
+FULL = ({"writer": "peer-slow"}, {"writer": ["reader"]}, {"reader": ("peer-slow", 1)})
+
+KNOTS.update({
+    "unixfull": FULL,
+    "unixstopped": ({"writer": "peer-stopped"}, {"writer": ["reader"]},
+                    {"reader": ("peer-stopped", 1)}),
+    "dgramfull": FULL,
+    "tcpfull": FULL,
+    "backlog": ({"client": "external", "late": "peer-slow"},
+                {"client": ["listener"], "late": ["listener"]}, {"listener": ("peer-slow", 1)}),
+    "accept": ({"server": "external"}, {"server": []}, {}),
+    "mqfull": ({"sender": "peer-slow"}, {"sender": ["receiver"]}, {"receiver": ("peer-slow", 1)}),
+    "flock": HELD, "posixlock": HELD, "ofdlock": HELD, "sem": HELD,
+    "fifoopen": ({"opener": "external"}, {"opener": []}, {}),
+    "eventfd": ({"reader": "external"}, {}, {}),
+    "terminal": ({"slave": "peer-slow"}, {"slave": ["master"]}, {"master": ("peer-slow", 1)}),
+    "timed": ({"poll": "waiting", "reader": "waiting"}, {"poll": ["reader"], "reader": ["poll"]},
+              {}),
+    "queue32": ({"receiver": "no-match"}, {}, {"receiver": ("no-match", 0)}),
+    "selfpipe": ({"loop": "external"}, {"loop": ["loop"]}, {}),
+})
+
+# mode: {role: the one it waits for}; each is a ring
+RINGS = {
+    "two": {"one": "two", "two": "one"},
+    "child": {"parent": "child", "child": "parent"},
+    "pollcycle": {"poll": "epoll", "epoll": "poll"},
+    "mutexpipe": {"reader": "locker", "locker": "reader"},
+    "lockqueue": {"sender": "locker", "locker": "sender"},
+    "unixcycle": {"one": "two", "two": "one"},
+    "tcpcycle": {"one": "two", "two": "one"},
+    "poll32": {"poll": "reader", "reader": "poll"},
+    "socket32": {"one": "two", "two": "one"},
+    "semcycle": {"reader": "taker", "taker": "reader"},
+    "restarted": {"poll": "reader", "reader": "poll"},
+    "splice": {"splice": "reader", "reader": "splice"},
+    "four": {"writer": "reader", "reader": "receiver", "receiver": "locker", "locker": "writer"},
+}
+
+
+def check_status(knot):
+    bad = any(w["verdict"] in BAD for w in knot.doc["waits"])
+    lens.require(not bad or knot.status == 5, "exit status %d" % knot.status)
+
+
+def knot_test(mode):
+    def one():
+        verdicts, providers, roots = KNOTS[mode]
+        knot = Knot(mode)
+        got = knot.verdicts()
+        lens.equal("verdicts", verdicts, {role: got.get(role) for role in verdicts})
+        # those whose turn it was not just wait
+        lens.equal("others", set(), set(v for r, v in got.items() if r not in verdicts)
+                   - {"waiting", "external"})
+        for role, expected in providers.items():
+            lens.equal("providers of " + role, expected, knot.providers(role))
+        lens.equal("roots", roots, knot.roots())
+        lens.equal("cycles", [], knot.cycles())
+        check_status(knot)
+        knot.work.end()
+    return one
+
+
+def ring_test(mode):
+    def one():
+        ring = RINGS[mode]
+        knot = Knot(mode)
+        lens.equal("verdicts", dict.fromkeys(ring, "deadlock"), knot.verdicts())
+        for role, expected in ring.items():
+            lens.require(expected in knot.providers(role),
+                         "%s waits for %s" % (role, knot.providers(role)))
+        lens.equal("cycles", [set(ring)], knot.cycles())
+        lens.equal("roots", [("deadlock", len(ring) - 1)], list(knot.roots().values()))
+        lens.equal("exit status", 5, knot.status)
+        knot.work.end()
+    return one
+
+
+for _mode in KNOTS:
+    lens.register("stuck_" + _mode, knot_test(_mode))
+for _mode in RINGS:
+    lens.register("stuck_" + _mode, ring_test(_mode))
+
+
+@lens.test()
+def stuck_chain():
+    """Fifty processes behind one that is stopped."""
+    knot = Knot("chain")
+    expected = {"p%d" % i: "peer-stopped" for i in range(49)}
+    lens.equal("verdicts", expected, knot.verdicts())
+    lens.equal("roots", {"p49": ("peer-stopped", 49)}, knot.roots())
+    lens.equal("exit status", 5, knot.status)
+    for i in range(49):
+        lens.equal("providers", ["p%d" % (i + 1)], knot.providers("p%d" % i))
+    os.kill(knot.pid["p49"], 18)
+    knot.work.end()
+
+
+def undisturbed(pid):
+    """What a look must not change about a process."""
+    facts = {}
+    for name in ("io", "wchan", "syscall"):
+        with open("/proc/%d/%s" % (pid, name)) as f:
+            facts[name] = f.read()
+    with open("/proc/%d/status" % pid) as f:
+        text = f.read()
+    for key in ("State", "TracerPid", "SigPnd", "ShdPnd", "voluntary_ctxt_switches",
+                "nonvoluntary_ctxt_switches"):
+        facts[key] = re.search("^%s:\\s*(.*)$" % key, text, re.M).group(1)
+    facts["fds"] = sorted((fd, os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+                          for fd in os.listdir("/proc/%d/fd" % pid))
+    return facts
+
+
+@lens.test()
+def stuck_disturbs_nothing():
+    knot = Knot("two")
+    before = [undisturbed(knot.pid[role]) for role in ("one", "two")]
+    for _ in range(5):
+        knot.look()
+        lens.equal("verdicts", {"one": "deadlock", "two": "deadlock"}, knot.verdicts())
+    lens.equal("state", before, [undisturbed(knot.pid[role]) for role in ("one", "two")])
+    # the holders were proved complete each time, so no reference was left behind
+    for role in ("one", "two"):
+        lens.require(all(n["holders_complete"] for n in knot.wait(role)["any_of"]), "hidden holder")
+    knot.work.end()
+
+
+# ----------------------------------------------------------- false alarms
+
+LOOKS = 100 if lens.LONG else 25
+
+
+@lens.test(limit_s=120)
+def stuck_raises_no_false_alarm():
+    """A host at work, this one: pipelines, idle daemons, whatever else runs here."""
+    shell = ["sh", "-c", "while :; do seq 2000 | sed s/1/2/ | sort | tail -n 1 >/dev/null; done"]
+    idle = ["sh", "-c", "sleep 1000 | cat | cat >/dev/null"]
+    for tool in "seq sed sort tail sleep cat".split():
+        if not shutil.which(tool):
+            raise lens.Skip("no %s(1) here" % tool)
+    started = [lens.start(argv) for argv in (shell, shell, idle)]
+    servers = [lens.Workload(program_of(mode), mode) for mode in ("accept", "selfpipe", "eventfd")]
+    for server in servers:
+        server.go()
+        server.truth()
+    try:
+        for _ in range(LOOKS):
+            doc, _ = look()
+            wrong = [w["explanation"] for w in doc["waits"]
+                     if w["verdict"] in NEVER_ON_A_HEALTHY_HOST]
+            lens.equal("false alarms", [], wrong)
+    finally:
+        for process in started:
+            for pid in reversed(lens.descendants(process.pid)):
+                try:
+                    os.kill(pid, 9)
+                except OSError:
+                    pass
+
+
+# ------------------------------------------------------------ random graphs
+
+GRAPHS = int(os.environ.get("LENS_GRAPHS", "1000" if lens.LONG else "25"))
+FIRST_GRAPH = int(os.environ.get("LENS_FIRST_GRAPH", "1"))
+
+# by the hope that follows from the graph: never, when continued, outside, soon
+EXPECTED = ({"deadlock"}, {"peer-stopped"}, {"external", "waiting", "peer-slow"},
+            {"external", "waiting", "peer-slow"})
+
+
+def check_graph(seed):
+    work = lens.Workload("tangle", "graph", seed)
+    work.go()
+    facts = work.truth()["facts"]
+    pid = {key: value for key, value in facts.items() if re.match("n[0-9]+$", key)}
+    doc, status = look("-p", ",".join(str(p) for p in pid.values()))
+    by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+    got = {by_id[w["process"]]: w for w in doc["waits"]}
+    dead = set()
+    for name, one in pid.items():
+        hope = facts["hope " + name[1:]]
+        if hope < 0:
+            continue
+        label = "graph %d, %s, %s" % (seed, name, {k: v for k, v in facts.items() if k[0] != "n"})
+        lens.require(one in got, label + ": no wait")
+        lens.require(got[one]["verdict"] in EXPECTED[hope],
+                     "%s: hope %d, verdict %s: %s" % (label, hope, got[one]["verdict"],
+                                                      got[one]["explanation"]))
+        if hope == 0:
+            dead.add(one)
+    rings = [{by_id[p] for p in cycle} for cycle in doc["cycles"]]
+    lens.require(bool(dead) == any(ring <= dead for ring in rings), "graph %d: cycles" % seed)
+    lens.equal("graph %d: exit status" % seed, True, status == 5 or not dead)
+    work.end()
+
+
+@lens.test(limit_s=60 + GRAPHS * 4)
+def stuck_random_graphs():
+    """Random graphs of up to eight processes over eleven ways to wait."""
+    for seed in range(FIRST_GRAPH, FIRST_GRAPH + GRAPHS):
+        check_graph(seed)
+
+
+# -------------------------------------------------------------- incidents
+
+def python_that(code):
+    if not os.path.exists("/usr/bin/python3"):
+        raise lens.Skip("no python3 here")
+    return lens.start(["/usr/bin/python3", "-c", code])
+
+
+def verdicts_of(pids):
+    doc, status = look("-p", ",".join(str(pid) for pid in pids))
+    by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+    return {by_id[w["process"]]: w for w in doc["waits"] if by_id[w["process"]] in pids}, status
+
+
+@lens.test()
+def stuck_incident_undrained_stderr():
+    """A parent reads stdout to its end while the child fills stderr."""
+    parent = python_that("import subprocess as s\n"
+                         "p = s.Popen(['/usr/bin/python3', '-c', "
+                         "'import sys; sys.stderr.write(\"x\" * 200000)'], "
+                         "stdout=s.PIPE, stderr=s.PIPE)\n"
+                         "p.stdout.read()\n")
+    def both_wait():
+        waits, status = verdicts_of(lens.descendants(parent.pid))
+        return status == 5 and len(waits) == 2 and waits
+    waits = lens.wait_for(both_wait, lens.LIMIT_S / 2, "deadlock")
+    lens.equal("verdicts", {"deadlock"}, {w["verdict"] for w in waits.values()})
+    lens.equal("calls", {"read", "write"}, {w["syscall"] for w in waits.values()})
+
+
+@lens.test()
+def stuck_incident_wrong_order():
+    """A parent writes all its input before it reads, the child echoes as it reads."""
+    if not shutil.which("cat"):
+        raise lens.Skip("no cat(1) here")
+    parent = python_that("import subprocess as s\n"
+                         "p = s.Popen(['cat'], stdin=s.PIPE, stdout=s.PIPE)\n"
+                         "p.stdin.write(b'x' * 1000000)\n")
+    def both_wait():
+        waits, status = verdicts_of(lens.descendants(parent.pid))
+        return status == 5 and len(waits) == 2 and waits
+    waits = lens.wait_for(both_wait, lens.LIMIT_S / 2, "deadlock")
+    lens.equal("verdicts", ["deadlock"] * 2, [w["verdict"] for w in waits.values()])
+    lens.equal("calls", {"write"}, {w["syscall"] for w in waits.values()})
+
+
+@lens.test()
+def stuck_incident_leftover_daemon():
+    """A job has ended, but what it left in the background keeps its stdout open."""
+    if not shutil.which("setsid") or not shutil.which("sleep"):
+        raise lens.Skip("no setsid(1) or sleep(1) here")
+    parent = python_that("import subprocess as s\n"
+                         "s.run(['sh', '-c', 'setsid sleep 300 & exit 0'], capture_output=True)\n")
+    try:
+        def leaked():
+            waits, status = verdicts_of([parent.pid])
+            return status == 5 and waits
+        waits = lens.wait_for(leaked, lens.LIMIT_S / 2, "leak")
+        wait = waits[parent.pid]
+        lens.equal("verdict", "eof-leak", wait["verdict"])
+        lens.require(not wait["certain"], "an inference is told as a certainty")
+        lens.require("sleep(" in wait["explanation"], wait["explanation"])
+    finally:
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and leftover(entry):
+                os.kill(int(entry), 9)
+
+
+def leftover(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as f:
+            return f.read() == b"sleep\x00300\x00"
+    except OSError:
+        return False
+
+
+# -------------------------------------------------------------------- cost
+
+@lens.test(limit_s=60)
+def stuck_needs_two_capabilities():
+    """CAP_BPF and CAP_PERFMON alone see what root sees, poll sets and futex words included."""
+    launch = [os.path.join(lens.WORK, "launch"), "--uid", "65534", "--keep", "39", "--keep", "38"]
+    for mode, role, verdict in (("pollcycle", "poll", "deadlock"),
+                                ("deadowner", "waiter", "owner-dead")):
+        knot = Knot(mode)
+        one = lens.Lens("stuck", "--json", "-p", knot.pid[role], launch=launch)
+        doc = lens.parse(one.finish(5))
+        by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+        lens.equal("verdict of " + role, [verdict], [w["verdict"] for w in doc["waits"]
+                                                     if by_id[w["process"]] == knot.pid[role]])
+        knot.work.end()
+
+
+@lens.test()
+def stuck_watch_tells_changes():
+    """The knot appears once, and again only when it has changed; Ctrl-C ends with 5."""
+    knot = Knot("unixstopped")
+    one = lens.Lens("stuck", "--watch=50ms", "-p", knot.pid["reader"])
+    def told(word):
+        # the position of the file is the writer's, too
+        return os.pread(one.stdout.fileno(), 1 << 20, 0).decode().count(word)
+    lens.wait_for(lambda: told("peer-stopped"), lens.LIMIT_S / 2, "first finding")
+    os.kill(knot.pid["reader"], 18)
+    lens.wait_for(lambda: told("peer-slow"), lens.LIMIT_S / 2, "change")
+    one.signal(2)
+    one.finish(5)
+    knot.work.end()
