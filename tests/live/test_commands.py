@@ -296,6 +296,55 @@ def doctor_json():
     check_text(lens.run("doctor")[0])
 
 
+FTRACE = "/proc/sys/kernel/ftrace_enabled"
+
+
+def switch_ftrace(value):
+    with open(FTRACE, "w") as f:
+        f.write(value)
+
+
+@lens.test(limit_s=40)
+def hooks_that_never_fire():
+    """Function hooks attach and stay silent without ftrace: another variant takes over."""
+    if os.environ.get("LENS_EXPECT_VARIANT_pipe") != "fexit":
+        raise lens.Skip("only where function hooks are expected, in a machine of its own")
+    work = lens.Workload("pipe", "rw")
+    switch_ftrace("0")
+    try:
+        doc = lens.parse(lens.run("doctor", "--json")[0])
+        state = {(v["group"], v["variant"]): v for v in doc["variants"]}
+        for group, call in (("pipe", "write"), ("sysvmsg", "msgsnd")):
+            lens.equal("fexit of " + group, "refused", state[group, "fexit"]["state"])
+            lens.require(call in state[group, "fexit"]["why"] and
+                         "ftrace_enabled is 0" in state[group, "fexit"]["why"],
+                         "reason: %r" % state[group, "fexit"]["why"])
+            lens.equal("sys of " + group, "chosen", state[group, "sys"]["state"])
+        observer = lens.observe()
+        work.go()
+        truth = work.truth()
+        doc = lens.parse(observer.interrupt())
+        lens.compare(doc, truth)
+        lens.require("ipclens" not in {p["comm"] for p in doc["processes"]}, "it shows itself")
+    finally:
+        switch_ftrace("1")
+
+
+@lens.test()
+def selftest_leaves_no_trace():
+    """The calls that prove that hooks fire show nowhere, not even with --self."""
+    with Directory() as path:
+        path = os.path.join(path, "recording")
+        # its output is no pipe: every channel it is an end of would be one of the test
+        observer = lens.Lens("record", "-o", path, "--duration", "100ms", *lens.OPTIONS)
+        observer.finish()
+        doc = lens.parse(lens.run("report", "-i", path, "--json", "--self", "--idle")[0])
+    own = {p["id"] for p in doc["processes"] if p["pid"] == observer.process.pid}
+    used = [c["name"] for c in doc["channels"]
+            if any(e["process"] in own for e in c["endpoints"])]
+    lens.equal("channels of the self-test", [], used)
+
+
 @lens.test()
 def exit_usage():
     for args in (("report", "--no-such-option"), ("no-such-command",), ("report", "-p", "x"),

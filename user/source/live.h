@@ -24,6 +24,8 @@ struct live {
 	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues;
 	struct ring_buffer *ring;
 	struct lens_rec_host host;	/* taken while /proc can still be read */
+	struct lens_proc self;		/* our process, as the kernel side knows it */
+	struct lens_chan test_chans[3];	/* of the self-test: two pipes, a queue; all gone */
 	int cpu_count;
 	bool seen_processes;		/* the first look is behind us */
 
@@ -62,6 +64,14 @@ int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_ty
 int live_configure_types(struct lens *s, const struct kernel *k);
 int live_explain_load(int err);
 void live_quiet_libbpf(void);
+/* live_selftest.c: learns who we are, right after the kernel side did */
+int live_know_self(struct live *l);
+/* live_selftest.c: 1 if a chosen variant did not see known calls and is out of the plan now */
+int live_selftest(struct live *l);
+/* live_selftest.c: is it about a channel that only the self-test used? */
+bool live_is_selftest(const struct live *l, const struct lens_rec *rec);
+/* live_read.c: empties the per-CPU caches into the totals map */
+int live_flush(struct live *l);
 /* live_read.c: one walk of an iterator */
 int live_walk(struct bpf_link *iterator, source_sink sink, void *arg);
 /* live_totals.c: the reading that ends a look; alive: processes it came by since alive_ns */

@@ -37,7 +37,7 @@ static int flush_cpu(int prog_fd, uint64_t cpu)
 }
 
 /* empties the per-CPU caches into the totals map */
-static int flush(struct live *l)
+int live_flush(struct live *l)
 {
 	int fd = bpf_program__fd(l->skel->progs.core__run__flush), err;
 
@@ -281,7 +281,7 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 {
 	/* who is known to have ended before the flush has nothing more to count after it */
 	size_t ended = l->exited_count;
-	int err = l->opt.snapshot ? 0 : flush(l);
+	int err = l->opt.snapshot ? 0 : live_flush(l);
 
 	live_release_calls(l);
 	if (!err && l->opt.snapshot)

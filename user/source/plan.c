@@ -210,6 +210,18 @@ int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why)
 	return err;
 }
 
+void plan_refuse_group(struct plan *p, const char *group, const char *why)
+{
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (row->state != PLAN_CHOSEN || strcmp(row->group, group))
+			continue;
+		row->state = PLAN_REFUSED;
+		snprintf(row->why, sizeof(row->why), "%s", why);
+	}
+}
+
 const struct plan_row *plan_chosen(const struct plan *p, const char *group)
 {
 	for (size_t i = 0; i < p->row_count; i++)

@@ -38,6 +38,8 @@ void plan_choose(struct plan *p);
 bool plan_wants(const struct plan *p, const struct bpf_program *prog);
 /* the kernel refused this program: its row is out; -ENOENT if there is no other way */
 int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why);
+/* the chosen variant of a group loaded, but does not work */
+void plan_refuse_group(struct plan *p, const char *group, const char *why);
 /* chosen row of a group, or NULL */
 const struct plan_row *plan_chosen(const struct plan *p, const char *group);
 

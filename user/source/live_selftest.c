@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Do the hooks fire? Function hooks attach and never run where kernel.ftrace_enabled
+ * is 0, and a report would show silence as if it were the truth. So known calls of
+ * our own go through pipes and a queue of our own, and every one has to be found in
+ * the totals before a variant counts as chosen. No trace of them is left.
+ */
+#include <fcntl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lens.skel.h"
+#include "source/live.h"
+
+/* one call that succeeded; those of one channel and direction have no bit of `bytes` in common */
+struct known_call {
+	const char *name;
+	unsigned chan;			/* which of live.test_chans */
+	enum lens_dir dir;
+	uint64_t bytes;
+};
+
+#define KNOWN_CALLS_MAX 8
+
+struct known_calls {
+	struct known_call call[KNOWN_CALLS_MAX];
+	size_t count;
+};
+
+/* a call that does not work here, for reasons of its own, proves nothing */
+static void know(struct known_calls *k, const char *name, unsigned chan, enum lens_dir dir,
+		 ssize_t ret)
+{
+	if (ret > 0 && k->count < KNOWN_CALLS_MAX)
+		k->call[k->count++] = (struct known_call){ name, chan, dir, ret };
+}
+
+/* ------------------------------------------------------------------- calls */
+
+struct pipes {
+	int a[2], b[2], file;
+};
+
+static void close_pipes(struct pipes *p)
+{
+	int fds[] = { p->a[0], p->a[1], p->b[0], p->b[1], p->file };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static int name_pipe(const struct live *l, int fd, struct lens_chan *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*ret = (struct lens_chan){ .ino = st.st_ino, .dev = l->skel->rodata->lens_pipefs_dev,
+				   .kind = LENS_KIND_PIPE };
+	return 0;
+}
+
+/* nothing here can block: the pipes are empty, and never wait */
+static void call_pipes(struct live *l, struct known_calls *k)
+{
+	_cleanup_(close_pipes) struct pipes p = { { -1, -1 }, { -1, -1 }, -1 };
+	char data[8] = "ipclens";
+	struct iovec two = { data, 2 };
+	ssize_t n;
+
+	if (pipe2(p.a, O_CLOEXEC | O_NONBLOCK) || pipe2(p.b, O_CLOEXEC | O_NONBLOCK) ||
+	    name_pipe(l, p.a[0], &l->test_chans[0]) || name_pipe(l, p.b[0], &l->test_chans[1]))
+		return;
+	know(k, "write", 0, LENS_WRITE, write(p.a[1], data, 1));
+	know(k, "tee", 1, LENS_WRITE, tee(p.a[0], p.b[1], 1, SPLICE_F_NONBLOCK));
+	know(k, "read", 0, LENS_READ, read(p.a[0], data, 1));
+	know(k, "vmsplice", 0, LENS_WRITE, vmsplice(p.a[1], &two, 1, SPLICE_F_NONBLOCK));
+	p.file = memfd_create("ipclens", MFD_CLOEXEC);
+	if (p.file >= 0 && !ftruncate(p.file, 4))
+		know(k, "sendfile", 0, LENS_WRITE, sendfile(p.a[1], p.file, NULL, 4));
+	n = splice(p.a[0], NULL, p.b[1], NULL, 6, SPLICE_F_NONBLOCK);
+	know(k, "splice", 0, LENS_READ, n);
+	know(k, "splice", 1, LENS_WRITE, n);
+}
+
+static void call_queue(struct live *l, struct known_calls *k)
+{
+	struct { long type; char text[1]; } message = { 1, "" };
+	int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	struct stat st;
+
+	if (id < 0)
+		return;
+	if (!stat("/proc/self/ns/ipc", &st)) {
+		l->test_chans[2] = (struct lens_chan){ .ino = (uint32_t)id, .dev = st.st_ino,
+						       .kind = LENS_KIND_SYSV_MSG };
+		know(k, "msgsnd", 2, LENS_WRITE, msgsnd(id, &message, 1, IPC_NOWAIT) ? -1 : 1);
+		know(k, "msgrcv", 2, LENS_READ, msgrcv(id, &message, 1, 0, IPC_NOWAIT));
+	}
+	msgctl(id, IPC_RMID, NULL);
+}
+
+/* ------------------------------------------------------------------ totals */
+
+static struct lens_total_key key_of(const struct live *l, unsigned chan, enum lens_dir dir)
+{
+	const struct lens_chan *c = &l->test_chans[chan];
+
+	return (struct lens_total_key){
+		.ino = c->ino, .dev = c->dev, .gen = c->gen, .kind = c->kind, .dir = dir,
+		.tgid = l->self.tgid, .start_ns = l->self.start_ns,
+	};
+}
+
+static uint64_t counted_bytes(const struct live *l, const struct known_call *call)
+{
+	struct lens_total_key key = key_of(l, call->chan, call->dir);
+	struct lens_total total;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_totals), &key, &total))
+		return 0;
+	return total.bytes;
+}
+
+static void forget(const struct live *l)
+{
+	for (unsigned c = 0; c < ARRAY_SIZE(l->test_chans); c++) {
+		for (enum lens_dir dir = 0; dir < LENS_DIR_MAX; dir++) {
+			struct lens_total_key key = key_of(l, c, dir);
+
+			bpf_map_delete_elem(bpf_map__fd(l->skel->maps.lens_totals), &key);
+		}
+		bpf_map_delete_elem(bpf_map__fd(l->skel->maps.lens_chans), &l->test_chans[c]);
+		bpf_map_delete_elem(bpf_map__fd(l->skel->maps.lens_self_chans), &l->test_chans[c]);
+	}
+}
+
+/* known to the kernel side since we said hello: nobody else is in there yet */
+int live_know_self(struct live *l)
+{
+	return bpf_map_get_next_key(bpf_map__fd(l->skel->maps.lens_self_procs), NULL, &l->self);
+}
+
+/* ----------------------------------------------------------------- verdict */
+
+static bool ftrace_is_off(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/sys/kernel/ftrace_enabled", "re");
+
+	return f && fgetc(f) == '0';
+}
+
+/* 1: the variant of this group was refused, another plan is needed */
+static int judge(struct live *l, const char *group, const struct known_calls *k)
+{
+	char why[160];
+
+	for (size_t i = 0; i < k->count; i++) {
+		const struct known_call *c = &k->call[i];
+
+		if ((counted_bytes(l, c) & c->bytes) == c->bytes)
+			continue;
+		snprintf(why, sizeof(why), "attached, but did not see our own %s%s", c->name,
+			 ftrace_is_off() ? " (kernel.ftrace_enabled is 0)" : "");
+		plan_refuse_group(&l->plan, group, why);
+		return 1;
+	}
+	log_msg(LOG_DEBUG, "%s: %zu known calls were seen", group, k->count);
+	return 0;
+}
+
+static const struct {
+	const char *group;
+	void (*call)(struct live *l, struct known_calls *k);
+} tests[] = {
+	{ "pipe", call_pipes },
+	{ "sysvmsg", call_queue },
+};
+
+bool live_is_selftest(const struct live *l, const struct lens_rec *rec)
+{
+	/* the layout of both begins alike */
+	const struct lens_rec_gone *r = (const void *)rec;
+
+	if ((rec->type != LENS_REC_END && rec->type != LENS_REC_GONE) || rec->len < sizeof(*r) ||
+	    r->proc.tgid != l->self.tgid || r->proc.start_ns != l->self.start_ns)
+		return false;
+	for (unsigned c = 0; c < ARRAY_SIZE(l->test_chans); c++)
+		if (!memcmp(&r->chan, &l->test_chans[c], sizeof(r->chan)))
+			return true;
+	return false;
+}
+
+int live_selftest(struct live *l)
+{
+	struct known_calls known[ARRAY_SIZE(tests)] = {};
+	int refused = 0, err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
+		if (plan_chosen(&l->plan, tests[i].group))
+			tests[i].call(l, &known[i]);
+	err = live_flush(l);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
+		refused |= judge(l, tests[i].group, &known[i]);
+	forget(l);
+	return refused;
+}
