@@ -4,30 +4,45 @@
  */
 #include "fd.bpf.h"
 
-static __always_inline int count_file(struct file *file, __u32 dir, __s64 ret, __u32 is_short,
-				      __u64 kinds)
+static __always_inline bool is_counted(struct file *file, __u64 kinds, struct lens_total_key *key)
+{
+	__u32 kind = ident_file((__u64)file, key);
+
+	return kind && kinds >> (kind & 63) & 1;
+}
+
+int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds)
 {
 	struct lens_total_key key = {};
-	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
-	__u32 kind = ident_file((__u64)file, &key);
+	struct lens_proc proc;
 
-	if (!kind || !(kinds >> (kind & 63) & 1))
+	if (!call || !is_counted((struct file *)file, kinds, &key))
 		return 0;
-	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
-	return totals_count(&key, file, false, &call);
+	ident_proc((struct task_struct *)task, &proc);
+	key.start_ns = proc.start_ns;
+	key.tgid = proc.tgid;
+	key.dir = dir;
+	return totals_count(&key, (struct file *)file, false, call);
 }
 
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
 {
+	struct task_struct *t = (void *)bpf_get_current_task_btf();
+	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
+	struct lens_total_key key = {};
 	struct file *file;
 
 	if (is_restart(ret))
 		return 0;
-	file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
-	if (file)
-		return count_file(file, dir, ret, is_short, kinds);
-	fd_count_lost(ret);
-	return 0;
+	file = ident_fd_probe(t, fd);
+	if (!file) {
+		fd_count_lost(ret);
+		return 0;
+	}
+	if (!is_counted(file, kinds, &key))
+		return 0;
+	ident_user_probe(t, dir, &key);
+	return totals_count(&key, file, false, &call);
 }
 
 __u32 fd_dir(__u32 fd)

@@ -19,6 +19,8 @@ extern const volatile __u64 lens_sys_kinds;
 
 /* ret is what the call returned; kinds: those to be counted here */
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds);
+/* the same by the file, for a task that shares the process of the current one; both addresses */
+int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds);
 /* the direction a descriptor is open for, in which vmsplice(2) moves */
 __u32 fd_dir(__u32 fd);
 

@@ -89,6 +89,24 @@
 #define KDEF_IPC_MSGRCV 12
 #define KDEF_IPC_MSGCTL 14
 
+/* include/uapi/linux/io_uring.h */
+#define KDEF_IORING_OP_READV 1
+#define KDEF_IORING_OP_WRITEV 2
+#define KDEF_IORING_OP_READ_FIXED 4
+#define KDEF_IORING_OP_WRITE_FIXED 5
+#define KDEF_IORING_OP_READ 22
+#define KDEF_IORING_OP_WRITE 23
+#define KDEF_IORING_OP_SPLICE 30
+#define KDEF_IORING_OP_TEE 33
+#define KDEF_IORING_OP_READ_MULTISHOT 49
+#define KDEF_IORING_OP_READV_FIXED 60
+#define KDEF_IORING_OP_WRITEV_FIXED 61
+#define KDEF_SPLICE_F_FD_IN_FIXED (1u << 31)
+
+/* include/linux/io_uring_types.h: a request's first flags are those of its SQE */
+#define KDEF_REQ_F_FIXED_FILE (1u << 0)
+#define KDEF_REQ_F_CQE_SKIP (1u << 6)
+
 /* include/uapi/asm-generic/errno-base.h */
 #define KDEF_EFAULT 14
 #define KDEF_EINVAL 22

@@ -474,6 +474,42 @@ struct pt_regs {
 	unsigned long r10, r9, r8, ax, cx, dx, si, di, bx, bp, orig_ax;
 };
 
+/* --------------------------------------------------------------- io_uring */
+
+struct io_cqe {
+	int fd;			/* until the operation begins */
+};
+
+struct io_uring_task {
+	struct task_struct *task;
+};
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	__u32 flags;		/* v6.9: 64 bits wide; the low ones are the same */
+	struct io_cqe cqe;
+	struct io_uring_task *tctx;
+};
+
+struct io_kiocb___pre613 {
+	struct task_struct *task;
+};
+
+/* the operation's own part of a request begins where the request does */
+struct io_rw {
+	__u32 len;
+};
+
+struct io_splice {
+	int splice_fd_in;
+	__u32 flags;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
 /* -------------------------------------------------------------- iterators */
 
 struct seq_file;

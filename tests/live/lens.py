@@ -285,7 +285,7 @@ def watched(program, mode, *args, late=False, options=()):
     truth = work.truth()
     doc = lens.document()
     work.end()
-    check_document(doc)
+    check_document(doc, forced=dict(o.split("=") for o in options if "=" in o))
     return doc, truth
 
 
@@ -326,8 +326,8 @@ SIDE = ("operations", "messages", "bytes", "errors", "blocked_ns")
 LEDGER = ("before_start", "written", "read", "queued", "discarded", "unaccounted")
 
 
-def check_document(doc, lost=False):
-    """What holds for every report, whatever was observed."""
+def check_document(doc, lost=False, forced={}):
+    """What holds for every report, whatever was observed; forced: {hook group: variant}."""
     equal("schema", "ipclens.report/1", doc["schema"])
     for key in ("host", "interval", "coverage", "loss", "processes", "channels", "flows"):
         require(key in doc, "the report has no " + key)
@@ -352,7 +352,7 @@ def check_document(doc, lost=False):
         require(flow["channel"] in channels, "a flow through no listed channel")
         require({flow["from"], flow["to"]} - {None} <= processes, "a flow of no listed process")
         require(flow["exact"] or flow["why"], "an inexact flow without a reason")
-    check_variants(doc)
+    check_variants(doc, forced)
 
 
 def check_identity(channel):
@@ -368,9 +368,10 @@ def check_identity(channel):
 GROUPS = {"pipe": "pipe", "fifo": "pipe", "sysv-msg": "sysvmsg"}
 
 
-def check_variants(doc):
+def check_variants(doc, forced):
     for row in doc["coverage"]:
-        want = os.environ.get("LENS_EXPECT_VARIANT_" + GROUPS.get(row["type"], "?"))
+        group = GROUPS.get(row["type"], "?")
+        want = forced.get(group) or os.environ.get("LENS_EXPECT_VARIANT_" + group)
         if doc["schema"].startswith("ipclens.list/"):
             want = "iter"
         if want:

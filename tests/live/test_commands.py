@@ -122,7 +122,7 @@ def list_pipe():
     out, _ = lens.run("list", "--json")
     doc = lens.parse(out)
     lens.equal("schema", "ipclens.list/1", doc["schema"])
-    lens.check_variants(doc)
+    lens.check_variants(doc, {})
     channel = lens.find_channel(doc, truth["channels"][0])
     lens.equal("queued_bytes", 777, channel["queued_bytes"])
     lens.equal("capacity_bytes", 65536, channel["capacity_bytes"])

@@ -54,34 +54,20 @@ static const char *state_name(enum plan_state state)
 	return names[state];
 }
 
-static const struct plan_row *chosen_row(const struct plan_row *rows, size_t count,
-					 const struct mech *m)
-{
-	for (size_t i = 0; i < count; i++)
-		if (rows[i].state == PLAN_CHOSEN && !strcmp(rows[i].group, m->group))
-			return &rows[i];
-	return NULL;
-}
-
-static const char *limits_of(const struct mech *m, const struct plan_row *row)
-{
-	for (const struct mech_variant *v = m->variants; row && v->name; v++)
-		if (!strcmp(v->name, row->variant))
-			return v->limits;
-	return "not observed";
-}
-
-static void show_text(const struct plan_row *rows, size_t count)
+static void show_text(const struct live *l)
 {
 	struct utsname u = {};
+	struct lens_rec_cover cover;
+	const struct plan_row *rows;
+	size_t count;
 
+	rows = live_plan(l, &count);
 	uname(&u);
 	printf("kernel %s, %s\n\nOBSERVED\n", u.release, u.machine);
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
-		const struct mech *m = mech_get(kind);
-		const struct plan_row *row = chosen_row(rows, count, m);
+		const char *variant = live_coverage(l, kind, &cover) ? cover.variant : "-";
 
-		printf("  %-10s %-10s %s\n", m->type, row ? row->variant : "-", limits_of(m, row));
+		printf("  %-10s %-10s %s\n", mech_get(kind)->type, variant, cover.detail);
 	}
 	printf("\nHOOK VARIANTS, in order of preference\n");
 	for (size_t i = 0; i < count; i++)
@@ -101,25 +87,28 @@ static void add_string(struct json_object *o, const char *key, const char *value
 	buf_fini(&safe);
 }
 
-static void show_json(const struct plan_row *rows, size_t count)
+static void show_json(const struct live *l)
 {
 	struct json_object *doc = json_object_new_object();
 	struct json_object *coverage = json_object_new_array();
 	struct json_object *variants = json_object_new_array();
 	struct utsname u = {};
+	struct lens_rec_cover cover;
+	const struct plan_row *rows;
+	size_t count;
 
+	rows = live_plan(l, &count);
 	uname(&u);
 	add_string(doc, "schema", "ipclens.doctor/1");
 	add_string(doc, "kernel", u.release);
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
-		const struct mech *m = mech_get(kind);
-		const struct plan_row *row = chosen_row(rows, count, m);
+		bool observed = live_coverage(l, kind, &cover);
 		struct json_object *o = json_object_new_object();
 
-		add_string(o, "type", m->type);
-		add_string(o, "variant", row ? row->variant : "");
-		add_string(o, "state", row ? "observed" : "unavailable");
-		add_string(o, "detail", limits_of(m, row));
+		add_string(o, "type", mech_get(kind)->type);
+		add_string(o, "variant", cover.variant);
+		add_string(o, "state", observed ? "observed" : "unavailable");
+		add_string(o, "detail", cover.detail);
 		json_object_array_add(coverage, o);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -143,9 +132,7 @@ static int run(int argc, char **argv)
 	_cleanup_(options_fini) struct options o = {};
 	_cleanup_free_ struct live_choice *choices = NULL;
 	_cleanup_(live_freep) struct live *l = NULL;
-	const struct plan_row *rows;
 	struct live_options live;
-	size_t count;
 	int err;
 
 	options_parse(&parser, argc, argv, &o);
@@ -153,11 +140,10 @@ static int run(int argc, char **argv)
 	err = live_open(&live, &l);
 	if (err)
 		return err == -EINVAL ? EXIT_USAGE : options_exit_status(err);
-	rows = live_plan(l, &count);
 	if (o.json)
-		show_json(rows, count);
+		show_json(l);
 	else
-		show_text(rows, count);
+		show_text(l);
 	if (fflush(stdout))
 		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
 	return EXIT_OK;

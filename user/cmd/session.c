@@ -64,7 +64,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 			choices = xrealloc(choices, n + 1, sizeof(*choices));
 			choices[n++] = (struct live_choice){
 				.kind = kind, .group = m->group, .variant = v->name,
-				.limits = v->limits,
+				.limits = v->limits, .extra_limits = v->extra_limits,
 			};
 		}
 	}

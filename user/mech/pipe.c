@@ -4,11 +4,15 @@
  */
 #include "mech/mech.h"
 
+#define FEXIT_LIMITS "32-bit vmsplice and sendfile are not seen; discarded bytes are computed"
+
 static const struct mech_variant variants[] = {
-	{ "fexit", "32-bit vmsplice and sendfile are not seen; discarded bytes are computed" },
-	{ "fexit614", "32-bit vmsplice and sendfile are not seen; discarded bytes are computed" },
-	{ "sys", "io_uring operations are not seen; a call counts when it returns; discarded bytes "
-		 "are computed" },
+	{ "fexit", FEXIT_LIMITS, NULL },
+	{ "fexit614", FEXIT_LIMITS, NULL },
+	{ "sys", "what the kernel itself writes is not seen, nor io_uring operations without a "
+		 "completion of their own; a call counts when it returns; discarded bytes are "
+		 "computed",
+	  "io_uring operations are not seen" },
 	{}
 };
 

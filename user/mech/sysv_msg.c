@@ -5,9 +5,9 @@
 #include "mech/mech.h"
 
 static const struct mech_variant variants[] = {
-	{ "fexit", "bytes cut off by MSG_NOERROR are computed" },
+	{ "fexit", "bytes cut off by MSG_NOERROR are computed", NULL },
 	{ "sys", "message types are read from user memory when the call returns; bytes cut off by "
-		 "MSG_NOERROR are computed" },
+		 "MSG_NOERROR are computed", NULL },
 	{}
 };
 

@@ -42,6 +42,24 @@ static void probe_fexit(struct kernel *k)
 	k->fexit_allowed = true;
 }
 
+/* the type that a typedef or pointer refers to, NULL if it refers to none */
+static const struct btf_type *referred(const struct kernel_types *types, const struct btf_type *t)
+{
+	return t && t->type && t->type < kernel_types_count(types) ?
+		kernel_types_at(types, t->type) : NULL;
+}
+
+/* how many arguments a tracepoint has; btf_trace_<name> is a pointer to its prototype */
+static int tracepoint_args(const struct kernel_types *types, const char *name)
+{
+	uint32_t id = kernel_types_find(types, name, BTF_KIND_TYPEDEF);
+	const struct btf_type *t = id ? referred(types, kernel_types_at(types, id)) : NULL;
+
+	t = t && btf_is_ptr(t) ? referred(types, t) : NULL;
+	/* the first one is the tracepoint's own */
+	return t && btf_is_func_proto(t) && btf_vlen(t) ? btf_vlen(t) - 1 : 0;
+}
+
 int kernel_probe(struct kernel *k)
 {
 	int err;
@@ -53,6 +71,8 @@ int kernel_probe(struct kernel *k)
 			       "(" KERNEL_BTF ": %s); ipclens needs one built with "
 			       "CONFIG_DEBUG_INFO_BTF", strerror(-err));
 	k->cast_function = kernel_types_find(k->types, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	/* v6.16: (ctx, req, cqe); before: (ctx, req, user_data, result, ...) */
+	k->uring_flat = tracepoint_args(k->types, "btf_trace_io_uring_complete") > 3;
 	probe_fexit(k);
 	return 0;
 }

@@ -266,19 +266,35 @@ static int emit_host(struct live *l, source_sink sink, void *arg)
 	return live_emit(sink, arg, &l->host.h, LENS_REC_HOST, sizeof(l->host));
 }
 
-static void cover(const struct live *l, const struct plan_row *row, const struct live_choice *c,
-		  struct lens_rec_cover *ret)
+bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *ret)
 {
-	const char *variant = row ? row->variant : "", *detail = row ? c->limits :
-		"this kernel refuses every variant of its hooks";
+	const char *extra = "";
 
+	*ret = (struct lens_rec_cover){ .kind = kind, .observed = l->opt.snapshot };
 	if (l->opt.snapshot) {
-		variant = "iter";
-		detail = "a snapshot: who holds a channel or waits for it, not who used it";
+		snprintf(ret->variant, sizeof(ret->variant), "iter");
+		snprintf(ret->detail, sizeof(ret->detail), "a snapshot: who holds a channel or "
+			 "waits for it, not who used it");
+		return true;
 	}
-	ret->observed = *variant != '\0';
-	snprintf(ret->variant, sizeof(ret->variant), "%s", variant);
-	snprintf(ret->detail, sizeof(ret->detail), "%s", detail);
+	for (size_t i = 0; i < l->opt.choice_count; i++) {
+		const struct live_choice *c = &l->opt.choices[i];
+		const struct plan_row *row = plan_chosen(&l->plan, c->group);
+
+		if (c->kind != kind || !row || strcmp(row->variant, c->variant))
+			continue;
+		if (!strcmp(row->variant, PLAN_SHARED_VARIANT) && c->extra_limits &&
+		    !plan_chosen(&l->plan, PLAN_EXTRA_GROUP))
+			extra = c->extra_limits;
+		ret->observed = true;
+		snprintf(ret->variant, sizeof(ret->variant), "%s", row->variant);
+		snprintf(ret->detail, sizeof(ret->detail), "%s%s%s", extra, *extra ? "; " : "",
+			 c->limits);
+		return true;
+	}
+	snprintf(ret->detail, sizeof(ret->detail),
+		 "this kernel refuses every variant of its hooks");
+	return false;
 }
 
 static int emit_coverage(struct live *l, source_sink sink, void *arg)
@@ -287,14 +303,13 @@ static int emit_coverage(struct live *l, source_sink sink, void *arg)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < l->opt.choice_count; i++) {
-		const struct live_choice *c = &l->opt.choices[i];
-		const struct plan_row *row = plan_chosen(&l->plan, c->group);
-		struct lens_rec_cover rec = { .kind = c->kind };
+		unsigned kind = l->opt.choices[i].kind;
+		struct lens_rec_cover rec;
 
-		if (said & 1ull << c->kind || (row && strcmp(row->variant, c->variant)))
+		if (said & 1ull << kind)
 			continue;
-		said |= 1ull << c->kind;
-		cover(l, row, c, &rec);
+		said |= 1ull << kind;
+		live_coverage(l, kind, &rec);
 		err = live_emit(sink, arg, &rec.h, LENS_REC_COVER, sizeof(rec));
 	}
 	return err;

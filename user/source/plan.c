@@ -45,17 +45,17 @@ static struct plan_row *find_row(const struct plan *p, const char *group, const 
 	return NULL;
 }
 
-static void add_row(struct plan *p, const struct live_choice *c)
+static void add_row(struct plan *p, const char *group, const char *variant)
 {
 	struct plan_row *row;
 
-	if (find_row(p, c->group, c->variant))
+	if (find_row(p, group, variant))
 		return;
 	p->rows = xrealloc(p->rows, p->row_count + 1, sizeof(*p->rows));
 	row = &p->rows[p->row_count++];
 	memset(row, 0, sizeof(*row));
-	snprintf(row->group, sizeof(row->group), "%s", c->group);
-	snprintf(row->variant, sizeof(row->variant), "%s", c->variant);
+	snprintf(row->group, sizeof(row->group), "%s", group);
+	snprintf(row->variant, sizeof(row->variant), "%s", variant);
 	row->state = PLAN_NOT_NEEDED;
 }
 
@@ -117,7 +117,9 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 	memset(p, 0, sizeof(*p));
 	p->snapshot = opt->snapshot;
 	for (size_t i = 0; i < opt->choice_count; i++)
-		add_row(p, &opt->choices[i]);
+		add_row(p, opt->choices[i].group, opt->choices[i].variant);
+	add_row(p, PLAN_EXTRA_GROUP, "ring");
+	add_row(p, PLAN_EXTRA_GROUP, "ring61");
 	for (size_t i = 0; i < p->row_count; i++)
 		probe_row(&p->rows[i], obj, k);
 	for (const char *const *v = opt->variants; v && *v; v++) {
@@ -135,6 +137,18 @@ void plan_fini(struct plan *p)
 	p->row_count = 0;
 }
 
+/* rows of the extra group come last: the others have been chosen before */
+static bool is_useful(const struct plan *p, const struct plan_row *row)
+{
+	if (strcmp(row->group, PLAN_EXTRA_GROUP))
+		return true;
+	for (size_t i = 0; i < p->row_count; i++)
+		if (p->rows[i].state == PLAN_CHOSEN &&
+		    !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT))
+			return true;
+	return false;
+}
+
 void plan_choose(struct plan *p)
 {
 	for (size_t i = 0; i < p->row_count; i++) {
@@ -148,7 +162,8 @@ void plan_choose(struct plan *p)
 	for (size_t i = 0; i < p->row_count; i++) {
 		struct plan_row *row = &p->rows[i];
 
-		if (row->state == PLAN_NOT_NEEDED && !plan_chosen(p, row->group))
+		if (row->state == PLAN_NOT_NEEDED && !plan_chosen(p, row->group) &&
+		    is_useful(p, row))
 			row->state = PLAN_CHOSEN;
 	}
 }
@@ -159,6 +174,8 @@ static bool wants_shared(const struct plan *p, const char *variant)
 	for (size_t i = 0; i < p->row_count; i++) {
 		bool shared = !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT);
 
+		if (!strcmp(p->rows[i].group, PLAN_EXTRA_GROUP))
+			continue;
 		/* its iterator finds those calls */
 		if (p->rows[i].state == PLAN_CHOSEN && !(shared && !strcmp(variant, "iter")))
 			return true;

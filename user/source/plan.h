@@ -17,6 +17,8 @@ struct bpf_program;
 /* the programs behind every variant named `sys` have this group and variant */
 #define PLAN_SHARED_GROUP "calls"
 #define PLAN_SHARED_VARIANT "sys"
+/* a group that completes those variants where it can; none of them needs it */
+#define PLAN_EXTRA_GROUP "uring"
 
 struct plan {
 	struct plan_row *rows;		/* in the order of the choices, one per (group, variant) */

@@ -21,6 +21,7 @@ struct live_choice {
 	const char *group;		/* "pipe" */
 	const char *variant;		/* "fexit" */
 	const char *limits;		/* what it does not see */
+	const char *extra_limits;	/* nor that, without the io_uring hooks; or NULL */
 };
 
 struct live_options {
@@ -89,6 +90,8 @@ struct plan_row {
 	char why[200];			/* absent, refused: the reason */
 };
 
+/* how a kind is observed and what is not visible; false: it is not observed */
+bool live_coverage(const struct live *live, unsigned kind, struct lens_rec_cover *ret_cover);
 /* the rows behind the choice, for doctor; valid as long as live is */
 const struct plan_row *live_plan(const struct live *live, size_t *ret_count);
 

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * io_uring: what it moves passes no system call of its own, with SQPOLL none
+ * at all. It completes the `sys` variants, which see system calls only; hooks
+ * at function level see it anyway. Counted is what the ring posts completions
+ * of, for the process that submitted it; what posts none is counted as unseen
+ * when it is submitted.
+ */
+#include "fd.bpf.h"
+
+/* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
+const volatile bool lens_uring_flat = false;
+
+static __always_inline struct task_struct *uring_owner(struct io_kiocb *req)
+{
+	struct io_kiocb___pre613 *old = (void *)req;
+
+	if (bpf_core_field_exists(old->task))
+		return BPF_CORE_READ(old, task);
+	return BPF_CORE_READ(req, tctx, task);
+}
+
+/* one end of an operation; file and owner are addresses */
+static __always_inline int uring_count(struct task_struct *owner, struct file *file, __u32 dir,
+				       __s64 ret, __u32 asked)
+{
+	struct call call = { .ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < asked };
+
+	return fd_count_file((__u64)owner, (__u64)file, dir, &call, lens_sys_kinds);
+}
+
+static __always_inline void uring_unseen(void)
+{
+	loss_add(LENS_KIND_NONE, LENS_LOSS_UNSEEN, 1, 0);
+}
+
+/* the file read from: by descriptor, which the owner may have closed meanwhile */
+static __noinline int uring_splice_in(struct task_struct *owner, struct io_splice *op, __s64 ret)
+{
+	struct file *in = NULL;
+
+	if (!(BPF_CORE_READ(op, flags) & KDEF_SPLICE_F_FD_IN_FIXED))
+		in = ident_fd_probe(owner, BPF_CORE_READ(op, splice_fd_in));
+	if (in)
+		return uring_count(owner, in, LENS_READ, ret, 0);
+	if (ret > 0)
+		uring_unseen();
+	return 0;
+}
+
+/* a completed operation on a file; other classes of operations have their place here */
+static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
+{
+	struct task_struct *owner = uring_owner(req);
+	struct file *file = BPF_CORE_READ(req, file);
+	__u32 asked = 0;
+
+	if (!file || !owner || is_restart(ret))
+		return 0;
+	/* the owner has ended, or lets another process's thread poll its ring */
+	if (BPF_CORE_READ(owner, tgid) != bpf_get_current_pid_tgid() >> 32) {
+		if (ret > 0)
+			uring_unseen();
+		return 0;
+	}
+	switch (BPF_CORE_READ(req, opcode)) {
+	case KDEF_IORING_OP_READ:
+	case KDEF_IORING_OP_READ_FIXED:
+		asked = BPF_CORE_READ((struct io_rw *)req, len);
+		return uring_count(owner, file, LENS_READ, ret, asked);
+	case KDEF_IORING_OP_READV:
+	case KDEF_IORING_OP_READV_FIXED:
+		return uring_count(owner, file, LENS_READ, ret, 0);
+	case KDEF_IORING_OP_WRITE:
+	case KDEF_IORING_OP_WRITE_FIXED:
+		asked = BPF_CORE_READ((struct io_rw *)req, len);
+		return uring_count(owner, file, LENS_WRITE, ret, asked);
+	case KDEF_IORING_OP_WRITEV:
+	case KDEF_IORING_OP_WRITEV_FIXED:
+		return uring_count(owner, file, LENS_WRITE, ret, 0);
+	case KDEF_IORING_OP_SPLICE:
+		uring_splice_in(owner, (struct io_splice *)req, ret);
+		return uring_count(owner, file, LENS_WRITE, ret, 0);
+	case KDEF_IORING_OP_TEE:	/* copies; the source keeps its bytes */
+		return uring_count(owner, file, LENS_WRITE, ret, 0);
+	}
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_complete")
+int uring__ring_any__complete(__u64 *args)
+{
+	struct io_kiocb *req = (void *)args[1];
+	struct io_uring_cqe *cqe;
+	__s32 ret;
+
+	if (!req)
+		return 0;	/* one of many of a multishot operation */
+	if (lens_uring_flat) {
+		ret = args[3];
+	} else {
+		cqe = (void *)args[2];
+		ret = BPF_CORE_READ(cqe, res);
+	}
+	return uring_completed(req, ret);
+}
+
+/* -------------------------------------------- operations without a completion */
+
+/* the descriptor is resolved only when the operation begins; a registered file has none */
+static __always_inline bool uring_may_be_channel(struct io_kiocb *req, __u64 flags)
+{
+	struct lens_total_key key = {};
+	struct file *file;
+	__u32 kind;
+
+	if (flags & KDEF_REQ_F_FIXED_FILE)
+		return true;
+	file = ident_fd_probe(uring_owner(req), BPF_CORE_READ(req, cqe.fd));
+	kind = ident_file((__u64)file, &key);
+	return kind && lens_sys_kinds >> (kind & 63) & 1;
+}
+
+static __always_inline bool uring_moves_bytes(__u32 opcode)
+{
+	switch (opcode) {
+	case KDEF_IORING_OP_READ:
+	case KDEF_IORING_OP_READ_FIXED:
+	case KDEF_IORING_OP_READV:
+	case KDEF_IORING_OP_READV_FIXED:
+	case KDEF_IORING_OP_READ_MULTISHOT:
+	case KDEF_IORING_OP_WRITE:
+	case KDEF_IORING_OP_WRITE_FIXED:
+	case KDEF_IORING_OP_WRITEV:
+	case KDEF_IORING_OP_WRITEV_FIXED:
+	case KDEF_IORING_OP_SPLICE:
+	case KDEF_IORING_OP_TEE:
+		return true;
+	}
+	return false;
+}
+
+static __always_inline int uring_submitted(struct io_kiocb *req)
+{
+	__u64 flags = BPF_CORE_READ(req, flags);
+	__u32 opcode = BPF_CORE_READ(req, opcode);
+
+	if (!(flags & KDEF_REQ_F_CQE_SKIP) && opcode != KDEF_IORING_OP_READ_MULTISHOT)
+		return 0;
+	if (uring_moves_bytes(opcode) && uring_may_be_channel(req, flags))
+		uring_unseen();
+	return 0;
+}
+
+SEC("?tp_btf/io_uring_submit_req")
+int BPF_PROG(uring__ring__submit, struct io_kiocb *req)
+{
+	return uring_submitted(req);
+}
+
+/* the completion queue was full: told without the operation, which may have been anything */
+SEC("?tp_btf/io_uring_cqe_overflow")
+int BPF_PROG(uring__ring__overflow, void *ctx_unused, __u64 user_data, __s32 ret)
+{
+	if (ret > 0)
+		uring_unseen();
+	return 0;
+}
+
+/* before v6.4; io_uring_complete fires here before the queue is found full */
+SEC("?tp_btf/io_uring_submit_sqe")
+int BPF_PROG(uring__ring61__submit, struct io_kiocb *req)
+{
+	return uring_submitted(req);
+}

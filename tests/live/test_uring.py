@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Pipes through io_uring, which under `sys` no system call tells of."""
+
+import lens
+
+DECODED = "rw workers fixed sqpoll splice waiting"
+
+
+def variant_of_pipe(doc):
+    return {c["type"]: c["variant"] for c in doc["coverage"]}["pipe"]
+
+
+def without_attempts(truth):
+    """A function hook also sees the attempts that io_uring makes before it waits."""
+    for channel in truth["channels"]:
+        for end in channel["ends"]:
+            for field in ("operations", "errors"):
+                end.pop(field, None)
+    return truth
+
+
+def decoded(mode, *options):
+    doc, truth = lens.watched("uring", mode, options=options)
+    if variant_of_pipe(doc) != "sys":
+        truth = without_attempts(truth)
+    lens.compare(doc, truth)
+
+
+def register_all():
+    for mode in DECODED.split():
+        lens.register("uring_" + mode, lambda m=mode: decoded(m))
+        # where function hooks are the first choice, the system calls' variant must see it too
+        lens.register("uring_sys_" + mode, lambda m=mode: decoded(m, "--variant", "pipe=sys"))
+
+
+register_all()
+
+
+@lens.test()
+def uring_sys_silent():
+    """Operations without a completion are counted as unseen, and their bytes are missing."""
+    doc, truth = lens.watched("uring", "silent", options=("--variant", "pipe=sys"))
+    lens.require(doc["loss"]["unseen"] >= truth["facts"]["silent"],
+                 "%d operations, %d unseen" % (truth["facts"]["silent"], doc["loss"]["unseen"]))
+    channel = lens.find_channel(doc, truth["channels"][0])
+    lens.equal("bytes without a writer", -70 * truth["facts"]["silent"],
+               channel["ledger"]["unaccounted"])
+
+
+@lens.test()
+def uring_silent():
+    """... unless the hooks are at function level."""
+    doc, truth = lens.watched("uring", "silent")
+    if variant_of_pipe(doc) == "sys":
+        raise lens.Skip("no function hooks here")
+    lens.compare(doc, without_attempts(truth))

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Pipes through io_uring, by its system calls: inline, by worker threads,
+ * with registered files, polled by a kernel thread, and by operations that
+ * wait for data. What posts no completion is counted by what arrives.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "duct.h"
+#include "work.h"
+
+#define ENTRIES 8
+
+struct ring {
+	int fd;
+	unsigned setup;
+	unsigned *sq_tail, *sq_mask, *sq_array, *sq_flags;
+	unsigned *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+};
+
+static struct ring ring;
+static struct duct a, b;
+
+static void *map(int fd, size_t size, off_t what)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
+
+	if (p == MAP_FAILED)
+		work_die("mmap of a ring");
+	return p;
+}
+
+static void ring_open(unsigned setup)
+{
+	struct io_uring_params p = { .flags = setup, .sq_thread_idle = 100 };
+	char *sq, *cq;
+
+	ring.fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &p);
+	if (ring.fd < 0 && (errno == ENOSYS || errno == EPERM))
+		work_skip("no io_uring here");
+	if (ring.fd < 0)
+		work_die("io_uring_setup");
+	sq = map(ring.fd, p.sq_off.array + p.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+	cq = map(ring.fd, p.cq_off.cqes + p.cq_entries * sizeof(*ring.cqe), IORING_OFF_CQ_RING);
+	ring.sqe = map(ring.fd, p.sq_entries * sizeof(*ring.sqe), IORING_OFF_SQES);
+	ring.setup = setup;
+	ring.sq_tail = (unsigned *)(sq + p.sq_off.tail);
+	ring.sq_mask = (unsigned *)(sq + p.sq_off.ring_mask);
+	ring.sq_array = (unsigned *)(sq + p.sq_off.array);
+	ring.sq_flags = (unsigned *)(sq + p.sq_off.flags);
+	ring.cq_head = (unsigned *)(cq + p.cq_off.head);
+	ring.cq_tail = (unsigned *)(cq + p.cq_off.tail);
+	ring.cq_mask = (unsigned *)(cq + p.cq_off.ring_mask);
+	ring.cqe = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
+}
+
+static int enter(unsigned submit, unsigned wait, unsigned flags)
+{
+	int n;
+
+	do
+		n = (int)syscall(SYS_io_uring_enter, ring.fd, submit, wait, flags, NULL, 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void submit(const struct io_uring_sqe *op)
+{
+	unsigned tail = *ring.sq_tail, at = tail & *ring.sq_mask;
+
+	ring.sqe[at] = *op;
+	ring.sq_array[at] = at;
+	__atomic_store_n(ring.sq_tail, tail + 1, __ATOMIC_SEQ_CST);
+	if (!(ring.setup & IORING_SETUP_SQPOLL))
+		work_expect(enter(1, 0, 0), 1, "io_uring_enter");
+	else if (__atomic_load_n(ring.sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP)
+		enter(0, 0, IORING_ENTER_SQ_WAKEUP);
+}
+
+/* result of the next operation that completes, as system calls give it */
+static ssize_t complete(void)
+{
+	unsigned head = *ring.cq_head;
+	int res;
+
+	while (__atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE) == head)
+		if (enter(0, 1, IORING_ENTER_GETEVENTS) < 0)
+			work_die("io_uring_enter");
+	res = ring.cqe[head & *ring.cq_mask].res;
+	__atomic_store_n(ring.cq_head, head + 1, __ATOMIC_RELEASE);
+	errno = res < 0 ? -res : 0;
+	return res < 0 ? -1 : res;
+}
+
+static struct io_uring_sqe operation(unsigned opcode, int fd, const void *data, unsigned len)
+{
+	return (struct io_uring_sqe){
+		.opcode = (uint8_t)opcode, .fd = fd, .off = (uint64_t)-1,
+		.addr = (uint64_t)(uintptr_t)data, .len = len,
+	};
+}
+
+static ssize_t do_op(const struct io_uring_sqe *op)
+{
+	submit(op);
+	return complete();
+}
+
+/* a write and a read of 1000 bytes; flags go to both, descriptors may be registered ones */
+static void once(int w, int r, unsigned flags)
+{
+	struct io_uring_sqe op = operation(IORING_OP_WRITE, w, duct_data, 1000);
+
+	op.flags = (uint8_t)flags;
+	work_expect(work_did(a.c, WORK_WRITE, do_op(&op)), 1000, "io_uring write");
+	op = operation(IORING_OP_READ, r, duct_sink, 1000);
+	op.flags = (uint8_t)flags;
+	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 1000, "io_uring read");
+}
+
+/* ------------------------------------------------------------------- modes */
+
+static void run_rw(void)
+{
+	struct iovec v[2] = { { duct_data, 300 }, { duct_data, 700 } };
+	struct iovec to = { duct_sink, 400 };
+	struct io_uring_sqe op;
+
+	ring_open(0);
+	a = duct_new(0);
+	work_ready();
+	for (int i = 0; i < 200; i++)
+		once(a.w, a.r, 0);
+	op = operation(IORING_OP_WRITEV, a.w, v, 2);
+	work_expect(work_did(a.c, WORK_WRITE, do_op(&op)), 1000, "io_uring writev");
+	op = operation(IORING_OP_READV, a.r, &to, 1);
+	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 400, "io_uring readv");
+	op = operation(IORING_OP_READ, a.r, duct_sink, 5000);
+	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 600, "short io_uring read");
+	work_expect(duct_put(&a, 50), 50, "write");
+	work_expect(duct_get(&a, 20), 20, "read");
+}
+
+static void run_workers(void)
+{
+	ring_open(0);
+	a = duct_new(0);
+	work_ready();
+	for (int i = 0; i < 200; i++)
+		once(a.w, a.r, IOSQE_ASYNC);
+}
+
+/* descriptors that are in no table of descriptors any more */
+static void run_fixed(void)
+{
+	int fds[2];
+
+	ring_open(0);
+	a = duct_new(0);
+	fds[0] = dup(a.w);
+	fds[1] = dup(a.r);
+	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, fds, 2))
+		work_die("io_uring_register");
+	close(fds[0]);
+	close(fds[1]);
+	work_ready();
+	for (int i = 0; i < 100; i++) {
+		once(0, 1, IOSQE_FIXED_FILE);
+		once(0, 1, IOSQE_FIXED_FILE | IOSQE_ASYNC);
+	}
+}
+
+static void run_sqpoll(void)
+{
+	ring_open(IORING_SETUP_SQPOLL);
+	a = duct_new(0);
+	work_ready();
+	for (int i = 0; i < 200; i++)
+		once(a.w, a.r, 0);
+}
+
+static void run_splice(void)
+{
+	struct io_uring_sqe op = { .opcode = IORING_OP_TEE, .len = 1000 };
+	ssize_t n;
+
+	ring_open(0);
+	a = duct_new(0);
+	b = duct_new(0);
+	work_ready();
+	for (int i = 0; i < 50; i++) {
+		work_expect(duct_put(&a, 1000), 1000, "write");
+		op.opcode = IORING_OP_TEE;
+		op.fd = b.w;
+		op.splice_fd_in = a.r;
+		work_expect(work_did(b.c, WORK_WRITE, do_op(&op)), 1000, "io_uring tee");
+		op.opcode = IORING_OP_SPLICE;
+		op.off = op.splice_off_in = (uint64_t)-1;
+		n = do_op(&op);
+		work_expect(work_did(a.c, WORK_READ, n), 1000, "io_uring splice");
+		work_did(b.c, WORK_WRITE, n);
+		op.off = op.splice_off_in = 0;
+		work_expect(duct_get(&b, 2000), 2000, "read");
+	}
+}
+
+static void put_slowly(void *unused)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		work_wait_ticks(0, i + 1);
+		work_expect(duct_put(&a, 100), 100, "write");
+	}
+}
+
+/* reads that find nothing and complete when another process has written */
+static void run_waiting(void)
+{
+	struct io_uring_sqe op;
+	pid_t kid;
+
+	ring_open(0);
+	a = duct_new(0);
+	work_ready();
+	kid = work_spawn(put_slowly, NULL);
+	for (int i = 0; i < 50; i++) {
+		op = operation(IORING_OP_READ, a.r, duct_sink, 100);
+		submit(&op);
+		work_tick(0);
+		work_expect(work_did(a.c, WORK_READ, complete()), 100, "io_uring read");
+	}
+	work_wait(kid);
+}
+
+/* successes that are told to nobody */
+static void run_silent(void)
+{
+	struct io_uring_sqe op = operation(IORING_OP_WRITE, 0, duct_data, 70);
+
+	ring_open(0);
+	a = duct_new(0);
+	op.fd = a.w;
+	op.flags = IOSQE_CQE_SKIP_SUCCESS;
+	work_ready();
+	for (int i = 0; i < 30; i++) {
+		submit(&op);
+		/* blocks until the bytes are there */
+		work_expect(duct_get(&a, 70), 70, "read");
+		work_did(a.c, WORK_WRITE, 70);
+	}
+	work_fact("silent", 30);
+}
+
+static const struct work_mode modes[] = {
+	{ "rw", run_rw },
+	{ "workers", run_workers },
+	{ "fixed", run_fixed },
+	{ "sqpoll", run_sqpoll },
+	{ "splice", run_splice },
+	{ "waiting", run_waiting },
+	{ "silent", run_silent },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
