@@ -9,6 +9,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 lens_pipefs_dev = 0;
 const volatile bool lens_stream_all = false;
 const volatile __u32 lens_cache_mask = 0;
+const volatile bool lens_preemptible = false;
 const volatile __u32 lens_drop_every = 0;
 const volatile __u32 lens_type_file = 0;
 const volatile __u32 lens_type_hlist_head = 0;
@@ -25,6 +26,33 @@ struct losses_map lens_losses SEC(".maps");
 bool core_drops(void)
 {
 	return lens_drop_every && __sync_fetch_and_add(&drop_count, 1) % lens_drop_every == 0;
+}
+
+static __always_inline bool scratch_try(__u32 which)
+{
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+
+	return s && cpu_take(&s->busy);
+}
+
+__u32 scratch_take(void)
+{
+	/* unrolled: the verifier of v6.1 takes a counter on the stack for an endless loop */
+#pragma unroll
+	for (__u32 which = SCRATCH_EVENTS; which < SCRATCH_NONE; which++)
+		if (scratch_try(which))
+			return which;
+	loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
+	return SCRATCH_NONE;
+}
+
+int scratch_give(__u32 which)
+{
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+
+	if (s)
+		cpu_give(&s->busy);
+	return 0;
 }
 
 /*

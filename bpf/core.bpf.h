@@ -26,6 +26,7 @@
 extern const volatile __u32 lens_pipefs_dev;	/* s_dev of pipefs: tells pipes from fifos */
 extern const volatile bool lens_stream_all;	/* a record for every operation */
 extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
+extern const volatile bool lens_preemptible;	/* function hooks are in use */
 extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event record */
 
 /*
@@ -75,21 +76,30 @@ extern struct ring_map lens_ring SEC(".maps");	/* all but operations */
 /* apart, so that a flood of operations crowds nothing else out */
 extern struct ring_map lens_ops_ring SEC(".maps");
 
-/* per CPU, so that a record can be put together before it is known how long it gets */
+/*
+ * Per CPU, so that a record can be put together before it is known how long it
+ * gets. Programs never move to another CPU, but a function hook can be
+ * preempted by another program there (preempt=full): who puts an event
+ * together takes a buffer and gives it back.
+ */
 #define SCRATCH_SIZE (2 * LENS_PATH_MAX)
 #define SCRATCH_SLACK 1024
 struct scratch {
 	char data[SCRATCH_SIZE + SCRATCH_SLACK];
+	__u32 busy;
+	__u32 pad;
 };
+
+/* looks need none to be taken: only the collector reads iterators, and one at a time */
+enum { SCRATCH_LOOK, SCRATCH_EVENTS, SCRATCH_NONE = SCRATCH_EVENTS + 4 };
+
 struct scratch_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, SCRATCH_NONE);
 	__type(key, __u32);
 	__type(value, struct scratch);
 };
 extern struct scratch_map lens_scratch SEC(".maps");
-
-enum { SCRATCH_EVENT, SCRATCH_LOOK };
 
 /* what could not be recorded, by kind */
 struct loss {
@@ -116,6 +126,34 @@ static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64
 	l->count[cause] += count;
 	l->bytes += bytes;
 }
+
+/* ------------------------------------------------------------ one CPU's own */
+
+/*
+ * Takes what belongs to this CPU, false if it is taken. One instruction: between
+ * looking and taking a function hook can lose the CPU to another one. What runs
+ * at tracepoints cannot, and is spared the locked access.
+ */
+static __always_inline bool cpu_take(__u32 *busy)
+{
+	if (lens_preemptible)
+		return __sync_val_compare_and_swap(busy, 0, 1) == 0;
+	if (*busy)
+		return false;
+	*busy = 1;
+	barrier();
+	return true;
+}
+
+static __always_inline void cpu_give(__u32 *busy)
+{
+	barrier();
+	*busy = 0;
+}
+
+/* a buffer for an event, SCRATCH_NONE (counted as loss) when all are taken */
+__hidden __u32 scratch_take(void);
+__hidden int scratch_give(__u32 which);
 
 /* -------------------------------------------------------------- records */
 

@@ -134,7 +134,8 @@ struct passage {
 static long in_flight_fd(__u32 at, struct passage *p)
 {
 	struct lens_rec_desc *d;
-	__u32 which = SCRATCH_EVENT;
+	/* the other one holds the record of the socket */
+	__u32 which = SCRATCH_EVENTS;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct file *f = NULL;
 

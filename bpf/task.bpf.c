@@ -165,23 +165,26 @@ __u32 task_describe(struct task_struct *t, __u32 which, __u32 why)
 	return at;
 }
 
-/* hands over what is in the scratch buffer of events */
-static __always_inline int proc_emit(__u32 len, __u32 end_flags)
+/* hands over the record in a scratch buffer that was taken, and gives that back */
+static __always_inline int proc_emit(__u32 which, __u32 len, __u32 end_flags)
 {
-	__u32 which = SCRATCH_EVENT;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 
-	if (!s || !len || len > SCRATCH_SIZE)
+	if (!s)
 		return 0;
-	((struct lens_rec_proc *)s)->end_flags = end_flags;
-	return core_emit(s, len, LENS_KIND_NONE);
+	if (len && len <= SCRATCH_SIZE) {
+		((struct lens_rec_proc *)s)->end_flags = end_flags;
+		core_emit(s, len, LENS_KIND_NONE);
+	}
+	return scratch_give(which);
 }
 
 int task_announce(const struct lens_proc *proc, __u32 flags)
 {
 	struct task_struct *t = (void *)bpf_get_current_task_btf();
+	__u32 which = scratch_take();
 
-	return proc_emit(proc_brief(t, SCRATCH_EVENT, LENS_PROC_SEEN),
+	return proc_emit(which, proc_brief(t, which, LENS_PROC_SEEN),
 			 flags & (LENS_END_TREE | LENS_END_SELF));
 }
 
@@ -215,7 +218,7 @@ static __always_inline void inherit_self(struct task_struct *parent, struct task
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 *in_tree, *mine;
+	__u32 *in_tree, *mine, which;
 
 	in_tree = bpf_task_storage_get(&lens_tree, parent, NULL, 0);
 	if (in_tree) {
@@ -230,7 +233,8 @@ int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *ch
 		return 0;	/* a thread */
 	if (lens_stream_all)
 		inherit_self(parent, child);
-	return proc_emit(proc_brief(child, SCRATCH_EVENT, LENS_PROC_FORK),
+	which = scratch_take();
+	return proc_emit(which, proc_brief(child, which, LENS_PROC_FORK),
 			 in_tree ? LENS_END_TREE : 0);
 }
 
@@ -238,9 +242,9 @@ int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *ch
  * argv as exec left it. The new image has one thread and has not run yet:
  * nobody can have changed these bytes.
  */
-static __noinline int exec_argv(struct task_struct *t, __u32 end_flags)
+static __noinline __u32 exec_argv(struct task_struct *t, __u32 which)
 {
-	__u32 which = SCRATCH_EVENT, len = proc_brief(t, which, LENS_PROC_EXEC), kept;
+	__u32 len = proc_brief(t, which, LENS_PROC_EXEC), kept;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	unsigned long start = BPF_CORE_READ(t, mm, arg_start);
 	unsigned long size = BPF_CORE_READ(t, mm, arg_end) - start;
@@ -255,7 +259,7 @@ static __noinline int exec_argv(struct task_struct *t, __u32 end_flags)
 	r->argv_len = kept;
 	r->h.flags = size > LENS_ARGV_MAX ? LENS_F_TRUNCATED : 0;
 	r->h.len = align8(sizeof(*r) + kept);
-	return proc_emit(r->h.len, end_flags);
+	return r->h.len;
 }
 
 /* two records: argv stands between two paths whose length is known only when they are walked */
@@ -263,25 +267,28 @@ SEC("?tp_btf/sched_process_exec")
 int BPF_PROG(task__btf__exec, struct task_struct *t, int old_pid, struct linux_binprm *bprm)
 {
 	__u32 flags = bpf_task_storage_get(&lens_tree, t, NULL, 0) ? LENS_END_TREE : 0;
+	__u32 which = scratch_take();
 
-	proc_emit(task_describe(t, SCRATCH_EVENT, LENS_PROC_EXEC), flags);
-	return exec_argv(t, flags);
+	proc_emit(which, task_describe(t, which, LENS_PROC_EXEC), flags);
+	which = scratch_take();
+	return proc_emit(which, exec_argv(t, which), flags);
 }
 
 SEC("?tp_btf/task_rename")
 int BPF_PROG(task__btf__rename, struct task_struct *t, const char *comm)
 {
-	__u32 which = SCRATCH_EVENT, len;
+	__u32 which, len;
 	struct scratch *s;
 
 	if (t->pid != t->tgid)
 		return 0;	/* a thread's name is not its process's */
+	which = scratch_take();
 	len = proc_brief(t, which, LENS_PROC_RENAME);
 	s = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!s)
 		return 0;
 	bpf_probe_read_kernel_str(((struct lens_rec_proc *)s)->comm, LENS_COMM_LEN, comm);
-	return proc_emit(len, 0);
+	return proc_emit(which, len, 0);
 }
 
 SEC("?tp_btf/sched_process_exit")

@@ -90,12 +90,10 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 
 	if (!b || !key || !call)
 		return 0;
-	if (b->busy) {
+	if (!cpu_take(&b->busy)) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
 		return 0;
 	}
-	b->busy = 1;
-	barrier();
 	aux = call->aux;
 	ts_ns = bpf_ktime_get_boot_ns();
 	if ((key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
@@ -111,8 +109,7 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 	}
 	if (n + 1 >= LENS_OPS_PER_BATCH)
 		batch_emit(b);
-	barrier();
-	b->busy = 0;
+	cpu_give(&b->busy);
 	return 0;
 }
 
@@ -166,8 +163,8 @@ int totals_found(const struct lens_chan *found)
 static __always_inline int announce(const struct lens_total_key *key,
 				    const struct lens_total *total, struct file *file)
 {
-	__u32 zero = SCRATCH_EVENT, len = sizeof(struct lens_rec_end), name_len = 0;
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &zero);
+	__u32 which = scratch_take(), len = sizeof(struct lens_rec_end), name_len = 0, flags = 0;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct lens_rec_end *e = (void *)s;
 
 	if (!s)
@@ -177,19 +174,18 @@ static __always_inline int announce(const struct lens_total_key *key,
 	e->dir = key->dir;
 	e->id = total->id;
 	e->flags = total->flags & ((1 << EPOCH_SHIFT) - 1);
-	name_len = describe_name(key->kind, SCRATCH_EVENT, sizeof(*e), file);
+	name_len = describe_name(key->kind, which, sizeof(*e), file);
 	if (name_len & DESCRIBE_TRUNCATED)
-		e->h.flags = LENS_F_TRUNCATED;
+		flags = LENS_F_TRUNCATED;
 	name_len &= DESCRIBE_LEN;
 	describe_depth(key->kind, file, &e->depth);
 	e->name_len = name_len;
 	len = align8(len + name_len);
-	zero = e->h.flags;
 	rec_init(&e->h, LENS_REC_END, len);
-	e->h.flags = zero;
-	if (len > SCRATCH_SIZE)
-		return 0;
-	return core_emit(e, len, key->kind);
+	e->h.flags = flags;
+	if (len <= SCRATCH_SIZE)
+		core_emit(e, len, key->kind);
+	return scratch_give(which);
 }
 
 /* the map's entry for key, made and announced if there is none; NULL when the map is full */

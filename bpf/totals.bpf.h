@@ -110,14 +110,12 @@ static __always_inline int totals_count(const struct lens_total_key *key, struct
 
 	if (!set)
 		return 0;
-	if (set->busy) {
+	if (!cpu_take(&set->busy)) {
 		id = totals_direct(key, typed ? ident_address(file) : (__u64)file, call);
 		if (id)
 			totals_stream(id, key, typed ? ident_address(file) : (__u64)file, call);
 		return 0;
 	}
-	set->busy = 1;
-	barrier();
 	slot = &set->slot[0];
 	if (!key_equal(&slot->key, key)) {
 		slot = &set->slot[1];
@@ -130,8 +128,7 @@ static __always_inline int totals_count(const struct lens_total_key *key, struct
 	total_add(&slot->sum, call);
 	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)
 		totals_stream(slot->sum.id, key, typed ? ident_address(file) : (__u64)file, call);
-	barrier();
-	set->busy = 0;
+	cpu_give(&set->busy);
 	return 0;
 }
 

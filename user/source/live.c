@@ -126,6 +126,7 @@ static void set_sys_kinds(struct live *l)
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
 	l->skel->rodata->lens_straddle = others;
+	l->skel->rodata->lens_preemptible = others;
 }
 
 /* a snapshot counts nothing, and tables take their time to make */
