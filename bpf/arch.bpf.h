@@ -70,6 +70,20 @@ static __always_inline bool arch_is_compat(struct task_struct *t)
 	return t->thread_info.status & KDEF_TS_COMPAT;
 }
 
+/* calls that put another file behind a descriptor, or none: which argument names it */
+enum fd_change { FD_CHANGE_NONE, FD_CHANGE_FIRST, FD_CHANGE_SECOND, FD_CHANGE_RANGE };
+
+static __always_inline enum fd_change arch_fd_change(__u64 nr, bool compat)
+{
+	if (nr == 436)				/* close_range */
+		return FD_CHANGE_RANGE;
+	if (nr == (compat ? 6 : 3))		/* close */
+		return FD_CHANGE_FIRST;
+	if (nr == (compat ? 63 : 33) || nr == (compat ? 330 : 292))	/* dup2, dup3 */
+		return FD_CHANGE_SECOND;
+	return FD_CHANGE_NONE;
+}
+
 struct call_args {
 	__u64 arg[6];
 };

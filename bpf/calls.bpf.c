@@ -8,6 +8,7 @@
 #include "arch.bpf.h"
 #include "fd.bpf.h"
 #include "pipe.bpf.h"
+#include "strict.bpf.h"
 #include "straddle.bpf.h"
 #include "sysvmsg.bpf.h"
 
@@ -183,7 +184,7 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
 	if (!class || !(kinds & calls_kinds(class)))
 		return 0;
-	if (lens_has_cast && !compat && class <= CALL_WRITE)
+	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE)
 		return calls_read_write(regs, class, ret, kinds);
 	return calls_other(regs, class, compat, ret, kinds);
 }

@@ -3,12 +3,30 @@
  * Definitions behind fd.bpf.h.
  */
 #include "fd.bpf.h"
+#include "strict.bpf.h"
+
+static __always_inline bool has_kind(__u64 kinds, __u32 kind)
+{
+	return kind && kinds >> (kind & 63) & 1;
+}
 
 static __always_inline bool is_counted(struct file *file, __u64 kinds, struct lens_total_key *key)
 {
-	__u32 kind = ident_file((__u64)file, key);
+	return has_kind(kinds, ident_file((__u64)file, key));
+}
 
-	return kind && kinds >> (kind & 63) & 1;
+/*
+ * Which file the call was about is not certain: key is that of the one it began
+ * with, which it is counted for. False if neither that nor the one now is of interest.
+ */
+static __always_inline bool is_counted_doubtful(struct file *now, __u64 kinds,
+						struct lens_total_key *key)
+{
+	bool counted = has_kind(kinds, key->kind);
+
+	if (counted || is_counted(now, kinds, key))
+		loss_add(key->kind, LENS_LOSS_AMBIGUOUS_FD, 1, 0);
+	return counted;
 }
 
 int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds)
@@ -35,12 +53,17 @@ int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
 	if (is_restart(ret))
 		return 0;
 	file = ident_fd_probe(t, fd);
-	if (!file) {
+	if (lens_strict && strict_doubts(fd, (__u64)file, &key)) {
+		if (!is_counted_doubtful(file, kinds, &key))
+			return 0;
+		call.aux = LENS_OP_AMBIGUOUS;
+		file = NULL;
+	} else if (!file) {
 		fd_count_lost(ret);
 		return 0;
-	}
-	if (!is_counted(file, kinds, &key))
+	} else if (!is_counted(file, kinds, &key)) {
 		return 0;
+	}
 	ident_user_probe(t, dir, &key);
 	return totals_count(&key, file, false, &call);
 }

@@ -25,6 +25,10 @@ enum { false, true };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct list_head {
 	struct list_head *next;
 };
@@ -144,6 +148,7 @@ struct fdtable {
 };
 
 struct files_struct {
+	atomic_t count;		/* tasks that share it */
 	struct fdtable *fdt;
 };
 
@@ -275,10 +280,6 @@ struct sem_undo {
 struct sem_undo___pointer {	/* v6.1 */
 	short *semadj;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 typedef struct {
 	atomic_t refs;

@@ -96,7 +96,7 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 	}
 	aux = call->aux;
 	ts_ns = bpf_ktime_get_boot_ns();
-	if ((key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
+	if (file && (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
 		aux = stream_place(key, file, &b->walk);
 	n = b->rec.count;
 	if (n < LENS_OPS_PER_BATCH) {

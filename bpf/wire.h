@@ -283,7 +283,7 @@ struct lens_rec_total {
 struct lens_op {
 	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
 	__s64 ret;		/* bytes moved, or -errno */
-	__s64 aux;		/* sysv-msg: message type; pipe, fifo: LENS_PLACE_* */
+	__s64 aux;		/* sysv-msg: message type; pipe, fifo: LENS_PLACE_*, LENS_OP_* */
 	__u32 id;		/* lens_rec_end.id */
 	__u32 tid;
 };
@@ -299,6 +299,8 @@ struct lens_op {
 #define LENS_PLACE_BITS 40
 #define LENS_PLACE_EPOCHS 256
 #define LENS_PLACE_BIRTH 1
+/* aux of a call behind a descriptor: another file may have been meant (--strict) */
+#define LENS_OP_AMBIGUOUS 1
 
 #define LENS_OPS_PER_BATCH 96
 

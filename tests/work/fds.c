@@ -243,6 +243,66 @@ static void run_threads(void)
 	duct_drain(&a, 2000, 999);
 }
 
+static struct duct b;
+static int flipped;
+static volatile bool flip_over;
+
+static void *flip_thread(void *unused)
+{
+	while (!flip_over)
+		if (dup2(b.w, flipped) < 0 || dup2(a.w, flipped) < 0)
+			work_die("dup2");
+	return NULL;
+}
+
+/* who got which record is told by what the records say */
+static void take_records(const struct duct *d, char name, char *owner, long count)
+{
+	uint64_t record;
+
+	while (duct_depth(d)) {
+		ssize_t n = work_did(d->c, WORK_READ, read(d->r, &record, sizeof(record)));
+
+		if (n != sizeof(record) || record >= (uint64_t)count || owner[record])
+			work_die("record");
+		owner[record] = name;
+		work_did(d->c, WORK_WRITE, n);
+	}
+}
+
+/*
+ * A thread turns a descriptor to and fro between two pipes while another one
+ * writes to it. Leaves one letter per record in a file: where it arrived.
+ */
+static void run_flip(void)
+{
+	long count = work_arg(0, 20000);
+	int truth = open(work_text(1), O_WRONLY | O_CREAT | O_EXCL, 0600);
+	char *owner = calloc(1, (size_t)count);
+	pthread_t flipper;
+
+	if (truth < 0 || !owner)
+		work_die("truth");
+	a = duct_new(0);
+	b = duct_new(0);
+	flipped = dup(a.w);
+	work_ready();
+	pthread_create(&flipper, NULL, flip_thread, NULL);
+	for (long i = 0; i < count; i++) {
+		uint64_t record = (uint64_t)i;
+
+		work_expect(write(flipped, &record, sizeof(record)), sizeof(record), "write");
+		if (i % 100 == 99 || i + 1 == count) {
+			take_records(&a, 'a', owner, count);
+			take_records(&b, 'b', owner, count);
+		}
+	}
+	flip_over = true;
+	pthread_join(flipper, NULL);
+	work_expect(write(truth, owner, (size_t)count), count, "write of the truth");
+	close(truth);
+}
+
 static void *outlive(void *leader)
 {
 	pthread_join(*(pthread_t *)leader, NULL);
@@ -303,6 +363,7 @@ static const struct work_mode modes[] = {
 	{ "scm", run_scm },
 	{ "pidfd", run_pidfd },
 	{ "threads", run_threads },
+	{ "flip", run_flip },
 	{ "leaderexit", run_leaderexit },
 	{ "bothends", run_bothends },
 };

@@ -47,6 +47,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 	struct live_options live = {
 		.max_endpoints = o->max_endpoints,
 		.ring_bytes = o->ring_bytes,
+		.check_descriptors = o->strict,
 		.stream_ops = o->stream_ops,
 		.sample_ns = o->sample_ns,
 		.variants = o->variants.items,

@@ -144,6 +144,11 @@ static void add_peers(struct buf *out, const struct traced *t)
 		buf_puts(out, "-");
 }
 
+static bool is_ambiguous(const struct traced *t)
+{
+	return t->end && !has_msgtype(t) && t->op->aux == LENS_OP_AMBIGUOUS;
+}
+
 static void print_text(FILE *out, const struct world *w, const struct traced *t)
 {
 	_cleanup_(buf_fini) struct buf line = {};
@@ -158,6 +163,8 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 		buf_puts(&line, " ");
 		label_chan(&line, t->end->chan);
 		add_peers(&line, t);
+		if (is_ambiguous(t))
+			buf_puts(&line, " (ambiguous)");
 	} else {
 		buf_printf(&line, "?(?/%u) ?", t->op->tid);
 		add_result(&line, t->op->ret);
@@ -227,6 +234,8 @@ static void print_json(FILE *out, const struct traced *t)
 		js_put(o, "error", js_str(error_name(op->ret)));
 	if (has_msgtype(t))
 		js_put(o, "msgtype", js_i64(op->aux));
+	if (is_ambiguous(t))
+		js_put(o, "ambiguous", js_bool(true));
 	js_print_line(out, o);
 }
 

@@ -127,6 +127,8 @@ static void set_sys_kinds(struct live *l)
 	l->skel->rodata->lens_sys_kinds = kinds;
 	l->skel->rodata->lens_straddle = others;
 	l->skel->rodata->lens_preemptible = others;
+	/* function hooks are given the file itself */
+	l->skel->rodata->lens_strict = kinds && l->opt.check_descriptors;
 }
 
 /* a snapshot counts nothing, and tables take their time to make */

@@ -116,6 +116,7 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 
 	memset(p, 0, sizeof(*p));
 	p->snapshot = opt->snapshot;
+	p->strict = opt->check_descriptors;
 	for (size_t i = 0; i < opt->choice_count; i++)
 		add_row(p, opt->choices[i].group, opt->choices[i].variant);
 	add_row(p, PLAN_EXTRA_GROUP, "ring");
@@ -137,16 +138,27 @@ void plan_fini(struct plan *p)
 	p->row_count = 0;
 }
 
-/* rows of the extra group come last: the others have been chosen before */
-static bool is_useful(const struct plan *p, const struct plan_row *row)
+static bool uses_shared(const struct plan *p)
 {
-	if (strcmp(row->group, PLAN_EXTRA_GROUP))
-		return true;
 	for (size_t i = 0; i < p->row_count; i++)
 		if (p->rows[i].state == PLAN_CHOSEN &&
 		    !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT))
 			return true;
 	return false;
+}
+
+/* function hooks are given the file itself: only the end of system calls has to be checked */
+static bool is_check(const struct bpf_program *prog)
+{
+	static const char prefix[] = PLAN_SHARED_GROUP "__strict__";
+
+	return !strncmp(bpf_program__name(prog), prefix, sizeof(prefix) - 1);
+}
+
+/* rows of the extra group come last: the others have been chosen before */
+static bool is_useful(const struct plan *p, const struct plan_row *row)
+{
+	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p);
 }
 
 void plan_choose(struct plan *p)
@@ -197,6 +209,8 @@ bool plan_wants(const struct plan *p, const struct bpf_program *prog)
 
 	if (!split_name(bpf_program__name(prog), group, variant))
 		return false;
+	if (is_check(prog))
+		return p->strict && uses_shared(p);
 	if (!strcmp(group, "snap"))
 		return true;
 	if (!strcmp(group, "core") || !strcmp(group, "task"))

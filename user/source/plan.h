@@ -24,6 +24,7 @@ struct plan {
 	struct plan_row *rows;		/* in the order of the choices, one per (group, variant) */
 	size_t row_count;
 	bool snapshot;			/* no row is ever chosen */
+	bool strict;			/* the programs that check descriptors are wanted */
 };
 
 /* what the kernel has and the caller forces; -EINVAL: no such variant (said on stderr) */

@@ -29,6 +29,7 @@ struct live_options {
 	size_t choice_count;
 	uint32_t max_endpoints;		/* entries of the totals map; 0 = default (32768) */
 	uint32_t ring_bytes;		/* event ring; power of two; 0 = default */
+	bool check_descriptors;		/* whether each stood for one file all through a call */
 	bool stream_ops;		/* one record per operation, of every channel */
 	bool snapshot;			/* what exists now is all; nothing is hooked or counted */
 	uint64_t sample_ns;		/* period of the blocked-call sampling; 0 = none */
