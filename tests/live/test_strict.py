@@ -13,7 +13,8 @@ COUNT = 200000 if lens.LONG else 20000
 
 
 def shown(observer):
-    return os.pread(observer.stdout.fileno(), 1 << 30, 0)
+    fd = observer.stdout.fileno()
+    return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
 def flip(*options):
