@@ -18,7 +18,7 @@ def shown(observer):
 
 
 def flip(*options):
-    """(letters of the true pipes, [(letter counted for, said to be ambiguous)], exit status)"""
+    """(letters of the true pipes, [(letter counted for, said to be ambiguous, bytes)], status)"""
     directory = tempfile.mkdtemp(prefix="lens-flip-")
     try:
         path = os.path.join(directory, "truth")
@@ -40,7 +40,8 @@ def flip(*options):
     # those of one thread: in order of time, whichever processor they come from
     lines = sorted((json.loads(line) for line in out.decode().splitlines()),
                    key=lambda line: int(line.get("ts_ns", 0)))
-    writes = [(name.get(line["name"]), line.get("ambiguous", False)) for line in lines
+    writes = [(name.get(line["name"]), line.get("ambiguous", False), line["bytes"])
+              for line in lines
               if line.get("op") == "write" and line.get("name") in name]
     return letters, writes, observer.process.wait()
 
@@ -51,9 +52,13 @@ def strict_flipped_descriptor():
     letters, writes, status = flip("--strict", "--ring-size", "16M")
     # the first ones may be shown before the channel they are on is known
     lens.require(COUNT * 0.9 <= len(writes) <= COUNT, "%d writes" % len(writes))
-    letters = letters[-len(writes):]
-    wrong = [i for i, (letter, ambiguous) in enumerate(writes)
-             if letter != letters[i] and not ambiguous]
+    wrong, i = [], 0
+    for letter, ambiguous, size in writes:
+        # a line that is missing shows in the lengths, see tests/work/fds.c
+        i += (size - 8 - i) % 61
+        if letter != letters[i] and not ambiguous:
+            wrong.append(i)
+        i += 1
     lens.equal("writes counted for the wrong pipe in silence", [], wrong[:5])
-    if any(ambiguous for _, ambiguous in writes):
+    if any(ambiguous for _, ambiguous, _ in writes):
         lens.equal("exit status", 3, status)

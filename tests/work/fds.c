@@ -255,18 +255,30 @@ static void *flip_thread(void *unused)
 	return NULL;
 }
 
+/* a record is longer than the one before, so that lines of a trace can be told apart */
+#define RECORD_LENGTHS 61
+static size_t record_len(uint64_t record)
+{
+	return sizeof(record) + record % RECORD_LENGTHS;
+}
+
 /* who got which record is told by what the records say */
 static void take_records(const struct duct *d, char name, char *owner, long count)
 {
+	char rest[RECORD_LENGTHS];
 	uint64_t record;
 
 	while (duct_depth(d)) {
 		ssize_t n = work_did(d->c, WORK_READ, read(d->r, &record, sizeof(record)));
+		ssize_t more;
 
 		if (n != sizeof(record) || record >= (uint64_t)count || owner[record])
 			work_die("record");
 		owner[record] = name;
-		work_did(d->c, WORK_WRITE, n);
+		more = (ssize_t)(record_len(record) - sizeof(record));
+		if (more && work_did(d->c, WORK_READ, read(d->r, rest, (size_t)more)) != more)
+			work_die("rest of a record");
+		work_did(d->c, WORK_WRITE, n + more);
 	}
 }
 
@@ -289,9 +301,10 @@ static void run_flip(void)
 	work_ready();
 	pthread_create(&flipper, NULL, flip_thread, NULL);
 	for (long i = 0; i < count; i++) {
-		uint64_t record = (uint64_t)i;
+		uint64_t record[1 + RECORD_LENGTHS / sizeof(uint64_t) + 1] = { (uint64_t)i };
+		size_t len = record_len(record[0]);
 
-		work_expect(write(flipped, &record, sizeof(record)), sizeof(record), "write");
+		work_expect(write(flipped, record, len), (ssize_t)len, "write");
 		if (i % 100 == 99 || i + 1 == count) {
 			take_records(&a, 'a', owner, count);
 			take_records(&b, 'b', owner, count);

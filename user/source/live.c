@@ -447,7 +447,8 @@ static void tear_down(struct live *l)
 		*links[i] = NULL;
 	}
 	ring_buffer__free(l->ring);
-	l->ring = NULL;
+	ring_buffer__free(l->ops_ring);
+	l->ring = l->ops_ring = NULL;
 	lens__destroy(l->skel);
 	l->skel = NULL;
 }
@@ -501,6 +502,7 @@ void live_freep(struct live **live)
 	plan_fini(&l->plan);
 	free(l->links);
 	free(l->exited);
+	buf_fini(&l->held);
 	free(l);
 	*live = NULL;
 }
@@ -545,28 +547,43 @@ static int on_record(void *ctx, void *data, size_t size)
 	struct live *l = ctx;
 	const struct lens_rec *rec = data;
 
-	if (size < sizeof(*rec) || rec->len > size ||
-	    (rec->type == LENS_REC_OPS && size < sizeof(struct lens_rec_ops)))
+	if (size < sizeof(*rec) || rec->len > size || rec->type == LENS_REC_OPS)
 		return 0;	/* not one of ours; cannot happen with our own programs */
 	if (live_is_selftest(l, rec))
 		return 0;
 	note_news(l, rec);
 	l->taken_bytes += size;
-	/* a batch is as much work as its operations */
-	l->budget -= rec->type == LENS_REC_OPS ? ((const struct lens_rec_ops *)rec)->count : 1;
+	l->budget--;
 	l->sink_err = l->sink(l->sink_arg, rec);
 	if (l->sink_err < 0)
 		return l->sink_err;
 	return l->budget > 0 ? 0 : BUDGET_SPENT;
 }
 
+static int on_batch(void *ctx, void *data, size_t size)
+{
+	struct live *l = ctx;
+	const struct lens_rec_ops *rec = data;
+
+	if (size < sizeof(*rec) || rec->h.len > size || rec->h.len % 8 ||
+	    rec->h.type != LENS_REC_OPS)
+		return 0;
+	buf_add(&l->held, data, rec->h.len);
+	/* a batch is as much work as its operations */
+	l->budget -= rec->count;
+	return l->budget > 0 ? 0 : BUDGET_SPENT;
+}
+
 static int open_ring(struct live *l)
 {
-	l->ring_bytes = bpf_map__max_entries(l->skel->maps.lens_ring);
-	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.lens_ring), on_record, l, NULL);
-	l->ring_bytes += bpf_map__max_entries(l->skel->maps.lens_ops_ring);
-	if (!l->ring || ring_buffer__add(l->ring, bpf_map__fd(l->skel->maps.lens_ops_ring),
-					 on_record, l))
+	int events = bpf_map__fd(l->skel->maps.lens_ring);
+	int ops = bpf_map__fd(l->skel->maps.lens_ops_ring);
+
+	l->ring_bytes = bpf_map__max_entries(l->skel->maps.lens_ring) +
+			bpf_map__max_entries(l->skel->maps.lens_ops_ring);
+	l->ring = ring_buffer__new(events, on_record, l, NULL);
+	l->ops_ring = l->ring ? ring_buffer__new(ops, on_batch, l, NULL) : NULL;
+	if (!l->ops_ring)
 		return log_err(-errno, "cannot map the event ring: %s", strerror(errno));
 	return 0;
 }

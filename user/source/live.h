@@ -22,13 +22,14 @@ struct live {
 	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
 	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues;
-	struct ring_buffer *ring;
+	struct ring_buffer *ring, *ops_ring;
 	struct lens_rec_host host;	/* taken while /proc can still be read */
 	struct lens_proc self;		/* our process, as the kernel side knows it */
 	struct lens_chan test_chans[3];	/* of the self-test: two pipes, a queue; all gone */
 	int cpu_count;
 	bool seen_processes;		/* the first look is behind us */
 
+	struct buf held;		/* batches of operations, not handed over yet */
 	/* during live_poll(): where records go, and what is left of the budget */
 	source_sink sink;
 	void *sink_arg;

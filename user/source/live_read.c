@@ -32,10 +32,35 @@
 
 /* -------------------------------------------------------------------- ring */
 
+static int hand_over_held(struct live *l, source_sink sink, void *arg)
+{
+	int err = 0;
+
+	for (size_t at = 0; !err && at < l->held.len;) {
+		const struct lens_rec *rec = (const void *)(l->held.data + at);
+
+		at += rec->len;
+		err = sink(arg, rec);
+		if (err > 0)
+			err = 0;
+	}
+	l->taken_bytes += l->held.len;
+	l->held.len = 0;
+	return err;
+}
+
+/*
+ * An endpoint is announced in one ring before its operations appear in the
+ * other. So operations are taken first, and handed over when all is taken that
+ * was announced before.
+ */
 int live_poll(struct live *l, source_sink sink, void *arg)
 {
-	int n;
+	int n, more = 0;
 
+	l->budget = POLL_BUDGET;
+	if (!l->held.len)
+		more = ring_buffer__consume(l->ops_ring) == -EXFULL;
 	l->sink = sink;
 	l->sink_arg = arg;
 	l->sink_err = 0;
@@ -43,7 +68,10 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 	n = ring_buffer__consume(l->ring);
 	if (l->sink_err < 0)
 		return l->sink_err;
-	return n == -EXFULL ? 1 : 0;
+	if (n == -EXFULL)
+		return 1;
+	n = hand_over_held(l, sink, arg);
+	return n < 0 ? n : more;
 }
 
 /* everything that was in the ring when we came; what flows in meanwhile can wait */
@@ -55,7 +83,7 @@ static int drain(struct live *l, source_sink sink, void *arg)
 	/* no more than the ring holds can have been in it */
 	while (more == 1 && l->taken_bytes - begin < l->ring_bytes)
 		more = live_poll(l, sink, arg);
-	return more < 0 ? more : 0;
+	return more < 0 ? more : hand_over_held(l, sink, arg);
 }
 
 /* --------------------------------------------------------------- iterators */
