@@ -146,8 +146,8 @@ static __always_inline __u64 calls_kinds(__u32 class)
 	return class <= CALL_FD_LAST ? KINDS_FD : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
-/* the straight line */
-static __always_inline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
+/* the straight line; not inlined, or other calls would have its locals on their stack, too */
+static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
 					    __u64 kinds)
 {
 	struct task_struct *t;
