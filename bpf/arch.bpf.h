@@ -22,6 +22,7 @@ enum call_class {
 	CALL_FD_LAST = CALL_OPEN,	/* so far it is about a descriptor */
 	CALL_MSGSND, CALL_MSGRCV, CALL_MSGCTL,
 	CALL_IPC,			/* i386 multiplexer */
+	CALL_MQSEND, CALL_MQRECEIVE,	/* (queue, buffer, size, priority, timeout) */
 };
 
 #define CALL_TABLE 512
@@ -50,10 +51,13 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(187, CALL_SENDFILE), C(239, CALL_SENDFILE),			\
 	N(257, CALL_OPEN), C(295, CALL_OPEN), NC(437, CALL_OPEN, CALL_OPEN),	\
 	N(275, CALL_SPLICE), N(276, CALL_TEE), N(278, CALL_VMSPLICE),	\
+	N(242, CALL_MQSEND), N(243, CALL_MQRECEIVE),			\
+	C(279, CALL_MQSEND), C(280, CALL_MQRECEIVE),			\
 	C(313, CALL_SPLICE), C(315, CALL_TEE), C(316, CALL_VMSPLICE),	\
 	N(327, CALL_READV), N(328, CALL_WRITEV),			\
 	C(378, CALL_READV), C(379, CALL_WRITEV),			\
 	C(400, CALL_MSGSND), C(401, CALL_MSGRCV), C(402, CALL_MSGCTL),	\
+	C(418, CALL_MQSEND), C(419, CALL_MQRECEIVE),			\
 }
 
 /* class by number; older verifiers forget the bound of a spilled index, so it is masked */

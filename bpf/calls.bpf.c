@@ -7,6 +7,7 @@
  */
 #include "arch.bpf.h"
 #include "fd.bpf.h"
+#include "mqueue.bpf.h"
 #include "pipe.bpf.h"
 #include "strict.bpf.h"
 #include "straddle.bpf.h"
@@ -42,6 +43,27 @@ static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 f
 	/* an array of pointers has no type of its own: borrow one that holds a pointer */
 	slot = core_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
 	return core_cast(slot->first, lens_type_file);
+}
+
+/*
+ * The file behind a descriptor as an address, 0 if there is none. done: what
+ * the call did cannot have been nothing.
+ */
+static __always_inline __u64 calls_file_address(__u32 fd, bool done)
+{
+	struct file *file;
+
+	if (lens_has_cast) {
+		file = calls_fd_file(calls_task(), fd);
+		if (file)
+			return ident_address(file);
+	} else {
+		file = ident_fd_probe((void *)calls_task(), fd);
+		if (file)
+			return (__u64)file;
+	}
+	fd_count_lost(done);
+	return 0;
 }
 
 static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret, __u64 kinds)
@@ -132,18 +154,35 @@ static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 	return 0;
 }
 
+/* without an array of arguments: what is called from here needs most of the stack there is */
+static __noinline int calls_mqueue(struct pt_regs *regs, __u32 class, bool compat, __s64 ret)
+{
+	__u64 file = calls_file_address(compat ? regs->bx : regs->di, ret >= 0);
+	__u64 priority = compat ? (__u32)regs->si : regs->r10;
+
+	if (!file)
+		return 0;
+	if (class == CALL_MQSEND)
+		return mqueue_sent(file, priority, compat ? (__u32)regs->dx : regs->dx, ret);
+	return mqueue_received(file, priority, ret);
+}
+
 static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				       __u64 kinds)
 {
 	if (class <= CALL_FD_LAST)
 		return calls_files(regs, class, compat, ret, kinds);
+	if (class >= CALL_MQSEND)
+		return calls_mqueue(regs, class, compat, ret);
 	return calls_queues(regs, class, compat, ret);
 }
 
 /* kinds that a call of this class may be about */
 static __always_inline __u64 calls_kinds(__u32 class)
 {
-	return class <= CALL_FD_LAST ? KINDS_FD : KIND_BIT(LENS_KIND_SYSV_MSG);
+	if (class <= CALL_FD_LAST)
+		return KINDS_FD;
+	return class >= CALL_MQSEND ? KIND_BIT(LENS_KIND_POSIX_MQ) : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
 /* the straight line; not inlined, or other calls would have its locals on their stack, too */

@@ -82,6 +82,14 @@ __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct file *file)
 	return climb_result(&c, offset);
 }
 
+__u32 describe_leaf(__u32 which, __u32 offset, struct dentry *dentry)
+{
+	struct climb c = { .which = which, .offset = offset, .end = offset + COMPONENT_MAX };
+
+	climb_add(&c, BPF_CORE_READ(dentry, d_name.name));
+	return climb_result(&c, offset);
+}
+
 static long climb_kernfs(__u32 i, struct climb *c)
 {
 	struct kernfs_node *kn = c->kn, *parent;
@@ -211,12 +219,48 @@ int describe_queue(struct msg_queue *q, struct lens_depth *ret)
 	return 0;
 }
 
+static __always_inline __u32 sleepers(struct mqueue_inode_info *q, __u32 which)
+{
+	return list_length((void *)q + bpf_core_field_offset(struct mqueue_inode_info, e_wait_q) +
+			   which * bpf_core_type_size(struct ext_wait_queue) +
+			   bpf_core_field_offset(struct ext_wait_queue, list));
+}
+
+/* without who sleeps: from the hook to here little is left of the stack */
+static __always_inline int mqueue_depth(struct inode *inode, struct lens_depth *ret)
+{
+	struct mqueue_inode_info *q =
+		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
+	struct ipc_namespace *ns = BPF_CORE_READ(inode, i_sb, s_fs_info);
+
+	ret->queued_bytes = BPF_CORE_READ(q, qsize);
+	ret->queued_msgs = BPF_CORE_READ(q, attr.mq_curmsgs);
+	ret->capacity_msgs = BPF_CORE_READ(q, attr.mq_maxmsg);
+	ret->capacity_bytes = ret->capacity_msgs * BPF_CORE_READ(q, attr.mq_msgsize);
+	ret->key = ns ? BPF_CORE_READ(ns, ns.inum) : 0;
+	ret->valid = LENS_DEPTH_VALID;
+	return 0;
+}
+
+int describe_mqueue(struct inode *inode, struct lens_depth *ret)
+{
+	struct mqueue_inode_info *q =
+		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
+
+	mqueue_depth(inode, ret);
+	ret->wait_writers = sleepers(q, 0);
+	ret->wait_readers = sleepers(q, 1);
+	return 0;
+}
+
 /* ----------------------------------------------------------------- by kind */
 
 int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
 {
 	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
 		return describe_pipe(file, ret);
+	if (kind == LENS_KIND_POSIX_MQ)
+		return mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
 	return 0;
 }
 
@@ -224,5 +268,7 @@ __u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file)
 {
 	if (kind == LENS_KIND_FIFO)
 		return describe_path(which, offset, LENS_PATH_MAX, file);
+	if (kind == LENS_KIND_POSIX_MQ)
+		return describe_leaf(which, offset, BPF_CORE_READ(file, f_path.dentry));
 	return 0;
 }

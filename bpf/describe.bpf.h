@@ -23,5 +23,8 @@ __hidden __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct ke
 __hidden int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret);
 __hidden __u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
+__hidden int describe_mqueue(struct inode *inode, struct lens_depth *ret);
+/* the last component of a path, alone */
+__hidden __u32 describe_leaf(__u32 which, __u32 offset, struct dentry *dentry);
 
 #endif

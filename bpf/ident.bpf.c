@@ -12,5 +12,7 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 		return LENS_KIND_NONE;
 	if (lens_has_cast ? ident_pipe(ident_file_at(file), ret) : ident_pipe_probe(f, ret))
 		return ret->kind;
+	if (ident_mqueue_inode(BPF_CORE_READ(f, f_inode), ret))
+		return ret->kind;
 	return LENS_KIND_NONE;
 }

@@ -97,6 +97,21 @@ static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_k
  */
 int ident_file(__u64 file, struct lens_total_key *ret);
 
+/* i is just an address; a POSIX message queue has a name on a file system of its own */
+static __always_inline bool ident_mqueue_inode(struct inode *i, struct lens_total_key *k)
+{
+	struct super_block *sb = BPF_CORE_READ(i, i_sb);
+
+	if ((BPF_CORE_READ(i, i_mode) & KDEF_S_IFMT) != KDEF_S_IFREG ||
+	    BPF_CORE_READ(sb, s_magic) != KDEF_MQUEUE_MAGIC)
+		return false;
+	k->ino = BPF_CORE_READ(i, i_ino);
+	k->dev = BPF_CORE_READ(sb, s_dev);
+	k->gen = 0;
+	k->kind = LENS_KIND_POSIX_MQ;
+	return true;
+}
+
 static __always_inline void ident_queue(struct task_struct *t, __s32 id, struct lens_total_key *k)
 {
 	k->ino = (__u32)id;

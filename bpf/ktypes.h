@@ -33,7 +33,10 @@ struct list_head {
 	struct list_head *next;
 };
 
-struct hlist_node;
+struct hlist_node {
+	struct hlist_node *next;
+};
+
 struct hlist_head {
 	struct hlist_node *first;
 };
@@ -43,9 +46,14 @@ struct qstr {
 	const unsigned char *name;
 };
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
+	void *s_fs_info;
 };
 
 struct file_lock_context {
@@ -57,6 +65,7 @@ struct inode {
 	__u16 i_mode;
 	__u32 i_nlink;
 	__u32 i_rdev;
+	kuid_t i_uid;
 	unsigned long i_ino;
 	__u32 i_generation;
 	struct super_block *i_sb;
@@ -68,6 +77,14 @@ struct inode {
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
+	struct hlist_node d_sib;	/* v6.8: were list heads d_child and d_subdirs */
+	struct hlist_head d_children;
+};
+
+struct dentry___pre68 {
+	struct list_head d_child;
+	struct list_head d_subdirs;
 };
 
 struct vfsmount {
@@ -207,12 +224,9 @@ struct ipc_ids {
 
 struct ipc_namespace {
 	struct ipc_ids ids[3];	/* semaphores, messages, shared memory */
+	struct vfsmount *mq_mnt;
 	struct ns_common ns;
 };
-
-typedef struct {
-	__u32 val;
-} kuid_t;
 
 struct upid {
 	int nr;
@@ -287,18 +301,6 @@ typedef struct {
 
 /* ------------------------------------------------- queues, sets, terminals */
 
-struct mq_attr {
-	long mq_maxmsg;
-	long mq_msgsize;
-	long mq_curmsgs;
-};
-
-struct mqueue_inode_info {
-	struct inode vfs_inode;
-	struct mq_attr attr;
-	unsigned long qsize;
-};
-
 struct kref {
 	refcount_t refcount;
 };
@@ -309,10 +311,47 @@ struct eventfd_ctx {
 	int id;
 };
 
+/* --------------------------------------------------------- POSIX messages */
+
 struct rb_node {
 	unsigned long __rb_parent_color;
 	struct rb_node *rb_right;
 	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+/* the messages of one priority */
+struct posix_msg_tree_node {
+	struct rb_node rb_node;
+	struct list_head msg_list;
+};
+
+struct mq_attr {
+	long mq_maxmsg;
+	long mq_msgsize;
+	long mq_curmsgs;
+};
+
+struct sigevent {
+	int sigev_notify;
+};
+
+struct ext_wait_queue {
+	struct list_head list;
+};
+
+struct mqueue_inode_info {
+	struct inode vfs_inode;
+	struct rb_root msg_tree;
+	struct rb_node *msg_tree_rightmost;
+	struct mq_attr attr;
+	struct sigevent notify;
+	struct pid *notify_owner;
+	struct ext_wait_queue e_wait_q[2];	/* senders, receivers */
+	unsigned long qsize;
 };
 
 struct rb_root_cached {

@@ -7,6 +7,7 @@
  * limited to 32 KiB.
  */
 #include "arch.bpf.h"
+#include "backlog.bpf.h"
 #include "describe.bpf.h"
 #include "queue.bpf.h"
 #include "straddle.bpf.h"
@@ -107,6 +108,8 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	if (len > SCRATCH_SIZE)
 		return 0;
 	bpf_seq_write(ctx->meta->seq, h, len);
+	if (key.kind == LENS_KIND_POSIX_MQ)
+		backlog_mqueue(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry));
 	return 0;
 }
 
@@ -161,6 +164,11 @@ static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, 
 	case CALL_SENDFILE:
 		w->asked = class == CALL_SENDFILE ? a->arg[3] : 0;
 		w->dir = LENS_WRITE;
+		return wait_file(t, a->arg[0], &w->chan);
+	case CALL_MQSEND:
+		w->dir = LENS_WRITE;
+		/* fallthrough */
+	case CALL_MQRECEIVE:
 		return wait_file(t, a->arg[0], &w->chan);
 	case CALL_MSGSND:
 		w->dir = LENS_WRITE;
@@ -249,91 +257,7 @@ int calls__iter__straddle(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* -------------------------------------------------------------- SysV queues */
-
-/* namespaces already walked in this look; the collector clears it before each */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, __u32);
-	__type(value, __u32);
-} lens_walked SEC(".maps");
-
-struct message_walk {
-	void *head, *at;
-	struct lens_chan chan;
-	__u32 taken, in_record;
-};
-
-#define MSGS_PER_RECORD 64
-struct msgs_record {
-	struct lens_rec_msgs h;
-	struct lens_msg msg[MSGS_PER_RECORD];
-};
-
-static __always_inline void messages_emit(struct message_walk *w)
-{
-	__u32 which = SCRATCH_LOOK, len, n = w->in_record;
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-	struct msgs_record *r = (void *)s;
-
-	if (!s || !n || n > MSGS_PER_RECORD)
-		return;
-	len = n * sizeof(struct lens_msg);
-	barrier_var(len);
-	len += sizeof(r->h);
-	r->h.chan = w->chan;
-	r->h.first = w->taken - n;
-	r->h.count = n;
-	rec_init(&r->h.h, LENS_REC_MSGS, len);
-	r->h.h.flags = LENS_F_SNAPSHOT;
-	core_emit(r, len, LENS_KIND_SYSV_MSG);
-	w->in_record = 0;
-}
-
-static long message_next(__u32 i, struct message_walk *w)
-{
-	__u32 which = SCRATCH_LOOK;
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-	struct msgs_record *r = (void *)s;
-	struct msg_msg *m = w->at;
-	__u32 at = w->in_record;
-
-	if (!s || !m || (void *)m == w->head)
-		return 1;
-	if (at < MSGS_PER_RECORD) {
-		bpf_core_read(&r->msg[at].type, sizeof(__s64), &m->m_type);
-		bpf_core_read(&r->msg[at].bytes, sizeof(__u64), &m->m_ts);
-		w->in_record = at + 1;
-		w->taken++;
-	}
-	if (at + 1 >= MSGS_PER_RECORD)
-		messages_emit(w);
-	return bpf_probe_read_kernel(&w->at, sizeof(w->at), m) != 0;
-}
-
-static __noinline int queue_messages(struct msg_queue *q, const struct lens_chan *chan, __u32 count)
-{
-	struct message_walk w = { .chan = *chan };
-
-	w.head = (void *)q + bpf_core_field_offset(struct msg_queue, q_messages);
-	if (bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
-		return 0;
-	bpf_loop(count, message_next, &w, 0);
-	messages_emit(&w);
-	return 0;
-}
-
-static __always_inline __u32 pid_in_root(struct pid *p)
-{
-	__u32 nr = 0;
-
-	if (p)
-		bpf_probe_read_kernel(&nr, sizeof(nr),
-				      (void *)p + bpf_core_field_offset(struct pid, numbers) +
-				      bpf_core_field_offset(struct upid, nr));
-	return nr;
-}
+/* ------------------------------------------------------------ message queues */
 
 struct queue_walk {
 	struct ipc_namespace *ns;
@@ -360,7 +284,7 @@ static long queue_next(__u32 index, struct queue_walk *w)
 	r.h.flags = LENS_F_SNAPSHOT;
 	core_emit(&r, sizeof(r), LENS_KIND_SYSV_MSG);
 	if (r.depth.queued_msgs)
-		queue_messages(q, &r.chan, r.depth.queued_msgs);
+		backlog_queue(q, &r.chan, r.depth.queued_msgs);
 	return 0;
 }
 
@@ -370,6 +294,7 @@ int sysvmsg__iter__queues(struct bpf_iter__task *ctx)
 	struct task_struct *t = ctx->task;
 	struct ipc_namespace *ns;
 	struct queue_walk w = {};
+	struct lens_chan walked = {};
 	int max;
 
 	if (!t || t->pid != t->tgid)
@@ -379,9 +304,11 @@ int sysvmsg__iter__queues(struct bpf_iter__task *ctx)
 		return 0;
 	w.ns = ns;
 	w.inum = BPF_CORE_READ(ns, ns.inum);
-	if (bpf_map_lookup_elem(&lens_walked, &w.inum))
+	walked.dev = w.inum;
+	walked.kind = LENS_KIND_SYSV_MSG;
+	if (bpf_map_lookup_elem(&lens_walked, &walked))
 		return 0;
-	if (bpf_map_update_elem(&lens_walked, &w.inum, &w.inum, BPF_ANY))
+	if (bpf_map_update_elem(&lens_walked, &walked, &w.inum, BPF_ANY))
 		loss_add(LENS_KIND_SYSV_MSG, LENS_LOSS_MAP_FULL, 1, 0);
 	if (bpf_probe_read_kernel(&max, sizeof(max), (void *)ns +
 				  bpf_core_field_offset(struct ipc_namespace, ids) +

@@ -38,7 +38,7 @@ extern struct cache_map lens_cache SEC(".maps");
 /* one finished call */
 struct call {
 	__s64 ret;		/* bytes moved or -errno */
-	__s64 aux;		/* sysv-msg: message type */
+	__s64 aux;		/* sysv-msg: message type; posix-mq: priority */
 	/* small: a chain of calls has 512 bytes of stack */
 	__u8 moved;		/* a message went through */
 	__u8 is_short;		/* less than asked */

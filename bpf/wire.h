@@ -35,7 +35,8 @@
 #define LENS_KINDS(X)				\
 	X(PIPE, 1, pipe, "pipe")		\
 	X(FIFO, 2, pipe, "fifo")		\
-	X(SYSV_MSG, 3, sysvmsg, "sysv-msg")
+	X(SYSV_MSG, 3, sysvmsg, "sysv-msg")	\
+	X(POSIX_MQ, 4, mqueue, "posix-mq")
 
 enum lens_kind {
 	LENS_KIND_NONE,
@@ -71,7 +72,8 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
  * One kernel IPC object. Never a kernel pointer, never an inode alone.
  * pipe: inode number on pipefs. fifo: inode, device and generation of the
  * file. sysv-msg: ino is the queue id (its sequence number included), dev the
- * inode number of the ipc namespace.
+ * inode number of the ipc namespace. posix-mq: inode of the queue; each ipc
+ * namespace has its own device for them.
  */
 struct lens_chan {
 	__u64 ino;
@@ -107,7 +109,8 @@ struct lens_total {
 	__u64 msgs;		/* calls that moved a message (pipes: that moved bytes) */
 	__u64 bytes;		/* moved, as the kernel returned it */
 	__u64 errors;		/* calls that failed; restarts (-512..-516) are none */
-	__u64 shorts;		/* moved less than asked; sysv-msg: may have been truncated */
+	/* moved less than asked; sysv-msg: may have been truncated; posix-mq: lost to a fault */
+	__u64 shorts;
 	__u32 id;		/* short name of this endpoint in struct lens_op */
 	__u32 flags;		/* LENS_END_* */
 };
@@ -176,12 +179,13 @@ struct lens_rec_exit {
 /* depth and capacity of a channel at one moment */
 struct lens_depth {
 	__u64 queued_bytes;
-	__u64 capacity_bytes;	/* pipe: slots * 4096; sysv-msg: msg_qbytes */
+	/* pipe: slots * 4096; sysv-msg: msg_qbytes; posix-mq: mq_maxmsg * mq_msgsize */
+	__u64 capacity_bytes;
 	__u32 queued_msgs;	/* pipe: occupied slots */
-	__u32 capacity_msgs;	/* pipe: slots; sysv-msg: 0 = no limit of its own */
+	__u32 capacity_msgs;	/* pipe: slots; posix-mq: mq_maxmsg; sysv-msg: 0 = no own limit */
 	__u32 readers, writers;	/* pipe: open file descriptions */
-	__u32 wait_readers, wait_writers;	/* sleeping in a call on it; sysv-msg only */
-	__s32 key;		/* sysv-msg: IPC key */
+	__u32 wait_readers, wait_writers;	/* sleeping in a call on it; message queues */
+	__s32 key;		/* sysv-msg: IPC key; posix-mq: ipc namespace, 0 = gone */
 	__u32 valid;		/* LENS_DEPTH_* */
 };
 
@@ -197,7 +201,7 @@ struct lens_rec_end {
 	__u32 dir;		/* enum lens_dir */
 	__u32 id;		/* struct lens_op.id from now on */
 	__u32 flags;		/* LENS_END_* */
-	__u32 name_len;		/* components of the path (fifo), or 0 */
+	__u32 name_len;		/* components of the path (fifo), the name (posix-mq), or 0 */
 };
 
 /* a process holds a channel open (snapshot) */
@@ -222,8 +226,25 @@ struct lens_rec_chan {
 	__u32 mode;		/* permission bits */
 };
 
-/* messages waiting in a SysV queue, oldest first; several records may follow each other */
-struct lens_msg { __s64 type; __u64 bytes; };
+/* what only a POSIX message queue has (snapshot): it also exists without anybody holding it */
+struct lens_rec_mq {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_depth depth;
+	__u32 uid;		/* owner */
+	__u32 mode;		/* permission bits */
+	__u32 notify_pid;	/* registered by mq_notify(3), initial pid namespace; 0: nobody */
+	__u32 notify_how;	/* SIGEV_SIGNAL, SIGEV_NONE or SIGEV_THREAD */
+	__u32 name_len;		/* the name, as one component */
+	__u32 pad;
+	/* name */
+};
+
+/*
+ * Messages waiting in a queue, in the order in which they would be received;
+ * several records may follow each other.
+ */
+struct lens_msg { __s64 type; __u64 bytes; };	/* posix-mq: type is the priority */
 struct lens_rec_msgs {
 	struct lens_rec h;
 	struct lens_chan chan;
@@ -280,10 +301,13 @@ struct lens_rec_total {
 	struct lens_total total;	/* since the attach, not since the last record */
 };
 
+#define LENS_PRIORITY_UNKNOWN -1	/* posix-mq: the receiver did not ask for it */
+
 struct lens_op {
 	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
 	__s64 ret;		/* bytes moved, or -errno */
-	__s64 aux;		/* sysv-msg: message type; pipe, fifo: LENS_PLACE_*, LENS_OP_* */
+	/* sysv-msg: message type; posix-mq: priority; pipe, fifo: LENS_PLACE_*, LENS_OP_* */
+	__s64 aux;
 	__u32 id;		/* lens_rec_end.id */
 	__u32 tid;
 };
@@ -388,7 +412,8 @@ struct lens_rec_cover {
 	X(MEMORY, 24, lens_rec_memory)	\
 	X(MAPPING, 25, lens_rec_mapping)	\
 	X(SEM, 26, lens_rec_sem)	\
-	X(LOCK, 27, lens_rec_lock)
+	X(LOCK, 27, lens_rec_lock)	\
+	X(MQ, 40, lens_rec_mq)
 
 enum lens_rec_type {
 	LENS_REC_NONE,
@@ -411,5 +436,6 @@ _Static_assert(sizeof(struct lens_rec_end) == 120, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_hold) == 120, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_open) == 72, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_wait) == 96, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_mq) == 112, "wire layout changed");
 
 #endif

@@ -365,7 +365,8 @@ def check_identity(channel):
           + ledger["unaccounted"])
 
 
-GROUPS = {"pipe": "pipe", "fifo": "pipe", "sysv-msg": "sysvmsg"}
+GROUPS = {"pipe": "pipe", "fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue"}
+QUEUES = ("sysv-msg", "posix-mq")
 
 
 def check_variants(doc, forced):
@@ -383,7 +384,7 @@ def find_channel(doc, truth):
     number = truth["id"] if truth["type"] == "sysv-msg" else truth["ino"]
     found = [c for c in doc["channels"]
              if c["type"] == truth["type"] and re.split("[^0-9]", c["id"])[-1] == str(number)]
-    if truth["type"] == "sysv-msg":
+    if truth["type"] in QUEUES:
         found = [c for c in found if c["ns"]["ipc"] == str(truth["ipcns"])]
     elif truth["type"] == "fifo":
         path = bytes.fromhex(truth["path_hex"])
@@ -516,7 +517,7 @@ def compare_flows(cmp, label, channel, truth, may_be_inexact):
         return
     got, why_not = flow_sums(cmp, channel)
     # in a byte stream there are no messages to count
-    which = slice(0, 2) if truth["type"] == "sysv-msg" else slice(1, 2)
+    which = slice(0, 2) if truth["type"] in QUEUES else slice(1, 2)
     expected = {}
     for flow in truth["flows"]:
         one = expected.setdefault((flow["from"], flow["to"]), [0, 0])
@@ -533,11 +534,14 @@ def compare_flows(cmp, label, channel, truth, may_be_inexact):
 
 
 def compare_depth(cmp, label, channel, truth):
-    for key in ("capacity_bytes", "queued_bytes", "queued_messages", "queued_by_msgtype"):
-        if key in truth and not (key == "queued_messages" and truth["type"] != "sysv-msg"):
+    for key in ("capacity_bytes", "queued_bytes", "queued_messages", "queued_by_msgtype",
+                "queued_by_priority"):
+        if key in truth and not (key == "queued_messages" and truth["type"] not in QUEUES):
             cmp.same("%s %s" % (label, key), truth[key], channel.get(key))
     if truth["type"] == "pipe":
         cmp.same(label + " name", truth["name"], channel["name"])
+    if truth["type"] == "posix-mq" and truth["path_hex"]:
+        cmp.same(label + " name", bytes.fromhex(truth["path_hex"]), unescape(channel["name"]))
 
 
 def compare(doc, truth, may_be_inexact=False):

@@ -46,11 +46,14 @@ def traced(program, mode, *args):
     return lines, truth
 
 
+CALLS = (("read", ("read", "msgrcv", "mq_receive")), ("write", ("write", "msgsnd", "mq_send")))
+
+
 def compare_trace(lines, truth, name):
     ops = [line for line in lines if line.get("name") == name]
     expected = sum(end["operations"] for end in truth["ends"])
     lens.equal("operations of " + name, expected, len(ops))
-    for direction, calls in (("read", ("read", "msgrcv")), ("write", ("write", "msgsnd"))):
+    for direction, calls in CALLS:
         moved = sum(end["bytes"] for end in truth["ends"] if end["dir"] == direction)
         lens.equal("%s: bytes of %s" % (name, direction), moved,
                    sum(op["bytes"] for op in ops if op["op"] in calls))
@@ -92,6 +95,20 @@ def trace_sysvmsg():
     received = [op["msgtype"] for op in ops if op["op"] == "msgrcv"]
     lens.equal("types sent", [1, 2, 3, 4, 5, 2 ** 63 - 1], [int(t) for t in sent])
     lens.equal("types received", [3, 2 ** 63 - 1, 1, 2], [int(t) for t in received])
+
+
+@lens.test()
+def trace_mqueue():
+    lines, truth = traced("mqueue", "noprio")
+    channel = truth["channels"][0]
+    name = bytes.fromhex(channel["path_hex"]).decode()
+    compare_trace(lines, channel, name)
+    ops = [line for line in lines if line.get("name") == name]
+    sent = [op.get("priority") for op in ops if op["op"] == "mq_send"]
+    received = [op.get("priority") for op in ops if op["op"] == "mq_receive"]
+    lens.equal("priorities sent", [5, 1, 9, 5], sent)
+    # two of them did not ask
+    lens.equal("priorities received", [None, None, 5], received)
 
 
 @lens.test()
@@ -153,6 +170,17 @@ def list_backlog():
 
 
 @lens.test()
+def list_deep():
+    """Every message of a long backlog, though it takes several records to tell."""
+    work = lens.Workload("sysvmsg", "deep")
+    work.go()
+    truth = work.truth()
+    channel = lens.find_channel(lens.parse(lens.run("list", "--json")[0]), truth["channels"][0])
+    lens.equal("backlog", truth["channels"][0]["queued_by_msgtype"], channel["queued_by_msgtype"])
+    lens.equal("messages", 199, channel["queued_messages"])
+
+
+@lens.test()
 def list_namespaces():
     """Queues of other ipc namespaces are there, and apart."""
     work = lens.Workload("sysvmsg", "namespaces")
@@ -162,6 +190,63 @@ def list_namespaces():
     for one in truth["channels"]:
         lens.equal("backlog", one["queued_by_msgtype"],
                    lens.find_channel(doc, one)["queued_by_msgtype"])
+
+
+def listed(program, mode):
+    """What `list` says of each channel of a workload: (document, truth, channels)."""
+    work = lens.Workload(program, mode)
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(lens.run("list", "--json")[0])
+    channels = [lens.find_channel(doc, one) for one in truth["channels"]]
+    for one, channel in zip(truth["channels"], channels):
+        for key in ("queued_by_priority", "queued_messages", "queued_bytes", "capacity_bytes"):
+            if key in one:
+                lens.equal(key, one[key], channel[key])
+    return doc, truth, channels
+
+
+@lens.test()
+def list_mqueue():
+    doc, truth, channels = listed("mqueue", "priorities")
+    lens.equal("name", bytes.fromhex(truth["channels"][0]["path_hex"]),
+               lens.unescape(channels[0]["name"]))
+    lens.equal("capacity_messages", 10, channels[0]["capacity_messages"])
+    lens.equal("roles", ["both"], [end["role"] for end in channels[0]["endpoints"]])
+    lens.equal("notify", None, channels[0]["notify"])
+
+
+@lens.test()
+def list_mqueue_unheld():
+    """A queue is there without anybody holding it."""
+    _, _, channels = listed("mqueue", "unheld")
+    lens.equal("endpoints", [], channels[0]["endpoints"])
+    lens.equal("backlog", {"1": 1, "6": 1}, channels[0]["queued_by_priority"])
+
+
+@lens.test()
+def list_mqueue_unlinked():
+    """A queue is there without a name, while somebody holds it."""
+    _, _, channels = listed("mqueue", "unlinked")
+    lens.equal("backlog", {"1": 1}, channels[0]["queued_by_priority"])
+
+
+@lens.test()
+def list_mqueue_namespaces():
+    """One name, two queues."""
+    _, truth, channels = listed("mqueue", "namespaces")
+    lens.equal("names", ["/lens-mq-same"] * 2, [channel["name"] for channel in channels])
+    lens.equal("namespaces", {str(one["ipcns"]) for one in truth["channels"]},
+               {channel["ns"]["ipc"] for channel in channels})
+    lens.equal("messages", [2, 2], [channel["queued_messages"] for channel in channels])
+    lens.equal("bytes", [200, 666], sorted(channel["queued_bytes"] for channel in channels))
+
+
+@lens.test()
+def list_mqueue_notify():
+    _, truth, channels = listed("mqueue", "notify")
+    lens.equal("notify", {"pid": truth["facts"]["notified"], "method": "signal"},
+               channels[0]["notify"])
 
 
 @lens.test()
@@ -231,7 +316,8 @@ def saved_equals_live(program, mode):
 
 
 for saved in (("pipe", "rw"), ("pipe", "shortlived"), ("many", "matrix"), ("fifo", "hostile"),
-              ("sysvmsg", "backlog"), ("sysvmsg", "rmid")):
+              ("sysvmsg", "backlog"), ("sysvmsg", "rmid"), ("mqueue", "unheld"),
+              ("mqueue", "matrix")):
     lens.register("replay_%s_%s" % saved, lambda one=saved: saved_equals_live(*one))
 
 
@@ -289,7 +375,7 @@ def replay_refuses_garbage():
 def doctor_json():
     doc = lens.parse(lens.run("doctor", "--json")[0])
     text = json.dumps(doc)
-    for group in ("pipe", "sysvmsg"):
+    for group in ("pipe", "sysvmsg", "mqueue"):
         want = os.environ.get("LENS_EXPECT_VARIANT_" + group)
         lens.require(group in text, "doctor says nothing of " + group)
         lens.require(not want or want in text, "doctor does not know variant %s" % want)

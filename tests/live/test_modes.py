@@ -14,7 +14,10 @@ PLAIN = (
     ("pipe", "ident", "mayflies"),
     ("fifo", "fifo", "plain twice rdwr bind unlinked reopened hostile deep"),
     ("sysvmsg", "sysvmsg", "types negative except copy noerror empty nowait toobig rmid rmidwait"
-                           " interrupted backlog blocked pingpong matrix namespaces"),
+                           " interrupted backlog deep blocked pingpong matrix namespaces"),
+    ("mqueue", "mqueue", "priorities noprio empty nowait timeout toobig wrongway fault interrupted"
+                         " unlinked gone shortlived unheld handover blocked pingpong matrix"
+                         " namespaces"),
 )
 
 # again, with every channel born under observation instead of before
@@ -25,12 +28,14 @@ LATE = (
     ("pipe", "many", "matrix"),
     ("fifo", "fifo", "plain twice unlinked hostile"),
     ("sysvmsg", "sysvmsg", "types pingpong matrix"),
+    ("mqueue", "mqueue", "priorities handover gone matrix"),
 )
 
 
 # calls of several processes overlap, so that nobody can prove their order: flows
 # are exact and right, or say that they are not; what each process moved is right
-UNORDERED = {("many", m) for m in ("torn", "matrix", "packets", "inturn")} | {("sysvmsg", "matrix")}
+UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
+             | {("sysvmsg", "matrix"), ("mqueue", "matrix")})
 
 
 def plain_test(program, mode, late):
@@ -96,7 +101,7 @@ def compat_test(mode):
     return one
 
 
-for compat_mode in ("rw", "rwv", "sysvmsg"):
+for compat_mode in ("rw", "rwv", "sysvmsg", "mqueue"):
     lens.register("compat_" + compat_mode, compat_test(compat_mode))
 
 
@@ -128,6 +133,17 @@ def filter_by_type():
     lens.equal("types of channels", {"sysv-msg"}, {c["type"] for c in doc["channels"]})
     # what is not asked for is not hooked either
     lens.equal("observed types", ["sysv-msg"], [row["type"] for row in doc["coverage"]])
+
+
+@lens.test()
+def mqueue_stuck_receiver_named():
+    """A process that only waits is an end of the queue, but has moved nothing."""
+    doc, truth = lens.watched("mqueue", "blocked")
+    channel = lens.find_channel(doc, truth["channels"][1])
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    ends = [e for e in channel["endpoints"] if pid[e["process"]] == truth["facts"]["stuck"]]
+    lens.equal("endpoints of the waiting process", 1, len(ends))
+    lens.equal("operations", 0, ends[0]["read"]["operations"])
 
 
 @lens.test()

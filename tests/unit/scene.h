@@ -33,7 +33,10 @@ SCENE struct chan *scene_chan(struct world *w, unsigned kind, uint64_t ino)
 	struct chan *c = world_chan(w, &key);
 
 	c->live = true;
-	c->depth = (struct lens_depth){ .capacity_bytes = 65536, .capacity_msgs = 16, .valid = 1 };
+	c->depth = (struct lens_depth){ .capacity_bytes = 65536, .valid = 1 };
+	/* of a SysV queue only the bytes are limited */
+	if (kind != LENS_KIND_SYSV_MSG)
+		c->depth.capacity_msgs = 16;
 	c->ledger.known = true;
 	return c;
 }
@@ -115,7 +118,7 @@ SCENE void scene_cover(struct world *w, unsigned kind, const char *variant, cons
 	snprintf(row->detail, sizeof(row->detail), "%s", detail);
 }
 
-/* five seconds on a host that sees everything */
+/* five seconds on a host that sees pipes and SysV queues */
 SCENE struct world *scene_new(void)
 {
 	struct world *w = world_new();
@@ -127,7 +130,7 @@ SCENE struct world *scene_new(void)
 	w->start_ns = 1000000000;
 	w->end_ns = 6020000000;
 	w->complete = true;
-	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++)
+	for (unsigned kind = 1; kind <= LENS_KIND_SYSV_MSG; kind++)
 		scene_cover(w, kind, "sys", "");
 	return w;
 }

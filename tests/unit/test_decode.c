@@ -68,6 +68,9 @@ static void begin(enum lens_rec_type type)
 	case LENS_REC_DESC:
 		rec.lens_rec_desc.object = LENS_OBJECT_PIPE;
 		break;
+	case LENS_REC_MQ:
+		rec.lens_rec_mq.chan.kind = KIND_OK;
+		break;
 	default:
 		break;
 	}

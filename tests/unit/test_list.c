@@ -46,7 +46,7 @@ TEST(text_shows_the_backlog_by_message_type)
 	_cleanup_(world_freep) struct world *w = listed();
 	_cleanup_free_ char *text = scene_render(render_list_text, w, NULL);
 
-	scene_has(text, "MSGTYPE  MESSAGES  BYTES\n");
+	scene_has(text, "TYPE/PRIORITY  MESSAGES  BYTES\n");
 	scene_has(text, "        1         2    100\n");
 	scene_has(text, "       77         1     20\n");
 	scene_has_not(text, "id=4");

@@ -96,6 +96,22 @@ TEST(queues_show_the_message_type)
 	json_object_put(o);
 }
 
+TEST(posix_queues_show_the_priority)
+{
+	_cleanup_(world_freep) struct world *w = traced(LENS_KIND_POSIX_MQ);
+	struct lens_op op = { .ret = 5, .aux = 9, .id = READER_ID, .tid = 12 };
+	_cleanup_free_ char *text = trace(w, NULL, &op, false), *line = trace(w, NULL, &op, true);
+	struct json_object *o = scene_parse(line);
+
+	scene_has(text, " mq_receive 5 priority=9 ");
+	CHECK_EQ_U64(scene_u64(o, "priority"), 9);
+	json_object_put(o);
+	free(line);
+	op.aux = LENS_PRIORITY_UNKNOWN;
+	line = trace(w, NULL, &op, true);
+	scene_has_not(line, "priority");
+}
+
 TEST(many_peers_are_counted)
 {
 	_cleanup_(world_freep) struct world *w = traced(LENS_KIND_PIPE);

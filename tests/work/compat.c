@@ -7,6 +7,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 /* arch/x86/entry/syscalls/syscall_32.tbl */
 enum {
 	NR32_READ = 3, NR32_WRITE = 4, NR32_GETPID = 20, NR32_IPC = 117,
+	NR32_MQSEND = 279, NR32_MQRECEIVE = 280, NR32_MQSEND64 = 418, NR32_MQRECEIVE64 = 419,
 	NR32_READV = 145, NR32_WRITEV = 146, NR32_MSGSND = 400, NR32_MSGRCV = 401,
 };
 
@@ -37,6 +39,7 @@ struct low {
 	struct iovec32 v[2];
 	struct message32 message;
 	struct kludge32 kludge;
+	uint32_t priority;
 };
 
 static struct low *low;
@@ -174,10 +177,47 @@ static void run_sysvmsg(void)
 	work_fact("calls", 4 * times + 1);
 }
 
+static const char mq_name[] = "/lens-mq-32";
+
+static void remove_mq(void)
+{
+	mq_unlink(mq_name);
+}
+
+/* with 32-bit times and without; there is none, but the number differs */
+static void run_mqueue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = 100 };
+	long times = work_arg(0, 100), n;
+	uint32_t fd;
+	int c;
+
+	enter();
+	fd = (uint32_t)mq_open(mq_name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600, &attr);
+	if (fd == (uint32_t)-1)
+		work_die("mq_open");
+	atexit(remove_mq);
+	c = work_mq((int)fd, mq_name);
+	work_ready();
+	for (long i = 0; i < times; i++) {
+		n = call32(i & 1 ? NR32_MQSEND : NR32_MQSEND64, fd, at(low->text), 60, 5, 0);
+		work_expect(n, 0, "32-bit mq_timedsend");
+		work_did_message(c, WORK_WRITE, 60);
+		n = call32(i & 1 ? NR32_MQRECEIVE : NR32_MQRECEIVE64, fd, at(low->text), 100,
+			   at(&low->priority), 0);
+		work_expect(work_did_message(c, WORK_READ, n), 60, "32-bit mq_timedreceive");
+		work_expect(low->priority, 5, "priority");
+	}
+	n = call32(NR32_MQRECEIVE, fd, at(low->text), 100, 0, 0);
+	work_expect_error(work_did_message(c, WORK_READ, n), EAGAIN, "nothing there");
+	work_fact("calls", 2 * times + 1);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
 	{ "sysvmsg", run_sysvmsg },
+	{ "mqueue", run_mqueue },
 };
 
 int main(int argc, char **argv)

@@ -311,6 +311,18 @@ static void run_backlog(void)
 	rcv_ok(&q, 4, 0, 4, 40);
 }
 
+/* more messages than one record tells of */
+static void run_deep(void)
+{
+	q = queue_new(IPC_PRIVATE);
+	for (long i = 0; i < 50; i++)
+		snd_ok(&q, 1 + i % 3, 11);
+	work_ready();
+	for (long i = 0; i < 150; i++)
+		snd_ok(&q, 5 + i % 4, 7);
+	rcv_ok(&q, 5, 0, 5, 7);
+}
+
 static void receive_some(void *unused)
 {
 	for (int i = 0; i < 3; i++) {
@@ -463,6 +475,7 @@ static const struct work_mode modes[] = {
 	{ "nowait", run_nowait },	{ "toobig", run_toobig },
 	{ "rmid", run_rmid },		{ "rmidwait", run_rmidwait },
 	{ "interrupted", run_interrupted }, { "backlog", run_backlog },
+	{ "deep", run_deep },
 	{ "blocked", run_blocked },	{ "pingpong", run_pingpong },
 	{ "matrix", run_matrix },	{ "namespaces", run_namespaces },
 };

@@ -10,14 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/ipc.h>
 #include <sys/mman.h>
-#include <sys/msg.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "depth.h"
 #include "truth.h"
 #include "work.h"
 
@@ -28,11 +26,11 @@
 #define FACTS 64
 #define TABLE_ENV "WORK_TABLE"
 
-enum { KIND_PIPE, KIND_FIFO, KIND_QUEUE };
+enum { KIND_PIPE, KIND_FIFO, KIND_QUEUE, KIND_MQ };
 
 struct chan {
 	int kind;
-	bool gone, by_hand, unbalanced;
+	bool gone, by_hand, unbalanced, settled;
 	uint64_t dev, ino, ipcns;	/* queues: ino is the id */
 	int64_t before_bytes, before_messages;
 	int64_t discarded_bytes, discarded_messages;
@@ -159,49 +157,73 @@ void work_look_through(int chan, int fd)
 	look_fd[chan] = fd;
 }
 
-int work_queue(int msqid)
+static void look(struct chan *c, int n);
+
+static uint64_t ipc_namespace(void)
 {
-	unsigned n = take(&table->chan_count, CHANS, "channels");
-	struct chan *c = &table->chan[n];
 	struct stat st;
 
 	if (stat("/proc/self/ns/ipc", &st))
 		work_die("ipc namespace");
+	return st.st_ino;
+}
+
+int work_queue(int msqid)
+{
+	unsigned n = take(&table->chan_count, CHANS, "channels");
+	struct chan *c = &table->chan[n];
+
 	c->kind = KIND_QUEUE;
 	c->ino = (uint64_t)msqid;
-	c->ipcns = st.st_ino;
+	c->ipcns = ipc_namespace();
 	return (int)n;
+}
+
+int work_mq(int mqd, const char *name)
+{
+	int n = work_pipe(mqd, name);
+
+	table->chan[n].kind = KIND_MQ;
+	table->chan[n].ipcns = ipc_namespace();
+	return n;
+}
+
+void work_settled(int chan)
+{
+	look(&table->chan[chan], chan);
+	table->chan[chan].settled = true;
+}
+
+/* does a channel keep messages apart? */
+static bool has_messages(const struct chan *c)
+{
+	return c->kind == KIND_QUEUE || c->kind == KIND_MQ;
 }
 
 static void look(struct chan *c, int n)
 {
-	struct msqid_ds ds;
+	struct depth depth;
 	struct stat st;
-	int bytes, size;
 
-	if (c->gone)
+	if (c->gone || c->settled)
 		return;
-	if (c->kind == KIND_QUEUE) {
-		stat("/proc/self/ns/ipc", &st);
-		/* seen from another namespace the same id is another queue */
-		c->unbalanced = st.st_ino != c->ipcns;
-		if (c->unbalanced)
-			return;
-		if (msgctl((int)c->ino, IPC_STAT, &ds))
-			work_die("msgctl");
-		c->queued_bytes = (int64_t)ds.__msg_cbytes;
-		c->queued_messages = (int64_t)ds.msg_qnum;
-		c->capacity = (int64_t)ds.msg_qbytes;
+	/* from another namespace the same id is another queue, or cannot be seen */
+	c->unbalanced = has_messages(c) && ipc_namespace() != c->ipcns;
+	if (c->unbalanced)
 		return;
-	}
-	size = fcntl(look_fd[n], F_GETPIPE_SZ);
-	if (size < 0 || fstat(look_fd[n], &st) || ioctl(look_fd[n], FIONREAD, &bytes))
-		work_die("look at a pipe");
 	errno = ESTALE;
-	if (st.st_ino != c->ino || st.st_dev != c->dev)
-		work_die("look at a pipe");
-	c->queued_bytes = bytes;
-	c->capacity = size;
+	if (c->kind != KIND_QUEUE &&
+	    (fstat(look_fd[n], &st) || st.st_ino != c->ino || st.st_dev != c->dev))
+		work_die("look at a channel");
+	if (c->kind == KIND_QUEUE)
+		depth_of_sysv((int)c->ino, &depth);
+	else if (c->kind == KIND_MQ)
+		depth_of_mq(look_fd[n], &depth);
+	else
+		depth_of_pipe(look_fd[n], &depth);
+	c->queued_bytes = depth.bytes;
+	c->queued_messages = depth.messages;
+	c->capacity = depth.capacity;
 }
 
 void work_gone(int chan)
@@ -393,7 +415,7 @@ static void check(const struct chan *c, const struct side *const *from, unsigned
 	sum(to, readers, &out, &out_messages);
 	errno = ERANGE;
 	/* only in a queue messages stay what they are */
-	if (c->kind != KIND_QUEUE)
+	if (!has_messages(c))
 		in_messages = out_messages;
 	if (!c->unbalanced && (in != out || in_messages != out_messages)) {
 		fprintf(stderr, "workload: channel %lu: %ld of %ld bytes, %ld of %ld messages\n",
@@ -447,15 +469,19 @@ static void print_name(FILE *f, const struct chan *c, int n)
 			(unsigned long)c->ipcns);
 		return;
 	}
+	if (c->kind == KIND_MQ)
+		fprintf(f, "\"ipcns\":%lu,", (unsigned long)c->ipcns);
 	fprintf(f, "\"type\":\"%s\",\"dev\":%lu,\"major\":%u,\"minor\":%u,\"ino\":%lu,",
-		c->kind == KIND_FIFO ? "fifo" : "pipe", (unsigned long)c->dev,
+		c->kind == KIND_MQ ? "posix-mq" : c->kind == KIND_FIFO ? "fifo" : "pipe",
+		(unsigned long)c->dev,
 		major(c->dev), minor(c->dev), (unsigned long)c->ino);
 	if (c->kind == KIND_PIPE) {
 		fprintf(f, "\"name\":\"pipe:[%lu]\",", (unsigned long)c->ino);
 		return;
 	}
 	fputs("\"path_hex\":\"", f);
-	for (const char *p = look_path[n]; *p; p++)
+	/* in another process's memory, if that made it */
+	for (const char *p = look_path[n] ? look_path[n] : ""; *p; p++)
 		fprintf(f, "%02x", (unsigned char)*p);
 	fputs("\",", f);
 }
@@ -503,7 +529,7 @@ static void print_types(FILE *f, int n)
 {
 	const char *comma = "";
 
-	fputs(",\"queued_by_msgtype\":{", f);
+	fprintf(f, ",\"queued_by_%s\":{", table->chan[n].kind == KIND_MQ ? "priority" : "msgtype");
 	for (unsigned i = 0; i < table->type_count; i++) {
 		const struct type *t = &table->type[i];
 
@@ -533,7 +559,7 @@ static void print_chan(FILE *f, int n)
 	print_ends(f, n);
 	if (has_flows)
 		print_flows(f, n);
-	if (c->kind == KIND_QUEUE && !c->gone)
+	if (has_messages(c) && !c->gone)
 		print_types(f, n);
 	fputs("}", f);
 }

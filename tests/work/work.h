@@ -53,6 +53,10 @@ int work_pipe(int fd, const char *path);
 /* the descriptor by which to look at it in the end, if not the one it was made from */
 void work_look_through(int chan, int fd);
 int work_queue(int msqid);
+/* a POSIX message queue; name is kept, not copied */
+int work_mq(int mqd, const char *name);
+/* what is in it now is what will be there in the end; it can be closed */
+void work_settled(int chan);
 /* from now on the channel does not exist; what it held is lost */
 void work_gone(int chan);
 /* bytes and messages queued that no reader will ever get */
@@ -63,7 +67,7 @@ void work_in_flight(int chan, int64_t bytes);
 void work_flows_by_hand(int chan);
 /* a reader knows who wrote */
 void work_flow(int chan, pid_t from, uint64_t messages, uint64_t bytes);
-/* backlog by message type; delta +1 or -1 message */
+/* backlog by message type or priority; delta +1 or -1 message */
 void work_backlog(int chan, long type, int64_t delta, size_t bytes);
 
 /*

@@ -91,7 +91,8 @@ static const struct argp_option filter_options[] = {
 	{ "pid", 'p', "PID[,PID...]", 0, "Channels that this process is an end of", 1 },
 	{ "comm", OPT_COMM, "PATTERN", 0, "... or a process of this name (shell pattern)", 1 },
 	{ "cgroup", OPT_CGROUP, "PATH", 0, "... or a process in this cgroup or below", 1 },
-	{ "type", 't', "TYPE[,TYPE...]", 0, "Channels of these types: pipe, fifo, sysv-msg", 1 },
+	{ "type", 't', "TYPE[,TYPE...]", 0, "Channels of these types: pipe, fifo, "
+	  "sysv-msg, posix-mq", 1 },
 	{ "channel", OPT_CHANNEL, "NAME", 0, "The channel of this id or name (shell pattern)", 1 },
 	{ "idle", OPT_IDLE, NULL, 0, "Show channels without traffic too", 1 },
 	{ "self", OPT_SELF, NULL, 0, "Show ipclens' own traffic too", 1 },

@@ -85,6 +85,8 @@ static bool fields_ok(const struct event *ev)
 	case LENS_REC_PEER:
 		return kind_ok(ev->lens_rec_peer->chan.kind) &&
 		       ev->lens_rec_peer->peer.kind == ev->lens_rec_peer->chan.kind;
+	case LENS_REC_MQ:
+		return kind_ok(ev->lens_rec_mq->chan.kind);
 	case LENS_REC_THREAD:
 		return ev->lens_rec_thread->call < LENS_CALL_MAX;
 	case LENS_REC_DESC:
@@ -120,6 +122,8 @@ static uint64_t variable_len(const struct event *ev)
 		return ev->lens_rec_desc->name_len;
 	case LENS_REC_MEMORY:
 		return ev->lens_rec_memory->size;
+	case LENS_REC_MQ:
+		return ev->lens_rec_mq->name_len;
 	case LENS_REC_MSGS:
 		return ev->lens_rec_msgs->count * (uint64_t)sizeof(struct lens_msg);
 	case LENS_REC_OPS:
@@ -160,6 +164,9 @@ static bool set_variable(struct event *ev)
 	case LENS_REC_MEMORY:
 		ev->memory = (struct event_bytes){ data, ev->lens_rec_memory->size };
 		return true;
+	case LENS_REC_MQ:
+		ev->name = (struct event_bytes){ data, ev->lens_rec_mq->name_len };
+		return components_ok(ev->name);
 	case LENS_REC_MSGS:
 		ev->msgs = (const struct lens_msg *)(const void *)data;
 		return true;

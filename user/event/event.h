@@ -32,7 +32,8 @@ struct event {
 	struct event_bytes exe;		/* PROC: components, leaf first */
 	struct event_bytes argv;	/* PROC: NUL separated */
 	struct event_bytes cgroup;	/* PROC: components, leaf first */
-	struct event_bytes name;	/* END, HOLD: components, leaf first; DESC: see its flags */
+	/* END, HOLD, MQ: components, leaf first; DESC: see its flags */
+	struct event_bytes name;
 	struct event_bytes memory;	/* MEMORY: user memory */
 	const struct lens_op *ops;	/* OPS: count of them */
 	const struct lens_msg *msgs;	/* MSGS: count of them */

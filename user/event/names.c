@@ -56,7 +56,7 @@ const char *event_loss_name(unsigned cause)
 
 bool event_kind_has_messages(unsigned kind)
 {
-	return kind == LENS_KIND_SYSV_MSG;
+	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ;
 }
 
 bool event_kind_has_halves(unsigned kind)

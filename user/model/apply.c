@@ -111,10 +111,8 @@ static void apply_end(struct world *w, const struct event *ev)
 	chan_state(c)->missed = 0;
 	set_flags(e, r->dir, r->flags);
 	/* one that waited in the ring while a look went by is old news */
-	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns) {
-		c->depth = r->depth;
-		chan_state(c)->depth_ns = ev->ts_ns;
-	}
+	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
+		chan_set_depth(c, &r->depth, ev->ts_ns);
 	c->packets |= !!(r->depth.valid & LENS_DEPTH_PACKETS);
 	if (ev->name.len && !c->name) {
 		set_path(&c->name, ev, ev->name, false);
@@ -261,6 +259,8 @@ void world_apply(struct world *w, const struct event *ev)
 		return apply_open(w, ev);
 	case LENS_REC_PEER:
 		return halves_join(w, ev);
+	case LENS_REC_MQ:
+		return look_mq(w, ev);
 	case LENS_REC_TOTAL:
 		return apply_total(w, ev);
 	case LENS_REC_OPS:

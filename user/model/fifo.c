@@ -117,6 +117,20 @@ static bool may_be_part(const struct piece *w, const struct piece *r)
 	return r->may_cut && r->bytes && r->bytes < w->bytes;
 }
 
+/* a receiver that does not ask for the priority gets the highest there is, whatever that is */
+static struct piece *find_highest(struct line *l, uint64_t bytes)
+{
+	struct piece *best = NULL;
+
+	for (size_t i = l->head; i < l->count; i++) {
+		struct piece *o = &l->pieces[i];
+
+		if (!o->taken && o->bytes == bytes && (!best || o->type > best->type))
+			best = o;
+	}
+	return best;
+}
+
 /* the oldest counterpart of the type: of just that size, or else longer and cut off */
 static struct piece *find_message(struct line *l, const struct piece *p, bool is_write)
 {
@@ -125,7 +139,7 @@ static struct piece *find_message(struct line *l, const struct piece *p, bool is
 	for (size_t i = l->head; i < l->count; i++) {
 		struct piece *o = &l->pieces[i];
 
-		if (o->taken || o->type != p->type)
+		if (o->taken || (o->type != p->type && o->type != LENS_PRIORITY_UNKNOWN))
 			continue;
 		if (o->bytes == p->bytes)
 			return o;
@@ -138,8 +152,12 @@ static struct piece *find_message(struct line *l, const struct piece *p, bool is
 static void message(struct fifo *f, struct piece *p, bool is_write)
 {
 	struct line *others = is_write ? &f->owed : &f->written;
-	struct piece *o = find_message(others, p, is_write);
+	struct piece *o;
 
+	if (p->type == LENS_PRIORITY_UNKNOWN)
+		o = find_highest(others, p->bytes);
+	else
+		o = find_message(others, p, is_write);
 	if (!o) {
 		line_push(f, is_write ? &f->written : &f->owed, p);
 		return;

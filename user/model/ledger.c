@@ -116,24 +116,32 @@ bool ledger_has_holes(const struct chan *c)
 	return c->ledger.discarded && (c->packets || was_closed(c));
 }
 
-static bool may_have_truncated(const struct chan *c)
+static uint64_t short_reads(const struct chan *c)
 {
+	uint64_t count = 0;
+
 	for (size_t i = 0; i < c->end_count; i++)
-		if (c->ends[i]->side[LENS_READ].total.shorts)
-			return true;
-	return false;
+		count += c->ends[i]->side[LENS_READ].total.shorts;
+	return count;
+}
+
+/* receives that took a message and failed on the receiver's memory */
+static uint64_t lost_to_faults(const struct chan *c)
+{
+	return c->key.kind == LENS_KIND_POSIX_MQ ? short_reads(c) : 0;
 }
 
 /*
  * Can what is missing have been dropped by the kernel? When everybody had
- * closed the channel or it was removed, where packets were read in part, and
- * when all messages are there, but shorter: MSG_NOERROR cut them.
+ * closed the channel or it was removed, where packets were read in part, where
+ * messages were lost to faults, and when all messages are there, but shorter:
+ * MSG_NOERROR cut them.
  */
 static bool may_have_dropped(const struct chan *c, const struct ledger *l)
 {
 	if (c->gone || c->packets || was_closed(c))
 		return true;
-	return chan_has_messages(c) && !l->msgs_unaccounted && may_have_truncated(c);
+	return chan_has_messages(c) && !l->msgs_unaccounted && short_reads(c);
 }
 
 /* ------------------------------------------------------------------- settle */
@@ -148,7 +156,7 @@ static void settle_messages(const struct chan *c, struct ledger *l)
 	l->msgs_read = b.read;
 	l->msgs_queued = b.queued;
 	rest = residual - clamp(residual, b.start.low + b.end.low, b.start.high + b.end.high);
-	if (rest > 0 && c->gone)
+	if (rest > 0 && (c->gone || (uint64_t)rest <= lost_to_faults(c)))
 		l->msgs_discarded = rest;
 	else
 		l->msgs_unaccounted = rest;

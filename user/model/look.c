@@ -34,6 +34,7 @@ static void begin(struct world *w, uint64_t ts_ns)
 		s->now = NULL;
 		c->type_count = 0;
 		c->types_truncated = false;
+		c->notify_pid = 0;
 	}
 }
 
@@ -141,8 +142,7 @@ static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns
 	s->now->valid = true;
 	s->now->queued[UNIT_BYTES] = bounded(depth->queued_bytes);
 	s->now->queued[UNIT_MSGS] = depth->queued_msgs;
-	c->depth = *depth;
-	s->depth_ns = ts_ns;
+	chan_set_depth(c, depth, ts_ns);
 	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);
 }
 
@@ -182,6 +182,23 @@ void look_chan(struct world *w, const struct event *ev)
 	c->mode = r->mode;
 }
 
+void look_mq(struct world *w, const struct event *ev)
+{
+	const struct lens_rec_mq *r = ev->lens_rec_mq;
+	struct chan *c = world_chan(w, &r->chan);
+	struct buf name = {};
+
+	found(c, &r->depth, ev->ts_ns);
+	c->uid = r->uid;
+	c->mode = r->mode;
+	c->notify_pid = r->notify_pid;
+	c->notify_how = r->notify_how;
+	if (!c->name && ev->name.len) {
+		event_path(&name, ev->name, false);
+		c->name = name.data;
+	}
+}
+
 /* more types than this in one queue are summed up as truncated */
 #define TYPES_MAX 4096
 
@@ -216,6 +233,9 @@ void look_msgs(struct world *w, const struct event *ev)
 {
 	struct chan *c = world_chan(w, &ev->lens_rec_msgs->chan);
 
+	/* a queue may be found twice in one look */
+	if (!ev->lens_rec_msgs->first)
+		c->type_count = 0;
 	for (uint32_t i = 0; i < ev->lens_rec_msgs->count; i++)
 		count_message(c, &ev->msgs[i]);
 }

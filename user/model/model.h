@@ -89,7 +89,8 @@ struct type_count { int64_t type; uint64_t messages, bytes; };
 
 struct chan {
 	struct lens_chan key;
-	char *name;			/* hostile bytes: path of a fifo; NULL: none known */
+	/* hostile bytes: path of a fifo, name of a posix-mq; NULL: none known */
+	char *name;
 	bool name_truncated;
 	bool existed_before;		/* found by the first look, not born later */
 	bool live;			/* the last look found it */
@@ -100,10 +101,12 @@ struct chan {
 	uint32_t lives[LENS_DIR_MAX];
 	struct lens_depth depth;	/* latest */
 	struct lens_depth first_depth;	/* of the first look */
-	struct type_count *types;	/* sysv-msg: backlog by message type, sorted by type */
+	struct type_count *types;	/* backlog by message type or priority, sorted by it */
 	size_t type_count;
 	bool types_truncated;
 	uint32_t lspid, lrpid, uid, mode;
+	uint32_t ipcns;			/* posix-mq: where its name is; 0: not known */
+	uint32_t notify_pid, notify_how;	/* posix-mq: who registered, in the last look */
 	struct endpoint **ends;
 	size_t end_count;
 	/*

@@ -79,6 +79,8 @@ static inline struct chan_state *chan_state(const struct chan *c)
 	return c->model_private;
 }
 
+/* the latest depth */
+void chan_set_depth(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
 /* what all endpoints of a channel moved; at_look: as of the begin of the look */
 void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
 
@@ -92,6 +94,7 @@ void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns);
 void look_hold(struct world *w, const struct event *ev);
 void look_chan(struct world *w, const struct event *ev);
 void look_msgs(struct world *w, const struct event *ev);
+void look_mq(struct world *w, const struct event *ev);
 void look_wait(struct world *w, const struct event *ev);
 void look_gone(struct world *w, const struct event *ev);
 

@@ -166,6 +166,15 @@ struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir 
 	return id_end(value);
 }
 
+void chan_set_depth(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
+{
+	c->depth = *depth;
+	chan_state(c)->depth_ns = ts_ns;
+	/* a queue can outlive the namespace that its name was in */
+	if (c->key.kind == LENS_KIND_POSIX_MQ && depth->key)
+		c->ipcns = depth->key;
+}
+
 /* records are not trusted: sums of several of these must stay inside 64 bits */
 #define MOVED_MAX (INT64_C(1) << 57)
 

@@ -3,6 +3,8 @@
  * Processes, channels, coverage and loss as JSON objects of schema version 1.
  * What is not known is null, never zero and never a guess.
  */
+#include <signal.h>
+
 #include "mech/mech.h"
 #include "render/json.h"
 #include "render/label.h"
@@ -311,6 +313,33 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 	js_put(o, "directions", rows);
 }
 
+static const char *notify_method(uint32_t how)
+{
+	switch (how) {
+	case SIGEV_SIGNAL: return "signal";
+	case SIGEV_THREAD: return "thread";
+	case SIGEV_NONE: return "none";
+	default: return NULL;
+	}
+}
+
+static void put_mq(struct json_object *o, const struct chan *c)
+{
+	struct json_object *ns = js_object(), *notify = NULL;
+
+	js_put(ns, "ipc", c->ipcns ? js_id64(c->ipcns) : NULL);
+	js_put(o, "ns", ns);
+	js_put(o, "capacity_messages", c->depth.valid ? js_u64(c->depth.capacity_msgs) : NULL);
+	if (c->notify_pid) {
+		notify = js_object();
+		js_put(notify, "pid", js_u64(c->notify_pid));
+		js_put(notify, "method", js_str(notify_method(c->notify_how)));
+	}
+	js_put(o, "notify", notify);
+	js_put(o, "queued_by_priority", types_object(c));
+	js_put(o, "queued_by_priority_complete", js_bool(!c->types_truncated));
+}
+
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
 	bool messages = chan_has_messages(c);
@@ -327,6 +356,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_sysv(o, c);
 	if (c->peer)
 		put_directions(o, c, messages);
+	if (c->key.kind == LENS_KIND_POSIX_MQ)
+		put_mq(o, c);
 	if (traffic) {
 		js_put(o, "ledger", js_ledger(&c->ledger, messages));
 		js_put(o, "pressure", pressure_object(w, c));

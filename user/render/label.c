@@ -179,6 +179,10 @@ void label_capacity(struct buf *out, const struct chan *c)
 {
 	char text[TEXT_NUM];
 
+	if (c->depth.valid && chan_has_messages(c) && c->depth.capacity_msgs) {
+		label_count(out, c->depth.capacity_msgs);
+		buf_puts(out, " msg ");
+	}
 	buf_puts(out, c->depth.valid ? text_bytes(text, c->depth.capacity_bytes) : "-");
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * `ipclens list` for people: every channel that exists, with its depth, its
- * capacity and both ends; below it the messages that wait in SysV queues.
+ * capacity and both ends; below it the messages that wait in queues, by type or
+ * priority, and who asked to be told of one.
  */
 #include "render/label.h"
 #include "render/section.h"
@@ -18,7 +19,7 @@ static const struct table_column columns[] = {
 
 static const struct table_column type_columns[] = {
 	{ .title = "CHANNEL", .min = 12, .keep_tail = true },
-	{ .title = "MSGTYPE", .right = true },
+	{ .title = "TYPE/PRIORITY", .right = true },
 	{ .title = "MESSAGES", .right = true },
 	{ .title = "BYTES", .right = true },
 };
@@ -53,6 +54,20 @@ static void type_rows(struct table *t, const struct chan *c)
 		table_take(t, &text);
 		label_count(&text, c->types[i].bytes);
 		table_take(t, &text);
+	}
+}
+
+static void print_notified(FILE *out, const struct view *v, size_t shown)
+{
+	for (size_t i = 0; i < shown; i++) {
+		_cleanup_(buf_fini) struct buf text = {};
+		const struct chan *c = v->chans[i].chan;
+
+		if (!c->notify_pid)
+			continue;
+		label_chan(&text, c);
+		fprintf(out, "process %u is to be told of the next message in %s\n", c->notify_pid,
+			text.data);
 	}
 }
 
@@ -101,6 +116,7 @@ void render_list_text(FILE *out, const struct world *w, const struct render_opti
 	table_print(out, t, opt->width, opt->colour);
 	section_cut_note(out, shown, v.chan_count, "channels");
 	print_backlog(out, &v, shown, opt);
+	print_notified(out, &v, shown);
 	print_doubts(out, w, opt);
 	section_left_out(out, &v, opt);
 }

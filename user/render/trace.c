@@ -83,6 +83,12 @@ static bool has_msgtype(const struct traced *t)
 	       (t->op->ret >= 0 || t->dir == LENS_WRITE);
 }
 
+static bool has_priority(const struct traced *t)
+{
+	return t->mech && t->mech->kind == LENS_KIND_POSIX_MQ &&
+	       t->op->aux != LENS_PRIORITY_UNKNOWN;
+}
+
 /* restart codes never reach user space, so libc has no names for them */
 static const char *error_name(int64_t result)
 {
@@ -146,7 +152,7 @@ static void add_peers(struct buf *out, const struct traced *t)
 
 static bool is_ambiguous(const struct traced *t)
 {
-	return t->end && !has_msgtype(t) && t->op->aux == LENS_OP_AMBIGUOUS;
+	return t->end && !chan_has_messages(t->end->chan) && t->op->aux == LENS_OP_AMBIGUOUS;
 }
 
 static void print_text(FILE *out, const struct world *w, const struct traced *t)
@@ -160,6 +166,8 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 		add_result(&line, t->op->ret);
 		if (has_msgtype(t))
 			buf_printf(&line, " type=%lld", (long long)t->op->aux);
+		if (has_priority(t))
+			buf_printf(&line, " priority=%lld", (long long)t->op->aux);
 		buf_puts(&line, " ");
 		label_chan(&line, t->end->chan);
 		add_peers(&line, t);
@@ -234,6 +242,8 @@ static void print_json(FILE *out, const struct traced *t)
 		js_put(o, "error", js_str(error_name(op->ret)));
 	if (has_msgtype(t))
 		js_put(o, "msgtype", js_i64(op->aux));
+	if (has_priority(t))
+		js_put(o, "priority", js_i64(op->aux));
 	if (is_ambiguous(t))
 		js_put(o, "ambiguous", js_bool(true));
 	js_print_line(out, o);

@@ -400,6 +400,8 @@ static int attach_iterators(struct live *l)
 		err = attach_iterator(l->skel->progs.snap__iter__waits, &l->iter_waits);
 	if (!err)
 		err = attach_iterator(l->skel->progs.sysvmsg__iter__queues, &l->iter_queues);
+	if (!err)
+		err = attach_iterator(l->skel->progs.mqueue__iter__names, &l->iter_mqueues);
 	return err;
 }
 
@@ -437,7 +439,7 @@ static void tear_down(struct live *l)
 {
 	struct bpf_link **links[] = {
 		&l->calls, &l->iter_straddle, &l->iter_procs, &l->iter_files, &l->iter_waits,
-		&l->iter_queues,
+		&l->iter_queues, &l->iter_mqueues,
 	};
 
 	while (l->link_count)

@@ -21,7 +21,7 @@ struct live {
 	struct bpf_link *calls;		/* the hook at the end of system calls, while needed */
 	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
-	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues;
+	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues, *iter_mqueues;
 	struct ring_buffer *ring, *ops_ring;
 	struct lens_rec_host host;	/* taken while /proc can still be read */
 	struct lens_proc self;		/* our process, as the kernel side knows it */

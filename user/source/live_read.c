@@ -161,13 +161,13 @@ static int count_in(void *arg, const struct lens_rec *rec)
 	return c->sink(c->arg, rec);
 }
 
-/* forgets which namespaces the last look walked; they may be gone */
+/* forgets which namespaces and queues the last look walked; they may be gone */
 static void clear_walked(struct live *l)
 {
 	int fd = bpf_map__fd(l->skel->maps.lens_walked);
-	uint32_t inum;
+	struct lens_chan walked;
 
-	while (!bpf_map_get_next_key(fd, NULL, &inum) && !bpf_map_delete_elem(fd, &inum))
+	while (!bpf_map_get_next_key(fd, NULL, &walked) && !bpf_map_delete_elem(fd, &walked))
 		continue;
 }
 
@@ -224,6 +224,8 @@ int live_look(struct live *l, source_sink sink, void *arg)
 		err = live_walk(l->iter_files, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_queues, sink, arg);
+	if (err >= 0)
+		err = live_walk(l->iter_mqueues, sink, arg);
 	if (err >= 0)
 		err = drain(l, sink, arg);
 	if (err >= 0)

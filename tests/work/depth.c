@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Definitions behind depth.h.
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <unistd.h>
+
+#include "depth.h"
+#include "work.h"
+
+void depth_of_pipe(int fd, struct depth *ret)
+{
+	int size = fcntl(fd, F_GETPIPE_SZ), bytes;
+
+	if (size < 0 || ioctl(fd, FIONREAD, &bytes))
+		work_die("look at a pipe");
+	*ret = (struct depth){ .bytes = bytes, .capacity = size };
+}
+
+void depth_of_sysv(int msqid, struct depth *ret)
+{
+	struct msqid_ds ds;
+
+	if (msgctl(msqid, IPC_STAT, &ds))
+		work_die("msgctl");
+	*ret = (struct depth){ .bytes = (int64_t)ds.__msg_cbytes, .messages = (int64_t)ds.msg_qnum,
+			       .capacity = (int64_t)ds.msg_qbytes };
+}
+
+void depth_of_mq(int mqd, struct depth *ret)
+{
+	struct mq_attr attr;
+	char text[128] = "";
+
+	/* the only place that tells how many bytes there are */
+	if (mq_getattr(mqd, &attr) || pread(mqd, text, sizeof(text) - 1, 0) <= 0)
+		work_die("look at a queue");
+	*ret = (struct depth){ .bytes = strtol(text + strlen("QSIZE:"), NULL, 10),
+			       .messages = attr.mq_curmsgs,
+			       .capacity = attr.mq_maxmsg * attr.mq_msgsize };
+}
