@@ -15,8 +15,6 @@
 
 /* slots of the largest pipe that is looked through, 4 MiB */
 #define SLOTS_MAX 1024
-/* a holder of the mutex is about to leave it */
-#define LOOKS_MAX 16
 
 static __always_inline struct pipe_buffer *slot_at(const struct place_ends *e, __u32 slot)
 {
@@ -126,14 +124,15 @@ static __always_inline __u64 at_new(const struct place_ends *e, __u64 old)
 	return at_make(e->head ? e->head - 1 : 0, 0, epoch);
 }
 
-/* one look: the place, 0 if somebody was inside */
-static __always_inline __u64 look(struct pipe_inode_info *pipe, __u32 dir,
-				  struct place_track *track, struct place_walk *w)
+__u64 place_look(__u64 address, __u32 dir, struct place_track *track, struct place_walk *w)
 {
-	__u64 old = *(volatile __u64 *)&track->at, at = old, base, put, taken;
+	struct pipe_inode_info *pipe = (void *)address;
+	__u64 old, at, base, put, taken;
 
-	if (is_held(pipe))
+	/* a mutex of another make, on real-time kernels */
+	if (!track || !w || !bpf_core_field_exists(pipe->mutex.owner.counter) || is_held(pipe))
 		return 0;
+	at = old = *(volatile __u64 *)&track->at;
 	w->sum = w->sum_known = w->sum_tail = 0;
 	w->is_foreign = false;
 	read_ends(pipe, &w->e);
@@ -163,18 +162,4 @@ static __always_inline __u64 look(struct pipe_inode_info *pipe, __u32 dir,
 	}
 	return LENS_PLACE_VALID | at << LENS_PLACE_BITS |
 	       ((dir == LENS_WRITE ? put : taken) & BYTES_MASK);
-}
-
-/* a global function, which the verifier walks once */
-__u64 place_of(__u64 file, __u32 dir, struct place_track *track, struct place_walk *w)
-{
-	struct pipe_inode_info *pipe = BPF_CORE_READ((struct file *)file, f_inode, i_pipe);
-	__u64 place = 0;
-
-	/* a mutex of another make, on real-time kernels */
-	if (!track || !w || !bpf_core_field_exists(pipe->mutex.owner.counter))
-		return 0;
-	for (__u32 i = 0; i < LOOKS_MAX && !place; i++)
-		place = look(pipe, dir, track, w);
-	return place;
 }

@@ -19,7 +19,7 @@ struct place_track {
 	__u64 ring;
 };
 
-/* what place_of() works with: not on the stack, of which a chain of calls has 512 bytes */
+/* what place_look() works with: not on the stack, of which a chain of calls has 512 bytes */
 struct place_ends {
 	__u64 bufs;
 	__u32 head, tail, ring_size;
@@ -33,7 +33,25 @@ struct place_walk {
 	bool is_foreign;
 };
 
-/* lens_op.aux for the end of a call of dir on the pipe behind file (an address), or 0 */
-__u64 place_of(__u64 file, __u32 dir, struct place_track *track, struct place_walk *w);
+/* a holder of the mutex is about to leave it */
+#define LOOKS_MAX 16
+
+/*
+ * One look at the pipe at an address: lens_op.aux for the end of a call of dir,
+ * 0 if somebody was inside. A global function, which the verifier walks once
+ * and not at every turn of the loop around it.
+ */
+__u64 place_look(__u64 pipe, __u32 dir, struct place_track *track, struct place_walk *w);
+
+/* the same, or 0, for the pipe behind file (an address) */
+static __always_inline __u64 place_of(__u64 file, __u32 dir, struct place_track *track,
+				      struct place_walk *w)
+{
+	__u64 pipe = (__u64)BPF_CORE_READ((struct file *)file, f_inode, i_pipe), place = 0;
+
+	for (__u32 i = 0; i < LOOKS_MAX && !place; i++)
+		place = place_look(pipe, dir, track, w);
+	return place;
+}
 
 #endif
