@@ -168,7 +168,8 @@ test:
 	tools/deps build test vm
 	$(Q)$(MAKE) all work units
 	$(Q)tools/tally -v check="$(MAKE) check" unit="$(MAKE) unit" sanitize="$(MAKE) sanitize" \
-		replay="$(MAKE) replay" fuzz="$(MAKE) fuzz" live="$(MAKE) live" vm="$(MAKE) vm"
+		replay="$(MAKE) replay" fuzz="$(MAKE) fuzz" live="$(MAKE) live" vm="$(MAKE) vm" \
+		budget="$(MAKE) budget"
 
 check:
 	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally $(foreach c,$(CHECKS),$(c)="tools/check $(c)") \
@@ -199,6 +200,9 @@ live: all work
 vm: all work
 	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/run $(k) $(T)")
 
+budget: all work
+	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/budget $(k)")
+
 bench:
 	tools/deps build bench
 	$(Q)$(MAKE) all work
@@ -224,6 +228,7 @@ help:
 	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make live [T=..] live tests on this kernel (root)'
 	@echo 'make vm [T=..]   the same in virtual machines, VM_KERNELS="$(VM_KERNELS)"'
+	@echo 'make budget      instructions that observing adds to a call, and the most allowed'
 	@echo 'make bench       what observing costs, as a table'
 	@echo 'make bare        make run and make test of a clone in a fresh Debian 12 (root)'
 	@echo 'make install     DESTDIR= prefix=$(prefix);   make clean'
@@ -233,6 +238,6 @@ help:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run work units fuzzers test check unit sanitize fuzz live vm bench bare \
+.PHONY: all deps run work units fuzzers test check unit sanitize fuzz live vm budget bench bare \
 	install clean help FORCE
 FORCE:
