@@ -304,14 +304,13 @@ int live_explain_load(int err)
 
 static int load(struct live *l, const struct kernel *k)
 {
-	int err = sections_register(k);
+	int err = sections_use(k);
 
 	if (err)
 		return log_err(err, "cannot prepare to load: %s", strerror(-err));
 	do {
 		err = try_load(l, k);
 	} while (err == 1);
-	sections_unregister();
 	if (err == -EINVAL && !l->skel)
 		return live_explain_load(err);
 	if (err < 0)

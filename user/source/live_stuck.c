@@ -67,12 +67,11 @@ static int load(struct stuck_live *l)
 	int err = kernel_probe(&k);
 
 	if (!err) {
-		err = sections_register(&k);
+		err = sections_use(&k);
 		if (err)
 			err = log_err(err, "cannot prepare to load: %s", strerror(-err));
 		else
 			err = load_for(l, &k);
-		sections_unregister();
 	}
 	kernel_fini(&k);
 	return err;

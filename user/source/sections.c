@@ -25,8 +25,8 @@ static const struct section {
 	{ "iter.s", BPF_TRACE_ITER, "bpf_iter_", BTF_KIND_FUNC, BPF_F_SLEEPABLE },
 };
 
-static int handlers[ARRAY_SIZE(sections)];
-static size_t handler_count;
+static const struct kernel *kernel_in_use;
+static size_t handler_count;	/* of sections; registered */
 
 static const struct section *find_section(const char *name)
 {
@@ -85,7 +85,7 @@ static int fill_in_casts(struct bpf_program *prog, uint32_t function)
 /* libbpf is about to load prog */
 static int prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
 {
-	const struct kernel *k = (const void *)cookie;
+	const struct kernel *k = kernel_in_use;
 	const char *name = bpf_program__section_name(prog);
 
 	opts->attach_btf_id = sections_target(k->types, name);
@@ -96,29 +96,32 @@ static int prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lo
 	return fill_in_casts(prog, k->cast_function);
 }
 
-int sections_register(const struct kernel *k)
+/*
+ * Once for the life of the process: libbpf 1.1 frees its table when the last
+ * handler leaves it, and uses it again for the next one.
+ */
+static int register_handlers(void)
 {
-	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = (long)k,
-		    .prog_prepare_load_fn = prepare);
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = prepare);
 	char pattern[16];
 	int handler;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
-		snprintf(pattern, sizeof(pattern), "%s+", sections[i].name);
+	while (handler_count < ARRAY_SIZE(sections)) {
+		const struct section *section = &sections[handler_count];
+
+		snprintf(pattern, sizeof(pattern), "%s+", section->name);
 		/* for programs of their real type libbpf loads the kernel's types beforehand */
 		handler = libbpf_register_prog_handler(pattern, BPF_PROG_TYPE_RAW_TRACEPOINT,
-						       sections[i].attach_type, &opts);
-		if (handler < 0) {
-			sections_unregister();
+						       section->attach_type, &opts);
+		if (handler < 0)
 			return handler;
-		}
-		handlers[handler_count++] = handler;
+		handler_count++;
 	}
 	return 0;
 }
 
-void sections_unregister(void)
+int sections_use(const struct kernel *k)
 {
-	while (handler_count)
-		libbpf_unregister_prog_handler(handlers[--handler_count]);
+	kernel_in_use = k;
+	return register_handlers();
 }

@@ -14,8 +14,7 @@
  * stay. Programs then attach by bpf_program__attach_trace() and
  * bpf_program__attach_iter() only.
  */
-int sections_register(const struct kernel *k);
-void sections_unregister(void);
+int sections_use(const struct kernel *k);
 /* the type that "tp_btf/x", "fexit/x", "iter/x" (or "?...") attaches to; 0: there is none */
 uint32_t sections_target(const struct kernel_types *t, const char *section);
 
