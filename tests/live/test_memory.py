@@ -108,7 +108,7 @@ def memory_churn():
         lens.require(replayed == out, "the replay differs")
 
 
-@lens.test(limit_s=60)
+@lens.test(limit_s=90)
 def memory_flood():
     """As many pipes as a processor can make: memory does not move, sums hold."""
     work = lens.Workload("churn", "flood")
@@ -117,6 +117,12 @@ def memory_flood():
     work.go()
     time.sleep(5)
     warm = memory_kb(observer, "VmRSS")
+    for _ in range(10):
+        # a slow machine takes longer to fill what there is room for
+        time.sleep(3)
+        before, warm = warm, memory_kb(observer, "VmRSS")
+        if warm <= before * 1.005:
+            break
     time.sleep(8)
     later = memory_kb(observer, "VmRSS")
     work.say("stop")
