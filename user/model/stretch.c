@@ -136,9 +136,13 @@ void stretches_fini(struct stretches *s)
 
 static void copy_shares(struct shares *to, const struct shares *from)
 {
+	/* an unused stretch has no list, and gets one without a look at what it had */
+	if (!from->count) {
+		to->list = NULL;
+		return;
+	}
 	to->list = xcalloc(from->count + 1, sizeof(*to->list));
-	if (from->count)
-		memcpy(to->list, from->list, from->count * sizeof(*to->list));
+	memcpy(to->list, from->list, from->count * sizeof(*to->list));
 }
 
 struct stretches stretches_copy(const struct stretches *s)
