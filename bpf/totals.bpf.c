@@ -138,6 +138,22 @@ static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 	return before >= 1 || u->shown.count[dir != LENS_WRITE] >= 2;
 }
 
+/*
+ * The endpoint was not made after all: the totals map is full, or another CPU was
+ * quicker. A channel without endpoints must not stay, since nothing would retire it.
+ */
+static __noinline int channel_leave(const struct lens_chan *chan, __u32 dir)
+{
+	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
+
+	if (!u)
+		return 0;
+	__sync_fetch_and_add(&u->shown.count[dir == LENS_WRITE], -1);
+	if (!u->shown.count[LENS_READ] && !u->shown.count[LENS_WRITE])
+		bpf_map_delete_elem(&lens_chans, chan);
+	return 0;
+}
+
 static __always_inline bool channel_is_shared(const struct lens_chan *chan)
 {
 	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
@@ -219,6 +235,8 @@ static __noinline struct lens_total *endpoint_get(const struct lens_total_key *w
 	if (!bpf_map_update_elem(&lens_totals, key, &fresh, BPF_NOEXIST)) {
 		task_announce(&proc, flags);
 		announce(key, &fresh, file);
+	} else {
+		channel_leave(&chan, key->dir);
 	}
 	return bpf_map_lookup_elem(&lens_totals, key);
 }

@@ -316,7 +316,7 @@ static bool is_found_by_looks(uint32_t kind)
  * Two looks in a row have missed these. One alone may miss a channel that is
  * handed on while the look goes by; and should two have, it is counted anew.
  */
-static int find_gone(struct live *l, struct hash *gone)
+static int find_gone(struct live *l, struct leavers *v)
 {
 	_cleanup_(map_walk_fini) struct map_walk w = {};
 	int err = 0;
@@ -328,8 +328,11 @@ static int find_gone(struct live *l, struct hash *gone)
 			const struct lens_chan *c = (struct lens_chan *)(void *)w.keys + i;
 			const struct lens_users *u = (void *)(w.values + i * w.value_size);
 
-			if (is_found_by_looks(c->kind) && u->look + 2 <= l->skel->bss->lens_look)
-				set_add(gone, c);
+			if (!is_found_by_looks(c->kind) || u->look + 2 > l->skel->bss->lens_look)
+				continue;
+			set_add(v->chans, c);
+			/* also where no endpoint is left that could take it along */
+			set_add(v->left, c);
 		}
 	}
 	return err;
@@ -346,7 +349,7 @@ int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive
 	if (l->sees_all) {
 		v.alive = alive;
 		v.alive_ns = alive_ns;
-		err = find_gone(l, v.chans);
+		err = find_gone(l, &v);
 	}
 	return err ? err : read_totals(l, &v, sink, arg);
 }
