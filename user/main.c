@@ -34,6 +34,7 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	alloc_return_big_blocks();
 	setlocale(LC_ALL, "C");
 	open_stdio();
 	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))) {

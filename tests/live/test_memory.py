@@ -143,7 +143,7 @@ def memory_flood():
 @lens.test(limit_s=90)
 def memory_flood_default():
     """The default table takes a slow machine too long to fill to say that memory stays."""
-    flood(48 * 1024)
+    flood(56 * 1024)
 
 
 @lens.test(limit_s=90)

@@ -4,7 +4,12 @@
  * caller could go on without it. Every size computation is checked here, so
  * that a count read from a record cannot wrap around.
  */
+#include <malloc.h>
+
 #include "base/base.h"
+
+/* what a look sorts is a few megabytes, and is free again between looks */
+#define BIG_BLOCK_BYTES (128 * 1024)
 
 static void __attribute__((noreturn)) out_of_memory(void)
 {
@@ -24,6 +29,16 @@ static size_t checked_size(size_t count, size_t size)
 		out_of_memory();
 	/* malloc(0) and realloc(p, 0) may return NULL, which we promise not to */
 	return bytes ? bytes : 1;
+}
+
+void alloc_return_big_blocks(void)
+{
+	mallopt(M_MMAP_THRESHOLD, BIG_BLOCK_BYTES);
+}
+
+void alloc_trim(void)
+{
+	malloc_trim(0);
 }
 
 void *xcalloc(size_t count, size_t size)

@@ -48,6 +48,16 @@ static inline void base_fclosep(FILE **f)
 
 /* ------------------------------------------------------------- memory */
 
+/*
+ * Gives big blocks back to the system as soon as they are freed, whatever came
+ * before; to be called first of all. glibc otherwise raises the size from which
+ * it does so to that of the biggest block freed so far (mallopt(3)).
+ */
+void alloc_return_big_blocks(void);
+
+/* gives back what is free between small blocks; walks the whole heap, so not often */
+void alloc_trim(void);
+
 /* like malloc and friends, but never NULL: say so and abort instead */
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t count, size_t size) __attribute__((returns_nonnull));

@@ -11,6 +11,9 @@
 /* names are chosen by whom we watch: so many rows, and one per kind for the rest */
 #define FOLDS_MAX 1024
 
+/* channels that must go at once for memory to be given back to the system */
+#define TRIM_MIN 1000
+
 struct fold_key {
 	uint32_t kind;
 	bool in_tree, is_self;
@@ -289,6 +292,9 @@ static void fold_chans(struct world *w)
 	for (size_t i = w->max_ended; i < ended; i++)
 		fold_chan(w, all[i].what);
 	forget_chans(w);
+	/* whoever makes channels by the thousand leaves holes between those that stay */
+	if (ended - w->max_ended >= TRIM_MIN)
+		alloc_trim();
 }
 
 /* nothing tells of it any more, and the totals have been read since it ended */
