@@ -42,8 +42,8 @@ endif
 
 # Definitions before users: libbpf 1.1 links a map that it first meets as an
 # extern declaration to the wrong place.
-BPF_FIRST := $(wildcard $(patsubst %,bpf/%.bpf.c,core totals backlog snapshot task \
-	     describe strict calls ident fd stuck))
+BPF_FIRST := core totals backlog snapshot task describe strict calls ident fd stuck sock
+BPF_FIRST := $(wildcard $(BPF_FIRST:%=bpf/%.bpf.c))
 BPF_SRC   := $(BPF_FIRST) $(filter-out $(BPF_FIRST),$(sort $(wildcard bpf/*.bpf.c)))
 USER_SRC  := $(sort $(wildcard user/*.c user/*/*.c))
 UNIT_SRC  := $(sort $(wildcard tests/unit/*.c))

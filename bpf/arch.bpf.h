@@ -20,6 +20,11 @@ enum call_class {
 	CALL_SENDFILE,			/* (out, in, offset, size) */
 	CALL_OPEN,			/* returns the descriptor */
 	CALL_FD_LAST = CALL_OPEN,	/* so far it is about a descriptor */
+	CALL_RECVFROM, CALL_SENDTO,	/* (fd, buffer, size, flags, ...) */
+	CALL_RECVMSG, CALL_SENDMSG,	/* (fd, header, flags) */
+	CALL_RECVMMSG, CALL_SENDMMSG,	/* (fd, headers, count, flags, ...), returns a count */
+	CALL_SOCKETCALL,		/* i386 multiplexer of all these */
+	CALL_SOCK_LAST = CALL_SOCKETCALL,	/* so far about one that is a socket */
 	CALL_MSGSND, CALL_MSGRCV, CALL_MSGCTL,
 	CALL_IPC,			/* i386 multiplexer */
 	CALL_MQSEND, CALL_MQRECEIVE,	/* (queue, buffer, size, priority, timeout) */
@@ -45,14 +50,20 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	N(85, CALL_OPEN), C(8, CALL_OPEN),				\
 	N(19, CALL_READV), N(20, CALL_WRITEV),				\
 	N(40, CALL_SENDFILE),						\
+	N(44, CALL_SENDTO), N(45, CALL_RECVFROM),			\
+	N(46, CALL_SENDMSG), N(47, CALL_RECVMSG),			\
 	N(69, CALL_MSGSND), N(70, CALL_MSGRCV), N(71, CALL_MSGCTL),	\
-	C(117, CALL_IPC),						\
+	C(102, CALL_SOCKETCALL), C(117, CALL_IPC),			\
 	C(145, CALL_READV), C(146, CALL_WRITEV),			\
 	C(187, CALL_SENDFILE), C(239, CALL_SENDFILE),			\
 	N(257, CALL_OPEN), C(295, CALL_OPEN), NC(437, CALL_OPEN, CALL_OPEN),	\
 	N(275, CALL_SPLICE), N(276, CALL_TEE), N(278, CALL_VMSPLICE),	\
 	N(242, CALL_MQSEND), N(243, CALL_MQRECEIVE),			\
 	C(279, CALL_MQSEND), C(280, CALL_MQRECEIVE),			\
+	N(299, CALL_RECVMMSG), N(307, CALL_SENDMMSG),			\
+	C(337, CALL_RECVMMSG), C(345, CALL_SENDMMSG),			\
+	C(369, CALL_SENDTO), C(370, CALL_SENDMSG), C(371, CALL_RECVFROM),	\
+	C(372, CALL_RECVMSG), C(417, CALL_RECVMMSG),			\
 	C(313, CALL_SPLICE), C(315, CALL_TEE), C(316, CALL_VMSPLICE),	\
 	N(327, CALL_READV), N(328, CALL_WRITEV),			\
 	C(378, CALL_READV), C(379, CALL_WRITEV),			\

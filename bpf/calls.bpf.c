@@ -9,6 +9,8 @@
 #include "fd.bpf.h"
 #include "mqueue.bpf.h"
 #include "pipe.bpf.h"
+#include "sock.bpf.h"
+#include "sockcall.bpf.h"
 #include "strict.bpf.h"
 #include "straddle.bpf.h"
 #include "sysvmsg.bpf.h"
@@ -17,8 +19,10 @@ const volatile __u16 lens_calls[CALL_TABLE] = ARCH_CALLS;
 
 /* kinds whose variant is `sys` */
 const volatile __u64 lens_sys_kinds = ~0ull;
-/* other kinds have hooks that miss the calls older than they are: counted here, too */
-const volatile bool lens_straddle = false;
+/* kinds whose hooks miss the calls older than they are: those are counted here, too */
+const volatile __u64 lens_straddle_kinds = 0;
+/* kinds whose hooks do not see what splice(2) takes out */
+const volatile __u64 lens_splice_kinds = 0;
 
 /* without the verifier's trust where that can be had, which spares it much searching */
 static __always_inline struct task_struct *calls_task(void)
@@ -66,10 +70,23 @@ static __always_inline __u64 calls_file_address(__u32 fd, bool done)
 	return 0;
 }
 
+/* sockets go another way here and not in fd_count(), which would be one call too deep */
+static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_short, __u64 kinds)
+{
+	struct file *file;
+
+	if (kinds & KINDS_SOCK) {
+		file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
+		if (file && ident_file_sock(file))
+			return sock_returned((__u64)file, dir, ret, 0, kinds);
+	}
+	return fd_count(fd, dir, ret, is_short, kinds & ~KINDS_SOCK);
+}
+
 static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret, __u64 kinds)
 {
-	fd_count(in, LENS_READ, ret, false, kinds);
-	return fd_count(out, LENS_WRITE, ret, false, kinds);
+	calls_count(in, LENS_READ, ret, false, kinds | lens_splice_kinds);
+	return calls_count(out, LENS_WRITE, ret, false, kinds);
 }
 
 static __always_inline int calls_msgctl(__s32 id, __u32 command, __s64 ret)
@@ -110,21 +127,21 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 	is_short = ret > 0 && ret < (__s64)a.arg[2];
 	switch (class) {
 	case CALL_READ:
-		return fd_count(a.arg[0], LENS_READ, ret, is_short, kinds);
+		return calls_count(a.arg[0], LENS_READ, ret, is_short, kinds);
 	case CALL_WRITE:
-		return fd_count(a.arg[0], LENS_WRITE, ret, is_short, kinds);
+		return calls_count(a.arg[0], LENS_WRITE, ret, is_short, kinds);
 	case CALL_READV:
-		return fd_count(a.arg[0], LENS_READ, ret, false, kinds);
+		return calls_count(a.arg[0], LENS_READ, ret, false, kinds);
 	case CALL_WRITEV:
-		return fd_count(a.arg[0], LENS_WRITE, ret, false, kinds);
+		return calls_count(a.arg[0], LENS_WRITE, ret, false, kinds);
 	case CALL_SPLICE:
 		return calls_splice(a.arg[0], a.arg[2], ret, kinds);
 	case CALL_TEE:	/* copies; the source keeps its bytes */
-		return fd_count(a.arg[1], LENS_WRITE, ret, false, kinds);
+		return calls_count(a.arg[1], LENS_WRITE, ret, false, kinds);
 	case CALL_VMSPLICE:
-		return fd_count(a.arg[0], fd_dir(a.arg[0]), ret, false, kinds);
+		return calls_count(a.arg[0], fd_dir(a.arg[0]), ret, false, kinds);
 	case CALL_SENDFILE:
-		return fd_count(a.arg[0], LENS_WRITE, ret, false, kinds);
+		return calls_count(a.arg[0], LENS_WRITE, ret, false, kinds);
 	case CALL_OPEN:
 		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
 	}
@@ -172,6 +189,8 @@ static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool c
 {
 	if (class <= CALL_FD_LAST)
 		return calls_files(regs, class, compat, ret, kinds);
+	if (class <= CALL_SOCK_LAST)
+		return sockcall(regs, class, compat, ret, kinds);
 	if (class >= CALL_MQSEND)
 		return calls_mqueue(regs, class, compat, ret);
 	return calls_queues(regs, class, compat, ret);
@@ -182,6 +201,8 @@ static __always_inline __u64 calls_kinds(__u32 class)
 {
 	if (class <= CALL_FD_LAST)
 		return KINDS_FD;
+	if (class <= CALL_SOCK_LAST)
+		return KINDS_SOCK;
 	return class >= CALL_MQSEND ? KIND_BIT(LENS_KIND_POSIX_MQ) : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
@@ -191,6 +212,7 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 {
 	struct task_struct *t;
 	struct file *file;
+	__u32 dir;
 
 	if (is_restart(ret))
 		return 0;
@@ -200,10 +222,13 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 		fd_count_lost(ret);
 		return 0;
 	}
-	if (!(kinds & KINDS_FIFO))
+	dir = class == CALL_WRITE ? LENS_WRITE : LENS_READ;
+	if (kinds & KINDS_FIFO &&
+	    pipe_count(t, file, dir, ret, ret > 0 && ret < (__s64)regs->dx))
 		return 0;
-	return pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
-			  ret > 0 && ret < (__s64)regs->dx);
+	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
+		sock_returned(ident_address(file), dir, ret, 0, kinds);
+	return 0;
 }
 
 SEC("?tp_btf/sys_exit")
@@ -217,13 +242,15 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 	if (!class)
 		return 0;
 	t = bpf_get_current_task_btf();
-	if (lens_straddle && straddle_end(t))
-		kinds = ~0ull;
+	if (lens_straddle_kinds && straddle_end(t))
+		kinds |= lens_straddle_kinds;
 	compat = arch_is_compat(t);
 	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
-	if (!class || !(kinds & calls_kinds(class)))
+	if (!class)
 		return 0;
 	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE)
 		return calls_read_write(regs, class, ret, kinds);
+	if (!((kinds | lens_splice_kinds) & calls_kinds(class)))
+		return 0;
 	return calls_other(regs, class, compat, ret, kinds);
 }

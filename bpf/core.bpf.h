@@ -24,6 +24,7 @@
 
 /* set by user space before loading; the verifier prunes what they switch off */
 extern const volatile __u32 lens_pipefs_dev;	/* s_dev of pipefs: tells pipes from fifos */
+extern const volatile __u32 lens_sockfs_dev;	/* s_dev of sockfs */
 extern const volatile bool lens_stream_all;	/* a record for every operation */
 extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
 extern const volatile bool lens_preemptible;	/* function hooks are in use */

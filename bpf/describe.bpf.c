@@ -69,14 +69,14 @@ static __always_inline __u32 climb_result(const struct climb *c, __u32 start)
 	return len | (c->full ? DESCRIBE_TRUNCATED : 0);
 }
 
-__u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct file *file)
+__u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct path *path)
 {
 	struct climb c = { .which = which, .offset = offset, .end = offset + limit };
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
+	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
 
 	if (!mnt)
 		return 0;
-	c.dentry = BPF_CORE_READ(file, f_path.dentry);
+	c.dentry = BPF_CORE_READ(path, dentry);
 	c.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	bpf_loop(DEPTH_MAX, climb_dentry, &c, 0);
 	return climb_result(&c, offset);
@@ -147,7 +147,7 @@ static long tally_buffer(__u32 i, struct tally *t)
 /* largest ring a pipe can have: pipe-max-size may be raised to 2 GiB, pages of 4 KiB */
 #define PIPE_SLOTS_MAX (1 << 19)
 
-static __always_inline int describe_pipe(struct file *file, struct lens_depth *ret)
+int describe_pipe(struct file *file, struct lens_depth *ret)
 {
 	struct pipe_inode_info *p;
 	struct inode *inode;
@@ -227,7 +227,7 @@ static __always_inline __u32 sleepers(struct mqueue_inode_info *q, __u32 which)
 }
 
 /* without who sleeps: from the hook to here little is left of the stack */
-static __always_inline int mqueue_depth(struct inode *inode, struct lens_depth *ret)
+int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret)
 {
 	struct mqueue_inode_info *q =
 		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
@@ -247,28 +247,8 @@ int describe_mqueue(struct inode *inode, struct lens_depth *ret)
 	struct mqueue_inode_info *q =
 		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
 
-	mqueue_depth(inode, ret);
+	describe_mqueue_depth(inode, ret);
 	ret->wait_writers = sleepers(q, 0);
 	ret->wait_readers = sleepers(q, 1);
-	return 0;
-}
-
-/* ----------------------------------------------------------------- by kind */
-
-int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
-{
-	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
-		return describe_pipe(file, ret);
-	if (kind == LENS_KIND_POSIX_MQ)
-		return mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
-	return 0;
-}
-
-__u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file)
-{
-	if (kind == LENS_KIND_FIFO)
-		return describe_path(which, offset, LENS_PATH_MAX, file);
-	if (kind == LENS_KIND_POSIX_MQ)
-		return describe_leaf(which, offset, BPF_CORE_READ(file, f_path.dentry));
 	return 0;
 }

@@ -6,25 +6,90 @@
 #ifndef LENS_DESCRIBE_BPF_H
 #define LENS_DESCRIBE_BPF_H
 
-#include "core.bpf.h"
+#include "ident_sock.bpf.h"
 
 #define DESCRIBE_LEN 0xffff		/* mask of the length in a describe_path() result */
 #define DESCRIBE_TRUNCATED 0x10000	/* the path is longer than what was kept */
+#define DESCRIBE_RAW 0x20000		/* no path but one string of any bytes */
+
+/* LENS_F_* of a record that holds a name */
+static __always_inline __u16 describe_flags(__u32 described)
+{
+	return (described & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0) |
+	       (described & DESCRIBE_RAW ? LENS_F_RAW_NAME : 0);
+}
+
+static __always_inline struct path *path_of(struct file *file)
+{
+	return (void *)file + bpf_core_field_offset(struct file, f_path);
+}
 
 /*
- * Writes the components of a file's path, leaf first, each ended by a NUL,
+ * Writes the components of a path, leaf first, each ended by a NUL,
  * into scratch buffer `which` from `offset` on, at most `limit` bytes. The
  * path is the one in the file's own mount tree, as far up as that goes.
  */
-__hidden __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct file *file);
+__hidden __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct path *path);
 /* likewise the path of a cgroup */
 __hidden __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct kernfs_node *kn);
-/* depth of the channel behind a file, and its path where the kind has one */
-__hidden int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret);
-__hidden __u32 describe_name(__u32 kind, __u32 which, __u32 offset, struct file *file);
+/* depth of what is behind a file, one for each kind of file */
+__hidden int describe_pipe(struct file *file, struct lens_depth *ret);
+__hidden int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret);
+__hidden int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret);
+/* the name of a socket that is bound to no path, as it is */
+__hidden __u32 describe_address(__u32 which, __u32 offset, struct unix_address *addr);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
 __hidden int describe_mqueue(struct inode *inode, struct lens_depth *ret);
 /* the last component of a path, alone */
 __hidden __u32 describe_leaf(__u32 which, __u32 offset, struct dentry *dentry);
+
+/* what follows is inline, because the kernel limits how deeply functions call each other */
+
+static __always_inline __u32 describe_sock_name(__u32 which, __u32 offset, struct file *file)
+{
+	struct unix_sock *u = (void *)ident_file_sock(file);
+	struct unix_address *addr;
+	struct sock *peer;
+
+	if (!u)
+		return 0;
+	addr = BPF_CORE_READ(u, addr);
+	/* a client has no name of its own, but its connection has that of the server */
+	if (!addr && BPF_CORE_READ(u, sk.sk_type) != KDEF_SOCK_DGRAM) {
+		peer = BPF_CORE_READ(u, peer);
+		u = (void *)peer;
+		addr = u ? BPF_CORE_READ(u, addr) : NULL;
+	}
+	if (!addr)
+		return 0;
+	if (!BPF_CORE_READ(u, path.dentry))
+		return describe_address(which, offset, addr);
+	return describe_path(which, offset, LENS_PATH_MAX,
+			     (void *)u + bpf_core_field_offset(struct unix_sock, path));
+}
+
+/* depth of the channel behind a file, and its path where the kind has one */
+static __always_inline int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
+{
+	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
+		return describe_pipe(file, ret);
+	if (kind == LENS_KIND_POSIX_MQ)
+		return describe_mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
+	if (kind_is_sock(kind))
+		return describe_sock(kind, file, ret);
+	return 0;
+}
+
+static __always_inline __u32 describe_name(__u32 kind, __u32 which, __u32 offset,
+					   struct file *file)
+{
+	if (kind == LENS_KIND_FIFO)
+		return describe_path(which, offset, LENS_PATH_MAX, path_of(file));
+	if (kind == LENS_KIND_POSIX_MQ)
+		return describe_leaf(which, offset, BPF_CORE_READ(file, f_path.dentry));
+	if (kind_is_sock(kind))
+		return describe_sock_name(which, offset, file);
+	return 0;
+}
 
 #endif

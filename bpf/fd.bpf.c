@@ -40,7 +40,7 @@ int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __
 	key.start_ns = proc.start_ns;
 	key.tgid = proc.tgid;
 	key.dir = dir;
-	return totals_count(&key, (struct file *)file, false, call);
+	return totals_count(&key, (struct file *)file, 0, call);
 }
 
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
@@ -65,7 +65,7 @@ int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
 		return 0;
 	}
 	ident_user_probe(t, dir, &key);
-	return totals_count(&key, file, false, &call);
+	return totals_count(&key, file, 0, &call);
 }
 
 __u32 fd_dir(__u32 fd)

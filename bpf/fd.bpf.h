@@ -12,12 +12,15 @@
 /* sets of kinds */
 #define KIND_BIT(kind) (1ull << (kind))
 #define KINDS_FIFO (KIND_BIT(LENS_KIND_PIPE) | KIND_BIT(LENS_KIND_FIFO))
-#define KINDS_FD KINDS_FIFO	/* those that a descriptor stands for */
+#define KINDS_UNIX (KIND_BIT(LENS_KIND_UNIX_STREAM) | KIND_BIT(LENS_KIND_UNIX_DGRAM) | \
+		    KIND_BIT(LENS_KIND_UNIX_SEQPACKET))
+#define KINDS_SOCK KINDS_UNIX
+#define KINDS_FD (KINDS_FIFO | KINDS_SOCK)	/* those that a descriptor stands for */
 
 /* which kinds the end of system calls counts; set by user space before loading */
 extern const volatile __u64 lens_sys_kinds;
 
-/* ret is what the call returned; kinds: those to be counted here */
+/* ret is what the call returned; kinds: those to be counted here, no sockets */
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds);
 /* the same by the file, for a task that shares the process of the current one; both addresses */
 int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds);

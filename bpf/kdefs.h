@@ -106,6 +106,18 @@
 /* include/linux/io_uring_types.h: a request's first flags are those of its SQE */
 #define KDEF_REQ_F_FIXED_FILE (1u << 0)
 #define KDEF_REQ_F_CQE_SKIP (1u << 6)
+/* include/linux/socket.h */
+#define KDEF_MSG_PEEK 2
+
+/* include/uapi/linux/net.h: first argument of the i386 socketcall(2) multiplexer */
+#define KDEF_SYS_SEND 9
+#define KDEF_SYS_RECV 10
+#define KDEF_SYS_SENDTO 11
+#define KDEF_SYS_RECVFROM 12
+#define KDEF_SYS_SENDMSG 16
+#define KDEF_SYS_RECVMSG 17
+#define KDEF_SYS_RECVMMSG 19
+#define KDEF_SYS_SENDMMSG 20
 
 /* include/uapi/asm-generic/errno-base.h */
 #define KDEF_EFAULT 14
@@ -130,6 +142,7 @@
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };

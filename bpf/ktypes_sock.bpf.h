@@ -31,6 +31,7 @@ struct sock_common {
 
 struct sk_buff {
 	struct sk_buff *next;
+	struct sock *sk;
 	__u32 len;
 	char cb[48];
 };
@@ -64,6 +65,10 @@ struct socket {
 	struct sock *sk;
 };
 
+struct msghdr {
+	int msg_namelen;
+};
+
 struct sockaddr_un {
 	__u16 sun_family;
 	char sun_path[108];
@@ -77,6 +82,7 @@ struct unix_address {
 struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
+	struct path path;
 	struct sock *peer;
 	struct sock *listener;
 };

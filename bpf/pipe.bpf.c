@@ -40,8 +40,9 @@ static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __
 {
 	if (is_restart(ret))
 		return 0;
-	return pipe_count(bpf_get_current_task_btf(), iocb->ki_filp, dir, ret,
-			  ret > 0 && iter->count > 0);
+	pipe_count(bpf_get_current_task_btf(), iocb->ki_filp, dir, ret,
+		   ret > 0 && iter->count > 0);
+	return 0;
 }
 
 static __noinline int pipe_splice(struct file *in, struct file *out, __s64 ret)
@@ -51,7 +52,8 @@ static __noinline int pipe_splice(struct file *in, struct file *out, __s64 ret)
 	if (is_restart(ret))
 		return 0;
 	pipe_count(t, in, LENS_READ, ret, false);
-	return pipe_count(t, out, LENS_WRITE, ret, false);
+	pipe_count(t, out, LENS_WRITE, ret, false);
+	return 0;
 }
 
 SEC("?fexit/pipe_write")
@@ -97,7 +99,8 @@ int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned l
 {
 	if (is_restart(ret))
 		return 0;
-	return pipe_count(bpf_get_current_task_btf(), out, LENS_WRITE, ret, false);
+	pipe_count(bpf_get_current_task_btf(), out, LENS_WRITE, ret, false);
+	return 0;
 }
 
 SEC("?fexit/__x64_sys_vmsplice")

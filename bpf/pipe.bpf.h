@@ -7,17 +7,18 @@
 
 #include "totals.bpf.h"
 
-/* file is known to the verifier */
-static __always_inline int pipe_count(struct task_struct *t, struct file *file, __u32 dir,
-				      __s64 ret, bool is_short)
+/* file is known to the verifier; false: it is no pipe, and nothing was counted */
+static __always_inline bool pipe_count(struct task_struct *t, struct file *file, __u32 dir,
+				       __s64 ret, bool is_short)
 {
 	struct lens_total_key key;
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
 
 	if (!ident_pipe(file, &key))
-		return 0;
+		return false;
 	ident_user(t, dir, &key);
-	return totals_count(&key, file, true, &call);
+	totals_count(&key, file, FILE_TYPED, &call);
+	return true;
 }
 
 /* open(2) and its kin returned fd: tells of it if it is a fifo; global, walked once */

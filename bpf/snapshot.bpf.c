@@ -9,7 +9,9 @@
 #include "arch.bpf.h"
 #include "backlog.bpf.h"
 #include "describe.bpf.h"
+#include "ident_sock.bpf.h"
 #include "queue.bpf.h"
+#include "sockcall.bpf.h"
 #include "straddle.bpf.h"
 #include "task.bpf.h"
 #include "totals.bpf.h"
@@ -70,16 +72,66 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 
 /* ------------------------------------------------------------------ holders */
 
+/* the file stands for the channel of key, of which t has it open in that mode by fd */
+static __noinline int holder_found(struct bpf_iter__task_file *ctx,
+				   const struct lens_total_key *key, struct file *file, __u32 mode)
+{
+	__u32 which = SCRATCH_LOOK, len, name_len = 0;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct lens_rec_hold *h = (void *)s;
+
+	if (!s)
+		return 0;
+	__builtin_memset(h, 0, sizeof(*h));
+	ident_split(key, &h->chan, &h->proc);
+	totals_found(&h->chan);
+	h->fd = ctx->fd;
+	h->mode = mode;
+	describe_depth(key->kind, file, &h->depth);
+	name_len = describe_name(key->kind, which, sizeof(*h), file);
+	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
+	rec_init(&h->h, LENS_REC_HOLD, len);
+	h->h.flags = LENS_F_SNAPSHOT | describe_flags(name_len);
+	h->name_len = name_len & DESCRIBE_LEN;
+	if (len > SCRATCH_SIZE)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, h, len);
+	return 0;
+}
+
+/*
+ * The other end of a socket: joined to a half of a connection; what datagrams
+ * are sent to is a channel that the holder of the sender can write to.
+ */
+static __noinline int holder_peer(struct bpf_iter__task_file *ctx,
+				  const struct lens_total_key *key, struct file *file)
+{
+	struct lens_total_key its = *key;
+	struct lens_rec_peer r = {};
+	struct lens_proc unused;
+	struct file *f;
+
+	f = ident_sock_probe(ident_unix_peer(ident_file_sock(file)), &its);
+	if (!f)
+		return 0;
+	if (!kind_has_halves(key->kind))
+		return holder_found(ctx, &its, f, KDEF_FMODE_WRITE);
+	ident_split(key, &r.chan, &unused);
+	ident_split(&its, &r.peer, &unused);
+	rec_init(&r.h, LENS_REC_PEER, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
 SEC("?iter/task_file")
 int snap__iter__files(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *t = ctx->task, *leader;
-	struct file *file = ctx->file;
-	__u32 which = SCRATCH_LOOK, len, name_len = 0;
 	struct lens_total_key key = {};
-	struct lens_rec_hold *h;
-	struct scratch *s;
+	struct file *file = ctx->file;
 	__u64 address;
+	__u32 mode;
 
 	if (!t || !file)
 		return 0;
@@ -90,24 +142,13 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	leader = core_field(t, group_leader);
 	key.start_ns = core_field(leader, start_boottime);
 	key.tgid = core_field(t, tgid);
-	s = bpf_map_lookup_elem(&lens_scratch, &which);
-	if (!s)
-		return 0;
-	h = (void *)s;
-	__builtin_memset(h, 0, sizeof(*h));
-	ident_split(&key, &h->chan, &h->proc);
-	totals_found(&h->chan);
-	h->fd = ctx->fd;
-	h->mode = file->f_mode & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
-	describe_depth(key.kind, file, &h->depth);
-	name_len = describe_name(key.kind, which, sizeof(*h), file);
-	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
-	rec_init(&h->h, LENS_REC_HOLD, len);
-	h->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
-	h->name_len = name_len & DESCRIBE_LEN;
-	if (len > SCRATCH_SIZE)
-		return 0;
-	bpf_seq_write(ctx->meta->seq, h, len);
+	mode = file->f_mode & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
+	/* datagrams are sent through a socket, but not to it */
+	if (key.kind == LENS_KIND_UNIX_DGRAM)
+		mode = KDEF_FMODE_READ;
+	holder_found(ctx, &key, file, mode);
+	if (kind_is_sock(key.kind))
+		holder_peer(ctx, &key, file);
 	if (key.kind == LENS_KIND_POSIX_MQ)
 		backlog_mqueue(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry));
 	return 0;
@@ -115,13 +156,18 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 
 /* --------------------------------------------------------- calls in progress */
 
-static __always_inline bool wait_file(struct task_struct *t, __u32 fd, struct lens_chan *ret)
+static __always_inline bool wait_file(struct task_struct *t, __u32 fd, __u32 dir,
+				      struct lens_chan *ret)
 {
 	struct file *file = ident_fd_probe(t, fd);
 	struct lens_total_key key = {};
 	struct lens_proc unused;
 
 	if (!file || !ident_file((__u64)file, &key))
+		return false;
+	/* of one that is not connected only the address in user memory says where to */
+	if (key.kind == LENS_KIND_UNIX_DGRAM && dir == LENS_WRITE &&
+	    !ident_sock_probe(ident_unix_peer(ident_file_sock(file)), &key))
 		return false;
 	ident_split(&key, ret, &unused);
 	return true;
@@ -144,32 +190,40 @@ static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, 
 	w->dir = LENS_READ;
 	switch (class) {
 	case CALL_WRITEV:
+	case CALL_SENDMSG:
+	case CALL_SENDMMSG:
+		w->dir = LENS_WRITE;
+		/* fallthrough */
 	case CALL_READV:
+	case CALL_RECVMSG:
+	case CALL_RECVMMSG:
 		w->asked = 0;	/* unknown: the sizes are in user memory */
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
+	case CALL_WRITE:
+	case CALL_SENDTO:
+		w->dir = LENS_WRITE;
 		/* fallthrough */
 	case CALL_READ:
-	case CALL_WRITE:
-		if (class == CALL_WRITE || class == CALL_WRITEV)
-			w->dir = LENS_WRITE;
-		return wait_file(t, a->arg[0], &w->chan);
+	case CALL_RECVFROM:
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_SPLICE:
 		w->asked = a->arg[4];
-		if (wait_file(t, a->arg[0], &w->chan))
+		if (wait_file(t, a->arg[0], w->dir, &w->chan))
 			return true;
 		w->dir = LENS_WRITE;
-		return wait_file(t, a->arg[2], &w->chan);
+		return wait_file(t, a->arg[2], w->dir, &w->chan);
 	case CALL_TEE:
-		return wait_file(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_VMSPLICE:
 	case CALL_SENDFILE:
 		w->asked = class == CALL_SENDFILE ? a->arg[3] : 0;
 		w->dir = LENS_WRITE;
-		return wait_file(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_MQSEND:
 		w->dir = LENS_WRITE;
 		/* fallthrough */
 	case CALL_MQRECEIVE:
-		return wait_file(t, a->arg[0], &w->chan);
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_MSGSND:
 		w->dir = LENS_WRITE;
 		wait_queue(t, a->arg[0], &w->chan);

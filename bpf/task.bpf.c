@@ -152,7 +152,7 @@ __u32 task_describe(struct task_struct *t, __u32 which, __u32 why)
 	if (!s || !at)
 		return 0;
 	if (exe)
-		exe_len = describe_path(which, at, EXE_MAX, exe);
+		exe_len = describe_path(which, at, EXE_MAX, path_of(exe));
 	r->exe_len = exe_len & DESCRIBE_LEN;
 	at += exe_len & DESCRIBE_LEN;
 	cgroup_len = describe_cgroup(which, at, CGROUP_MAX,
@@ -179,7 +179,7 @@ static __always_inline int proc_emit(__u32 which, __u32 len, __u32 end_flags)
 	return scratch_give(which);
 }
 
-int task_announce(const struct lens_proc *proc, __u32 flags)
+int task_announce(__u32 flags)
 {
 	struct task_struct *t = (void *)bpf_get_current_task_btf();
 	__u32 which = scratch_take();

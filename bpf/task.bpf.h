@@ -13,7 +13,7 @@
 __hidden __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 			      __u32 dir);
 /* a short PROC record of the current task */
-__hidden int task_announce(const struct lens_proc *proc, __u32 flags);
+__hidden int task_announce(__u32 flags);
 /* puts a PROC record of t, with executable and cgroup, into scratch `which`; returns its length */
 __hidden __u32 task_describe(struct task_struct *t, __u32 which, __u32 why);
 

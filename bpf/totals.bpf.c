@@ -81,14 +81,16 @@ static __always_inline __s64 stream_place(const struct lens_total_key *key, __u6
 	return u ? place_of(file, key->dir, &u->track, walk) : 0;
 }
 
-int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call)
+/* is_pipe: a constant, so that the rest does not have the depth of calls that pipes need */
+static __always_inline int stream(__u32 id, const struct lens_total_key *key, __u64 file,
+				  bool is_pipe, const struct call *call)
 {
 	__u32 zero = 0, n;
 	struct batch *b = bpf_map_lookup_elem(&lens_batch, &zero);
 	__u64 ts_ns;
 	__s64 aux;
 
-	if (!b || !key || !call)
+	if (!b)
 		return 0;
 	if (!cpu_take(&b->busy)) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
@@ -96,7 +98,7 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 	}
 	aux = call->aux;
 	ts_ns = bpf_ktime_get_boot_ns();
-	if (file && (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO) && call->ret > 0)
+	if (is_pipe && file && call->ret > 0)
 		aux = stream_place(key, file, &b->walk);
 	n = b->rec.count;
 	if (n < LENS_OPS_PER_BATCH) {
@@ -111,6 +113,17 @@ int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const 
 		batch_emit(b);
 	cpu_give(&b->busy);
 	return 0;
+}
+
+int totals_stream(__u32 id, const struct call *call)
+{
+	return call ? stream(id, NULL, 0, false, call) : 0;
+}
+
+int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
+		       const struct call *call)
+{
+	return key && call ? stream(id, key, file, true, call) : 0;
 }
 
 /* --------------------------------------------------------------- endpoints */
@@ -176,44 +189,17 @@ int totals_found(const struct lens_chan *found)
 	return 0;
 }
 
-static __always_inline int announce(const struct lens_total_key *key,
-				    const struct lens_total *total, struct file *file)
-{
-	__u32 which = scratch_take(), len = sizeof(struct lens_rec_end), name_len = 0, flags = 0;
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-	struct lens_rec_end *e = (void *)s;
-
-	if (!s)
-		return 0;
-	__builtin_memset(e, 0, sizeof(*e));
-	ident_split(key, &e->chan, &e->proc);
-	e->dir = key->dir;
-	e->id = total->id;
-	e->flags = total->flags & ((1 << EPOCH_SHIFT) - 1);
-	name_len = describe_name(key->kind, which, sizeof(*e), file);
-	if (name_len & DESCRIBE_TRUNCATED)
-		flags = LENS_F_TRUNCATED;
-	name_len &= DESCRIBE_LEN;
-	describe_depth(key->kind, file, &e->depth);
-	e->name_len = name_len;
-	len = align8(len + name_len);
-	rec_init(&e->h, LENS_REC_END, len);
-	e->h.flags = flags;
-	if (len <= SCRATCH_SIZE)
-		core_emit(e, len, key->kind);
-	return scratch_give(which);
-}
-
-/* the map's entry for key, made and announced if there is none; NULL when the map is full */
+/* the map's entry for key, made if there is none; NULL when the map is full */
 static __noinline struct lens_total *endpoint_get(const struct lens_total_key *wanted,
-						  struct file *file)
+						  __u32 *ret_new)
 {
 	/* on the stack, as in slot_evict() */
 	struct lens_total_key copy = *wanted, *key = &copy;
-	struct lens_total *t = bpf_map_lookup_elem(&lens_totals, key), fresh = {};
-	__u32 epoch = totals_epoch & EPOCH_MASK, flags;
+	struct lens_total *t = bpf_map_lookup_elem(&lens_totals, key), *fresh;
+	__u32 epoch = totals_epoch & EPOCH_MASK, flags, which;
 	struct lens_chan chan;
 	struct lens_proc proc;
+	struct scratch *s;
 
 	ident_split(key, &chan, &proc);
 	if (t) {
@@ -229,15 +215,21 @@ static __noinline struct lens_total *endpoint_get(const struct lens_total_key *w
 	if (channel_enter(&chan, key->dir) || lens_stream_all)
 		if (!(flags & LENS_END_SELF))
 			flags |= LENS_END_OPS;
-	fresh.id = __sync_fetch_and_add(&next_id, 1) + 1;
-	fresh.flags = flags | epoch << EPOCH_SHIFT;
+	/* not on the stack, of which there is little left when this is called */
+	which = scratch_take();
+	s = bpf_map_lookup_elem(&lens_scratch, &which);
+	if (!s)
+		return NULL;
+	fresh = (void *)s->data;
+	__builtin_memset(fresh, 0, sizeof(*fresh));
+	fresh->id = __sync_fetch_and_add(&next_id, 1) + 1;
+	fresh->flags = flags | epoch << EPOCH_SHIFT;
 	/* lost to another CPU or to a full map: the lookup tells which */
-	if (!bpf_map_update_elem(&lens_totals, key, &fresh, BPF_NOEXIST)) {
-		task_announce(&proc, flags);
-		announce(key, &fresh, file);
-	} else {
+	if (!bpf_map_update_elem(&lens_totals, key, fresh, BPF_NOEXIST))
+		*ret_new = TOTALS_NEW;
+	else
 		channel_leave(&chan, key->dir);
-	}
+	scratch_give(which);
 	return bpf_map_lookup_elem(&lens_totals, key);
 }
 
@@ -277,10 +269,11 @@ static __noinline int slot_evict(struct cache_slot *slot)
 	return 0;
 }
 
-int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64 file)
+int totals_refill(struct cache_set *set, const struct lens_total_key *key)
 {
 	struct cache_slot *slot;
 	struct lens_total *t;
+	__u32 is_new = 0;
 	bool second;
 
 	if (!set || !key)
@@ -293,26 +286,65 @@ int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64
 	slot = second ? &set->slot[1] : &set->slot[0];
 	slot_evict(slot);
 	slot->key = *key;
-	t = endpoint_get(key, (struct file *)file);
+	t = endpoint_get(key, &is_new);
 	slot->sum.id = t ? t->id : 0;
 	slot->sum.flags = t ? t->flags : totals_epoch << EPOCH_SHIFT;
-	return second;
+	return second | is_new;
 }
 
-int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call)
+int totals_announce(const struct lens_total_key *wanted, __u64 file)
+{
+	__u32 which, len = sizeof(struct lens_rec_end), name_len;
+	struct lens_total_key key;
+	struct lens_rec_end *e;
+	struct lens_total *t;
+	struct scratch *s;
+
+	if (!wanted)
+		return 0;
+	key = *wanted;
+	t = bpf_map_lookup_elem(&lens_totals, &key);
+	if (!t)
+		return 0;
+	task_announce(t->flags & ((1 << EPOCH_SHIFT) - 1));
+	which = scratch_take();
+	s = bpf_map_lookup_elem(&lens_scratch, &which);
+	e = (void *)s;
+	if (!s)
+		return 0;
+	__builtin_memset(e, 0, sizeof(*e));
+	ident_split(&key, &e->chan, &e->proc);
+	e->dir = key.dir;
+	e->id = t->id;
+	e->flags = t->flags & ((1 << EPOCH_SHIFT) - 1);
+	name_len = describe_name(key.kind, which, sizeof(*e), (struct file *)file);
+	describe_depth(key.kind, (struct file *)file, &e->depth);
+	e->name_len = name_len & DESCRIBE_LEN;
+	len = align8(len + e->name_len);
+	rec_init(&e->h, LENS_REC_END, len);
+	e->h.flags = describe_flags(name_len);
+	if (len <= SCRATCH_SIZE)
+		core_emit(e, len, key.kind);
+	return scratch_give(which);
+}
+
+__u64 totals_direct(const struct lens_total_key *key, const struct call *call)
 {
 	struct lens_total *t, one = {};
+	__u32 is_new = 0;
 
 	if (!key || !call)
 		return 0;
-	t = endpoint_get(key, (struct file *)file);
+	t = endpoint_get(key, &is_new);
 	total_add(&one, call);
 	if (!t) {
 		loss_add(key->kind, LENS_LOSS_MAP_FULL, 1, one.bytes);
 		return 0;
 	}
 	total_merge(t, &one);
-	return t->flags & LENS_END_OPS && !call->is_copy ? t->id : 0;
+	if (t->flags & LENS_END_OPS && !call->is_copy)
+		is_new |= TOTALS_STREAM;
+	return (__u64)t->id << TOTALS_ID_SHIFT | is_new;
 }
 
 /* -------------------------------------------------------------------- flush */

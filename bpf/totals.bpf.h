@@ -54,15 +54,26 @@ extern __u32 lens_look;
 #define EPOCH_MASK 0xffffff
 
 /*
- * The slow path: finds room for key in set, announcing a new endpoint; file is
- * the address of its struct file, or 0. Returns the index of the slot. These
- * are global functions, so that the verifier walks them once and not at every
- * call; that is why they take addresses as numbers.
+ * The slow path: finds room for key in set. Returns the index of the slot, and
+ * TOTALS_NEW for a new endpoint, which is then to be announced. These are
+ * global functions, so that the verifier walks them once and not at every
+ * call; that is why they take a struct file by its address, or 0.
  */
-int totals_refill(struct cache_set *set, const struct lens_total_key *key, __u64 file);
-/* the way around a busy cache; returns the id under which to stream the call, or 0 */
-int totals_direct(const struct lens_total_key *key, __u64 file, const struct call *call);
-int totals_stream(__u32 id, const struct lens_total_key *key, __u64 file, const struct call *call);
+#define TOTALS_NEW 2
+int totals_refill(struct cache_set *set, const struct lens_total_key *key);
+/* not by the above: the kernel limits how deeply functions call each other */
+int totals_announce(const struct lens_total_key *key, __u64 file);
+/*
+ * The way around a busy cache. What is left to do: TOTALS_NEW, TOTALS_STREAM,
+ * and the id of the endpoint above TOTALS_ID_SHIFT.
+ */
+#define TOTALS_STREAM 4
+#define TOTALS_ID_SHIFT 8
+__u64 totals_direct(const struct lens_total_key *key, const struct call *call);
+/* one operation; of a pipe also the place in its stream where the call left it */
+int totals_stream(__u32 id, const struct call *call);
+int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
+		       const struct call *call);
 /* a look has found this channel: it is not to be retired */
 int totals_found(const struct lens_chan *chan);
 
@@ -86,10 +97,10 @@ static __always_inline void total_add(struct lens_total *t, const struct call *c
 	t->ops++;
 	if (c->ret > 0)
 		t->bytes += c->ret;
+	if (c->ret < 0)
+		t->errors++;
 	if (c->moved)
 		t->msgs++;
-	else if (c->ret < 0)
-		t->errors++;
 	if (c->is_short)
 		t->shorts++;
 }
@@ -100,35 +111,74 @@ static __always_inline bool is_restart(__s64 ret)
 	return ret <= -KDEF_ERESTARTSYS && ret >= -KDEF_ERESTART_RESTARTBLOCK;
 }
 
-/* file may be NULL; typed: the verifier knows it to be a file */
-static __always_inline int totals_count(const struct lens_total_key *key, struct file *file,
-					bool typed, const struct call *call)
+/* what is known of the file behind a channel; constants, so that nothing else is compiled in */
+enum {
+	FILE_TYPED = 1,		/* the verifier knows it to be a file */
+	FILE_SOCKET = 2,	/* it can be no pipe */
+};
+
+static __always_inline void totals_follow(__u32 id, const struct lens_total_key *key, __u64 file,
+					  __u32 what, const struct call *call)
 {
-	__u32 index = key_set(key), id;
+	bool is_pipe = !(what & FILE_SOCKET) &&
+		       (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO);
+
+	if (is_pipe)
+		totals_stream_pipe(id, key, file, call);
+	else
+		totals_stream(id, call);
+}
+
+#define FILE_ADDRESS(file, what) ((what) & FILE_TYPED ? ident_address(file) : (__u64)(file))
+
+static __always_inline bool totals_around(const struct lens_total_key *key, struct file *file,
+					  __u32 what, const struct call *call)
+{
+	__u64 left = totals_direct(key, call);
+
+	if (left & TOTALS_NEW)
+		totals_announce(key, FILE_ADDRESS(file, what));
+	if (left & TOTALS_STREAM)
+		totals_follow(left >> TOTALS_ID_SHIFT, key, FILE_ADDRESS(file, what), what, call);
+	return left & TOTALS_NEW;
+}
+
+/* file may be NULL. True: a new endpoint */
+static __always_inline bool totals_count_new(const struct lens_total_key *key, struct file *file,
+					     __u32 what, const struct call *call)
+{
+	__u32 index = key_set(key);
 	struct cache_set *set = bpf_map_lookup_elem(&lens_cache, &index);
 	struct cache_slot *slot;
+	__u32 place = 0;
 
 	if (!set)
-		return 0;
-	if (!cpu_take(&set->busy)) {
-		id = totals_direct(key, typed ? ident_address(file) : (__u64)file, call);
-		if (id)
-			totals_stream(id, key, typed ? ident_address(file) : (__u64)file, call);
-		return 0;
-	}
+		return false;
+	if (!cpu_take(&set->busy))
+		return totals_around(key, file, what, call);
 	slot = &set->slot[0];
 	if (!key_equal(&slot->key, key)) {
 		slot = &set->slot[1];
 		if (!key_equal(&slot->key, key))
 			slot = NULL;
 	}
-	if (!slot || slot->sum.flags >> EPOCH_SHIFT != (totals_epoch & EPOCH_MASK))
-		slot = &set->slot[totals_refill(set, key, typed ? ident_address(file) :
-						(__u64)file) & 1];
+	if (!slot || slot->sum.flags >> EPOCH_SHIFT != (totals_epoch & EPOCH_MASK)) {
+		place = totals_refill(set, key);
+		slot = &set->slot[place & 1];
+		if (place & TOTALS_NEW)
+			totals_announce(key, FILE_ADDRESS(file, what));
+	}
 	total_add(&slot->sum, call);
 	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)
-		totals_stream(slot->sum.id, key, typed ? ident_address(file) : (__u64)file, call);
+		totals_follow(slot->sum.id, key, FILE_ADDRESS(file, what), what, call);
 	cpu_give(&set->busy);
+	return place & TOTALS_NEW;
+}
+
+static __always_inline int totals_count(const struct lens_total_key *key, struct file *file,
+					__u32 what, const struct call *call)
+{
+	totals_count_new(key, file, what, call);
 	return 0;
 }
 

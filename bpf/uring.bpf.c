@@ -26,7 +26,7 @@ static __always_inline int uring_count(struct task_struct *owner, struct file *f
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < asked };
 
-	return fd_count_file((__u64)owner, (__u64)file, dir, &call, lens_sys_kinds);
+	return fd_count_file((__u64)owner, (__u64)file, dir, &call, lens_sys_kinds & ~KINDS_SOCK);
 }
 
 static __always_inline void uring_unseen(void)

@@ -36,7 +36,10 @@
 	X(PIPE, 1, pipe, "pipe")		\
 	X(FIFO, 2, pipe, "fifo")		\
 	X(SYSV_MSG, 3, sysvmsg, "sysv-msg")	\
-	X(POSIX_MQ, 4, mqueue, "posix-mq")
+	X(POSIX_MQ, 4, mqueue, "posix-mq")	\
+	X(UNIX_STREAM, 5, unix, "unix-stream")	\
+	X(UNIX_DGRAM, 6, unix, "unix-dgram")	\
+	X(UNIX_SEQPACKET, 7, unix, "unix-seqpacket")
 
 enum lens_kind {
 	LENS_KIND_NONE,
@@ -73,7 +76,9 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
  * pipe: inode number on pipefs. fifo: inode, device and generation of the
  * file. sysv-msg: ino is the queue id (its sequence number included), dev the
  * inode number of the ipc namespace. posix-mq: inode of the queue; each ipc
- * namespace has its own device for them.
+ * namespace has its own device for them. Sockets: inode number on sockfs; one
+ * that has a connection is half of it, one for datagrams is the queue it
+ * receives from.
  */
 struct lens_chan {
 	__u64 ino;
@@ -142,6 +147,7 @@ struct lens_rec {
 
 #define LENS_F_TRUNCATED 1	/* the variable data is longer than kept */
 #define LENS_F_SNAPSHOT 2	/* found by looking, not by an event */
+#define LENS_F_RAW_NAME 4	/* the name is one string of any bytes and no path */
 
 /*
  * Paths and cgroup names arrive as their components, leaf first, each ended
@@ -179,18 +185,23 @@ struct lens_rec_exit {
 /* depth and capacity of a channel at one moment */
 struct lens_depth {
 	__u64 queued_bytes;
-	/* pipe: slots * 4096; sysv-msg: msg_qbytes; posix-mq: mq_maxmsg * mq_msgsize */
+	/*
+	 * pipe: slots * 4096; sysv-msg: msg_qbytes; posix-mq: mq_maxmsg * mq_msgsize;
+	 * half of a connection: sk_sndbuf of its peer
+	 */
 	__u64 capacity_bytes;
-	__u32 queued_msgs;	/* pipe: occupied slots */
-	__u32 capacity_msgs;	/* pipe: slots; posix-mq: mq_maxmsg; sysv-msg: 0 = no own limit */
+	__u32 queued_msgs;	/* pipe: occupied slots; listener: connections to accept */
+	__u32 capacity_msgs;	/* pipe: slots; posix-mq: mq_maxmsg; 0 = no limit of its own */
 	__u32 readers, writers;	/* pipe: open file descriptions */
 	__u32 wait_readers, wait_writers;	/* sleeping in a call on it; message queues */
-	__s32 key;		/* sysv-msg: IPC key; posix-mq: ipc namespace, 0 = gone */
+	__s32 key;		/* sysv-msg: IPC key; posix-mq, socket: its namespace, 0 = gone */
 	__u32 valid;		/* LENS_DEPTH_* */
 };
 
 #define LENS_DEPTH_VALID 1	/* else it could not be read */
 #define LENS_DEPTH_PACKETS 2	/* pipe written to in packet mode (O_DIRECT) */
+#define LENS_DEPTH_LISTENING 4	/* socket that takes connections and carries nothing */
+#define LENS_DEPTH_PENDING 8	/* connected, but not accepted: its peer has no inode yet */
 
 /* a process used a channel in one direction for the first time */
 struct lens_rec_end {
@@ -201,7 +212,7 @@ struct lens_rec_end {
 	__u32 dir;		/* enum lens_dir */
 	__u32 id;		/* struct lens_op.id from now on */
 	__u32 flags;		/* LENS_END_* */
-	__u32 name_len;		/* components of the path (fifo), the name (posix-mq), or 0 */
+	__u32 name_len;		/* components of the path, name (posix-mq), raw name, or 0 */
 };
 
 /* a process holds a channel open (snapshot) */

@@ -17,17 +17,22 @@ def memory_kb(observer, field):
         return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
 
 
+def pipes(rows):
+    """Not the socket over which the workload is told what to do."""
+    return [row for row in rows if row["type"] == "pipe"]
+
+
 def sides(doc, comm):
     """{direction: (operations, bytes)} of processes of that name, kept or summed up."""
     pid = {p["id"]: p["comm"] for p in doc["processes"]}
     moved = {"read": [0, 0], "write": [0, 0]}
-    for channel in doc["channels"]:
+    for channel in pipes(doc["channels"]):
         for end in channel["endpoints"]:
             for direction, sums in moved.items():
                 if pid[end["process"]] == comm:
                     sums[0] += end[direction]["operations"]
                     sums[1] += end[direction]["bytes"]
-    for row in doc.get("folded", []):
+    for row in pipes(doc.get("folded", [])):
         for direction, end in (("read", "to"), ("write", "from")):
             if row[end]["comm"] == comm:
                 moved[direction][0] += row[direction]["operations"]
@@ -38,8 +43,9 @@ def sides(doc, comm):
 def channels_of(doc, comm):
     """(kept one by one, summed up)"""
     pid = {p["id"]: p["comm"] for p in doc["processes"]}
-    kept = sum(any(pid[e["process"]] == comm for e in c["endpoints"]) for c in doc["channels"])
-    return kept, sum(row["channels"] for row in doc.get("folded", [])
+    kept = sum(any(pid[e["process"]] == comm for e in c["endpoints"])
+               for c in pipes(doc["channels"]))
+    return kept, sum(row["channels"] for row in pipes(doc.get("folded", []))
                      if comm in (row["from"]["comm"], row["to"]["comm"]))
 
 

@@ -18,6 +18,8 @@ PLAIN = (
     ("mqueue", "mqueue", "priorities noprio empty nowait timeout toobig wrongway fault interrupted"
                          " unlinked gone shortlived unheld handover blocked pingpong matrix"
                          " namespaces"),
+    ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket seqend sendto"
+                     " detour mmsg dgramfull matrix seqmatrix"),
 )
 
 # again, with every channel born under observation instead of before
@@ -29,13 +31,15 @@ LATE = (
     ("fifo", "fifo", "plain twice unlinked hostile"),
     ("sysvmsg", "sysvmsg", "types pingpong matrix"),
     ("mqueue", "mqueue", "priorities handover gone matrix"),
+    ("unix", "unix", "pair calls splice prefork seqpacket detour matrix"),
 )
 
 
 # calls of several processes overlap, so that nobody can prove their order: flows
 # are exact and right, or say that they are not; what each process moved is right
 UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
-             | {("sysvmsg", "matrix"), ("mqueue", "matrix")})
+             | {("sysvmsg", "matrix"), ("mqueue", "matrix"), ("unix", "matrix"),
+                ("unix", "seqmatrix")})
 
 
 def plain_test(program, mode, late):
@@ -155,3 +159,27 @@ def sysvmsg_stuck_receiver_named():
     ends = [e for e in channel["endpoints"] if pid[e["process"]] == truth["facts"]["stuck"]]
     lens.equal("endpoints of the waiting process", 1, len(ends))
     lens.equal("bytes it moved", 0, ends[0]["read"]["bytes"])
+
+
+@lens.test()
+def unix_early():
+    """Both ends of a connection whose client had closed before it was accepted."""
+    doc, truth = lens.watched("unix", "early")
+    facts = truth["facts"]
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    flows = [f for f in doc["flows"] if pid.get(f["from"]) == facts["kid"]]
+    lens.equal("flows of the client", [(truth["pid"], facts["got"], True)],
+               [(pid.get(f["to"]), f["bytes"], f["exact"]) for f in flows])
+
+
+@lens.test()
+def unix_pending():
+    """A connection that nobody accepted has no other end, and its listener has a backlog."""
+    work = lens.Workload("unix", "pending")
+    work.go()
+    pid = work.truth() and work.pid
+    doc = lens.parse(lens.run("list", "--json", "-p", pid)[0])
+    mine = [c for c in doc["channels"] if c["name"].startswith("@lens\\x00test_")]
+    lens.equal("listeners", [{"waiting": 3, "capacity": 8}],
+               [c["backlog"] for c in mine if c.get("listening")])
+    lens.equal("clients that wait", 3, sum(1 for c in mine if c.get("accepted") is False))

@@ -57,6 +57,11 @@ FEED struct lens_chan feed_queue(uint64_t id)
 	return (struct lens_chan){ .ino = id, .dev = 4026531839u, .kind = LENS_KIND_SYSV_MSG };
 }
 
+FEED struct lens_chan feed_half(uint64_t ino)
+{
+	return (struct lens_chan){ .ino = ino, .dev = 9, .kind = LENS_KIND_UNIX_STREAM };
+}
+
 FEED struct chan *feed_chan_of(struct feed *f, struct lens_chan key)
 {
 	return hash_get(f->w->chans, &key);
@@ -129,6 +134,13 @@ FEED void feed_hold(struct feed *f, struct lens_chan chan, uint32_t pid, uint32_
 	};
 
 	feed_raw(f, &r, LENS_REC_HOLD, sizeof(r));
+}
+
+FEED void feed_peer(struct feed *f, struct lens_chan chan, struct lens_chan peer)
+{
+	struct lens_rec_peer r = { .chan = chan, .peer = peer };
+
+	feed_raw(f, &r, LENS_REC_PEER, sizeof(r));
 }
 
 FEED void feed_found(struct feed *f, struct lens_chan chan, struct lens_depth depth)

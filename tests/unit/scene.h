@@ -41,6 +41,17 @@ SCENE struct chan *scene_chan(struct world *w, unsigned kind, uint64_t ino)
 	return c;
 }
 
+SCENE void scene_take_name(struct chan *c, char *name)
+{
+	c->name = name;
+	c->name_len = strlen(name);
+}
+
+SCENE void scene_name(struct chan *c, const char *name)
+{
+	scene_take_name(c, xstrdup(name));
+}
+
 SCENE struct endpoint *scene_hold(struct chan *c, struct proc *p, enum lens_dir dir, uint32_t fd)
 {
 	struct endpoint *e = chan_endpoint(c, p);

@@ -29,7 +29,7 @@ static void fixture_init(struct fixture *x)
 	x->a = scene_chan(x->w, LENS_KIND_PIPE, 101);
 	x->b = scene_chan(x->w, LENS_KIND_PIPE, 102);
 	x->idle = scene_chan(x->w, LENS_KIND_FIFO, 103);
-	x->idle->name = xstrdup("/run/some fifo");
+	scene_name(x->idle, "/run/some fifo");
 	scene_move(x->a, make, LENS_WRITE, 1, 10);
 	scene_move(x->a, cc, LENS_READ, 1, 10);
 	scene_move(x->b, make, LENS_WRITE, 1, 20);

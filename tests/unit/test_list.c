@@ -15,7 +15,7 @@ static struct world *listed(void)
 	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 0);
 	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 9);
 	pipe->depth.queued_bytes = 512;
-	fifo->name = xstrdup("/run/f\033ifo");
+	scene_name(fifo, "/run/f\033ifo");
 	queue->depth.queued_bytes = 120;
 	queue->depth.queued_msgs = 3;
 	queue->types = xcalloc(2, sizeof(*queue->types));
@@ -73,6 +73,7 @@ TEST(text_fits_80_columns)
 
 	c->name = xcalloc(LENS_PATH_MAX, 1);
 	memset(c->name, '/', LENS_PATH_MAX - 1);
+	c->name_len = LENS_PATH_MAX - 1;
 	for (uint32_t pid = 100; pid < 130; pid++)
 		for (uint32_t fd = 0; fd < 20; fd++)
 			scene_hold(c, scene_proc(w, pid, pid & 1 ? "odd" : "even"), LENS_READ, fd);

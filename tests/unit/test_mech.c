@@ -64,6 +64,7 @@ TEST(names)
 	check_name(&c, "fifo:[e:123]");
 	/* hostile bytes are passed on as they are: whoever prints them escapes them */
 	c.name = (char *)"/tmp/\033[2J\n";
+	c.name_len = strlen(c.name);
 	check_name(&c, "/tmp/\033[2J\n");
 	c.key.kind = LENS_KIND_SYSV_MSG;
 	c.depth.key = 0x1e25;
@@ -71,6 +72,24 @@ TEST(names)
 	c.depth.key = -1;
 	c.key.ino = 0x7fffffff;
 	check_name(&c, "key=0xffffffff id=2147483647");
+}
+
+/* a connection has the name of the end that is bound, or the numbers of both */
+TEST(names_of_connections)
+{
+	struct chan client = { .key = { .ino = 7, .kind = LENS_KIND_UNIX_STREAM } };
+	struct chan server = { .key = { .ino = 8, .kind = LENS_KIND_UNIX_STREAM } };
+
+	check_name(&client, "socket:[7]");
+	client.peer = &server;
+	server.peer = &client;
+	server.is_second = true;
+	check_name(&client, "socket:[7]<->[8]");
+	check_name(&server, "socket:[7]<->[8]");
+	server.name = (char *)"/run/x";
+	server.name_len = 6;
+	check_name(&client, "/run/x");
+	check_name(&server, "/run/x");
 }
 
 TEST(operations)

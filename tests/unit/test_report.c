@@ -545,7 +545,7 @@ static struct world *hostile_world(uint64_t *state)
 		p->cgroup = random_string(state, 100);
 		p->argv = xcalloc(LENS_ARGV_MAX, 1);
 		p->argv_len = random_bytes(state, p->argv, LENS_ARGV_MAX, false);
-		c->name = random_string(state, i % 10 ? 100 : LENS_PATH_MAX - 1);
+		scene_take_name(c, random_string(state, i % 10 ? 100 : LENS_PATH_MAX - 1));
 		scene_move(c, p, LENS_WRITE, 1, i);
 		scene_hold(c, p, LENS_READ, i);
 		scene_flow(w, p, p, c, 1, i);

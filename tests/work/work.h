@@ -57,6 +57,8 @@ int work_queue(int msqid);
 int work_mq(int mqd, const char *name);
 /* what is in it now is what will be there in the end; it can be closed */
 void work_settled(int chan);
+/* what is received from the socket behind a descriptor; unix sockets only */
+int work_socket(int fd);
 /* from now on the channel does not exist; what it held is lost */
 void work_gone(int chan);
 /* bytes and messages queued that no reader will ever get */

@@ -65,9 +65,13 @@ static void show_text(const struct live *l)
 	uname(&u);
 	printf("kernel %s, %s\n\nOBSERVED\n", u.release, u.machine);
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
-		const char *variant = live_coverage(l, kind, &cover) ? cover.variant : "-";
+		const struct mech *m = mech_get(kind);
+		const char *variant;
 
-		printf("  %-10s %-10s %s\n", mech_get(kind)->type, variant, cover.detail);
+		if (!m)
+			continue;	/* a number that is not in use */
+		variant = live_coverage(l, kind, &cover) ? cover.variant : "-";
+		printf("  %-15s %-10s %s\n", m->type, variant, cover.detail);
 	}
 	printf("\nHOOK VARIANTS, in order of preference\n");
 	for (size_t i = 0; i < count; i++)
@@ -102,10 +106,15 @@ static void show_json(const struct live *l)
 	add_string(doc, "schema", "ipclens.doctor/1");
 	add_string(doc, "kernel", u.release);
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
-		bool observed = live_coverage(l, kind, &cover);
-		struct json_object *o = json_object_new_object();
+		const struct mech *m = mech_get(kind);
+		struct json_object *o;
+		bool observed;
 
-		add_string(o, "type", mech_get(kind)->type);
+		if (!m)
+			continue;
+		observed = live_coverage(l, kind, &cover);
+		o = json_object_new_object();
+		add_string(o, "type", m->type);
 		add_string(o, "variant", cover.variant);
 		add_string(o, "state", observed ? "observed" : "unavailable");
 		add_string(o, "detail", cover.detail);

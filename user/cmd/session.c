@@ -59,7 +59,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
 		const struct mech *m = mech_get(kind);
 
-		if (o->kinds && !(o->kinds >> kind & 1))
+		if (!m || (o->kinds && !(o->kinds >> kind & 1)))
 			continue;	/* not hooked: what nobody asks for costs nothing */
 		for (const struct mech_variant *v = m->variants; v->name; v++) {
 			choices = xrealloc(choices, n + 1, sizeof(*choices));

@@ -154,10 +154,10 @@ static bool set_variable(struct event *ev)
 		return components_ok(ev->exe) && components_ok(ev->cgroup);
 	case LENS_REC_END:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_end->name_len };
-		return components_ok(ev->name);
+		return ev->raw_name || components_ok(ev->name);
 	case LENS_REC_HOLD:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_hold->name_len };
-		return components_ok(ev->name);
+		return ev->raw_name || components_ok(ev->name);
 	case LENS_REC_DESC:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_desc->name_len };
 		return !(ev->lens_rec_desc->flags & LENS_DESC_PATH) || components_ok(ev->name);
@@ -199,6 +199,7 @@ ssize_t event_decode(const void *data, size_t size, struct event *ret, size_t *r
 	ev.type = (enum lens_rec_type)rec->type;
 	ev.truncated = rec->flags & LENS_F_TRUNCATED;
 	ev.snapshot = rec->flags & LENS_F_SNAPSHOT;
+	ev.raw_name = rec->flags & LENS_F_RAW_NAME;
 	ev.ts_ns = rec->ts_ns;
 	if (!fields_ok(&ev))
 		return -EBADMSG;

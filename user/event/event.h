@@ -20,6 +20,7 @@ struct event {
 	enum lens_rec_type type;
 	bool truncated;		/* LENS_F_TRUNCATED */
 	bool snapshot;		/* LENS_F_SNAPSHOT */
+	bool raw_name;		/* LENS_F_RAW_NAME */
 	uint64_t ts_ns;
 	/* the record as received; aligned to 8, lifetime of the caller's bytes */
 	union {
@@ -32,7 +33,7 @@ struct event {
 	struct event_bytes exe;		/* PROC: components, leaf first */
 	struct event_bytes argv;	/* PROC: NUL separated */
 	struct event_bytes cgroup;	/* PROC: components, leaf first */
-	/* END, HOLD, MQ: components, leaf first; DESC: see its flags */
+	/* END, HOLD: components, leaf first, or raw bytes; DESC: see its flags */
 	struct event_bytes name;
 	struct event_bytes memory;	/* MEMORY: user memory */
 	const struct lens_op *ops;	/* OPS: count of them */
@@ -57,6 +58,7 @@ void event_path(struct buf *out, struct event_bytes components, bool truncated);
 bool event_kind_has_messages(unsigned kind);
 /* a channel of this kind is one half of a connection and has a peer */
 bool event_kind_has_halves(unsigned kind);
+bool event_kind_is_socket(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */

@@ -56,14 +56,22 @@ const char *event_loss_name(unsigned cause)
 
 bool event_kind_has_messages(unsigned kind)
 {
-	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ;
+	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ ||
+	       kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UNIX_SEQPACKET;
 }
 
 bool event_kind_has_halves(unsigned kind)
 {
-	static const bool halves[LENS_KIND_MAX] = {};
+	static const bool halves[LENS_KIND_MAX] = {
+		[LENS_KIND_UNIX_STREAM] = true, [LENS_KIND_UNIX_SEQPACKET] = true,
+	};
 
 	return kind < LENS_KIND_MAX && halves[kind];
+}
+
+bool event_kind_is_socket(unsigned kind)
+{
+	return event_kind_has_halves(kind) || kind == LENS_KIND_UNIX_DGRAM;
 }
 
 unsigned event_kind_by_name(const char *name)

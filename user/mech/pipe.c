@@ -29,7 +29,7 @@ static void pipe_name(const struct chan *c, struct buf *out)
 static void fifo_name(const struct chan *c, struct buf *out)
 {
 	if (c->name)
-		buf_puts(out, c->name);
+		buf_add(out, c->name, c->name_len);
 	else
 		buf_printf(out, "fifo:[%x:%llu]", c->key.dev, (unsigned long long)c->key.ino);
 }

@@ -21,7 +21,7 @@ static const char *op_name(enum lens_dir dir)
 static void queue_name(const struct chan *c, struct buf *out)
 {
 	if (c->name)
-		buf_puts(out, c->name);
+		buf_add(out, c->name, c->name_len);
 	else
 		buf_printf(out, "mqueue:[%llu]", (unsigned long long)c->key.ino);
 }

@@ -95,6 +95,27 @@ static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)
 		e->chan->is_self = true;
 }
 
+void chan_name(struct chan *c, const struct event *ev, bool replace)
+{
+	struct buf name = {};
+
+	if (!ev->name.len || (c->name && !replace))
+		return;
+	if (!ev->raw_name)
+		event_path(&name, ev->name, ev->truncated);
+	else if (ev->name.data[0])
+		buf_add(&name, ev->name.data, ev->name.len);
+	else {
+		/* an abstract one, as everybody writes it */
+		buf_puts(&name, "@");
+		buf_add(&name, ev->name.data + 1, ev->name.len - 1);
+	}
+	free(c->name);
+	c->name = name.data;
+	c->name_len = name.len;
+	c->name_truncated = ev->truncated;
+}
+
 static void apply_end(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_end *r = ev->lens_rec_end;
@@ -114,10 +135,7 @@ static void apply_end(struct world *w, const struct event *ev)
 	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
 		chan_set_depth(c, &r->depth, ev->ts_ns);
 	c->packets |= !!(r->depth.valid & LENS_DEPTH_PACKETS);
-	if (ev->name.len && !c->name) {
-		set_path(&c->name, ev, ev->name, false);
-		c->name_truncated = ev->truncated;
-	}
+	chan_name(c, ev, false);
 	if (!hash_get(ids, &r->id))
 		hash_add(ids, &r->id, id_value(e, r->dir));
 }

@@ -136,8 +136,11 @@ struct chan *chan_whole_new(const struct chan *c)
 		memcpy(whole->ends + c->end_count, peer->ends,
 		       peer->end_count * sizeof(struct endpoint *));
 	whole->end_count += peer->end_count;
-	if (!whole->name)
+	if (!whole->name) {
 		whole->name = peer->name;
+		whole->name_len = peer->name_len;
+		whole->name_truncated = peer->name_truncated;
+	}
 	whole->existed_before |= peer->existed_before;
 	whole->live |= peer->live;
 	whole->gone &= peer->gone;

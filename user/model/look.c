@@ -151,7 +151,6 @@ void look_hold(struct world *w, const struct event *ev)
 	const struct lens_rec_hold *r = ev->lens_rec_hold;
 	struct chan *c = world_chan(w, &r->chan);
 	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
-	struct buf path = {};
 
 	found(c, &r->depth, ev->ts_ns);
 	e->held_now = true;
@@ -163,11 +162,8 @@ void look_hold(struct world *w, const struct event *ev)
 	if (!(e->fd_count & (e->fd_count - 1)))
 		e->fds = xrealloc(e->fds, e->fd_count ? e->fd_count * 2 : 1, sizeof(*e->fds));
 	e->fds[e->fd_count++] = r->fd;
-	if (!c->name && ev->name.len) {
-		event_path(&path, ev->name, ev->truncated);
-		c->name = path.data;
-		c->name_truncated = ev->truncated;
-	}
+	/* a socket has one path at a time; a fifo may be open by several, and keeps the first */
+	chan_name(c, ev, event_kind_is_socket(r->chan.kind));
 }
 
 void look_chan(struct world *w, const struct event *ev)
@@ -186,17 +182,13 @@ void look_mq(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_mq *r = ev->lens_rec_mq;
 	struct chan *c = world_chan(w, &r->chan);
-	struct buf name = {};
 
 	found(c, &r->depth, ev->ts_ns);
 	c->uid = r->uid;
 	c->mode = r->mode;
 	c->notify_pid = r->notify_pid;
 	c->notify_how = r->notify_how;
-	if (!c->name && ev->name.len) {
-		event_path(&name, ev->name, false);
-		c->name = name.data;
-	}
+	chan_name(c, ev, false);
 }
 
 /* more types than this in one queue are summed up as truncated */

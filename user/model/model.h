@@ -89,8 +89,9 @@ struct type_count { int64_t type; uint64_t messages, bytes; };
 
 struct chan {
 	struct lens_chan key;
-	/* hostile bytes: path of a fifo, name of a posix-mq; NULL: none known */
+	/* hostile bytes: path of a fifo or socket, name of a posix-mq; NULL: none known */
 	char *name;
+	size_t name_len;		/* an abstract name may hold NULs */
 	bool name_truncated;
 	bool existed_before;		/* found by the first look, not born later */
 	bool live;			/* the last look found it */

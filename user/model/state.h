@@ -89,6 +89,9 @@ void queue_moved(const struct chan *c, struct moved *ret);
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret);
 void halves_join(struct world *w, const struct event *ev);
 
+/* the name that a record gives a channel; one that is known already stays unless replaced */
+void chan_name(struct chan *c, const struct event *ev, bool replace);
+
 /* look.c */
 void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns);
 void look_hold(struct world *w, const struct event *ev);

@@ -275,10 +275,33 @@ static void put_depth(struct json_object *o, const struct chan *c, bool messages
 	js_put(o, "capacity_bytes", valid ? js_u64(c->depth.capacity_bytes) : NULL);
 	js_put(o, "queued_bytes", valid ? js_u64(c->depth.queued_bytes) : NULL);
 	js_put(o, "queued_messages", valid && messages ? js_u64(c->depth.queued_msgs) : NULL);
-	if (!messages) {
+	if (!messages && !event_kind_is_socket(c->key.kind)) {
 		js_put(o, "queued_slots", valid ? js_u64(c->depth.queued_msgs) : NULL);
 		js_put(o, "capacity_slots", valid ? js_u64(c->depth.capacity_msgs) : NULL);
 	}
+	if (c->key.kind == LENS_KIND_UNIX_DGRAM)
+		js_put(o, "capacity_messages", valid ? js_u64(c->depth.capacity_msgs) : NULL);
+}
+
+/* what takes connections holds none of their bytes, but those that nobody accepted yet */
+static void put_listener(struct json_object *o, const struct chan *c)
+{
+	struct json_object *backlog = js_object();
+
+	js_put(o, "listening", js_bool(true));
+	js_put(backlog, "waiting", js_u64(c->depth.queued_msgs));
+	js_put(backlog, "capacity", js_u64(c->depth.capacity_msgs));
+	js_put(o, "backlog", backlog);
+}
+
+static void put_socket(struct json_object *o, const struct chan *c)
+{
+	struct json_object *ns = js_object();
+
+	js_put(ns, "net", c->depth.valid ? js_id64((uint32_t)c->depth.key) : NULL);
+	js_put(o, "ns", ns);
+	if (c->depth.valid & LENS_DEPTH_PENDING)
+		js_put(o, "accepted", js_bool(false));
 }
 
 static void put_sysv(struct json_object *o, const struct chan *c)
@@ -306,6 +329,7 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 		struct json_object *row = js_object();
 
 		js_put(row, "half", js_u64(i));
+		js_put(row, "inode", js_id64(halves[i]->key.ino));
 		put_depth(row, halves[i], messages);
 		js_put(row, "ledger", js_ledger(&halves[i]->ledger, messages));
 		js_add(rows, row);
@@ -351,9 +375,14 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	js_put(o, "name_complete", js_bool(!c->name_truncated));
 	js_put(o, "existed_before", js_bool(c->existed_before));
 	js_put(o, "gone", js_bool(c->gone));
-	put_depth(o, c, messages);
+	if (c->depth.valid & LENS_DEPTH_LISTENING)
+		put_listener(o, c);
+	else
+		put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
 		put_sysv(o, c);
+	if (event_kind_is_socket(c->key.kind))
+		put_socket(o, c);
 	if (c->peer)
 		put_directions(o, c, messages);
 	if (c->key.kind == LENS_KIND_POSIX_MQ)

@@ -168,6 +168,11 @@ void label_queued(struct buf *out, const struct chan *c)
 		buf_puts(out, "-");
 		return;
 	}
+	if (c->depth.valid & LENS_DEPTH_LISTENING) {
+		label_count(out, c->depth.queued_msgs);
+		buf_puts(out, " to accept");
+		return;
+	}
 	if (chan_has_messages(c)) {
 		label_count(out, c->depth.queued_msgs);
 		buf_puts(out, " msg ");
@@ -179,11 +184,15 @@ void label_capacity(struct buf *out, const struct chan *c)
 {
 	char text[TEXT_NUM];
 
-	if (c->depth.valid && chan_has_messages(c) && c->depth.capacity_msgs) {
+	if (!c->depth.valid) {
+		buf_puts(out, "-");
+	} else if (c->depth.capacity_bytes || !c->depth.capacity_msgs) {
+		buf_puts(out, text_bytes(text, c->depth.capacity_bytes));
+	} else {
 		label_count(out, c->depth.capacity_msgs);
-		buf_puts(out, " msg ");
+		if (!(c->depth.valid & LENS_DEPTH_LISTENING))
+			buf_puts(out, " msg");
 	}
-	buf_puts(out, c->depth.valid ? text_bytes(text, c->depth.capacity_bytes) : "-");
 }
 
 void label_depth(struct buf *out, const struct chan *c)

@@ -41,6 +41,9 @@ static struct json_object *flow_object(const struct world *w, const struct flow 
 	js_put(o, "to", js_proc_id(flow->to));
 	js_put(o, "channel", js_chan_id(flow->chan));
 	js_put(o, "type", js_str(event_kind_name(flow->chan->key.kind)));
+	/* of a connection: the half where it was read */
+	if (flow->chan->peer)
+		js_put(o, "half", js_u64(flow->chan->is_second));
 	js_put(o, "messages", js_u64(flow->messages));
 	js_put(o, "bytes", js_u64(flow->bytes));
 	js_put(o, "rate_bytes_per_s", flow_rate(w, flow, &rate) ? js_u64(rate) : NULL);

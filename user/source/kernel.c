@@ -3,7 +3,10 @@
  * Feature probes. By looking and trying, never by version number.
  */
 #include <linux/bpf.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <linux/capability.h>
 
 #include <bpf/bpf.h>
@@ -80,6 +83,34 @@ int kernel_probe(struct kernel *k)
 void kernel_fini(struct kernel *k)
 {
 	kernel_types_freep(&k->types);
+}
+
+/* the kernel's number of the file system that a descriptor is on */
+static int device_of(int fd, const char *what, uint32_t *ret_dev)
+{
+	struct stat st;
+
+	if (fd < 0)
+		return log_err(-errno, "cannot create a %s: %s", what, strerror(errno));
+	if (fstat(fd, &st))
+		return log_err(-errno, "cannot look at a %s: %s", what, strerror(errno));
+	*ret_dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	return 0;
+}
+
+int kernel_find_devices(uint32_t *ret_pipefs, uint32_t *ret_sockfs)
+{
+	_cleanup_close_ int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fds[2] = { -1, -1 }, err;
+
+	err = device_of(sock, "socket", ret_sockfs);
+	if (!err && pipe(fds))
+		return log_err(-errno, "cannot create a pipe: %s", strerror(errno));
+	if (!err)
+		err = device_of(fds[0], "pipe", ret_pipefs);
+	close(fds[0]);
+	close(fds[1]);
+	return err;
 }
 
 const char *kernel_missing_capability(void)

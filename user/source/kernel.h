@@ -18,6 +18,8 @@ struct kernel {
 /* reads the kernel's BTF and probes; says what is missing on stderr */
 int kernel_probe(struct kernel *k);
 void kernel_fini(struct kernel *k);
+/* the kernel's numbers of the file systems that pipes and sockets live on */
+int kernel_find_devices(uint32_t *ret_pipefs, uint32_t *ret_sockfs);
 /* names the capability that a load refused with -EPERM misses, or "" */
 const char *kernel_missing_capability(void);
 

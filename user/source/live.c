@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -70,23 +69,6 @@ void live_quiet_libbpf(void)
 	libbpf_set_print(print_libbpf);
 }
 
-/* the kernel's number of the file system that pipes live on */
-static int pipefs_device(uint32_t *ret_dev)
-{
-	struct stat st;
-	int fds[2], err = 0;
-
-	if (pipe(fds))
-		return log_err(-errno, "cannot create a pipe: %s", strerror(errno));
-	if (fstat(fds[0], &st))
-		err = log_err(-errno, "cannot look at a pipe: %s", strerror(errno));
-	else
-		*ret_dev = major(st.st_dev) << 20 | minor(st.st_dev);
-	close(fds[0]);
-	close(fds[1]);
-	return err;
-}
-
 /* inode of the initial pid namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
 #define INITIAL_PIDNS 0xEFFFFFFCu
 
@@ -110,8 +92,7 @@ static uint32_t cache_sets(int cpu_count)
 /* which kinds are counted at the end of system calls, and whether any is not */
 static void set_sys_kinds(struct live *l)
 {
-	uint64_t kinds = 0;
-	bool others = false;
+	uint64_t kinds = 0, straddle = 0, splice = 0;
 
 	for (size_t i = 0; i < l->opt.choice_count; i++) {
 		const struct live_choice *c = &l->opt.choices[i];
@@ -119,16 +100,20 @@ static void set_sys_kinds(struct live *l)
 
 		if (!row)
 			continue;
-		if (strcmp(row->variant, PLAN_SHARED_VARIANT))
-			others = true;
-		else
+		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
 			kinds |= 1ull << c->kind;
+		/* tracepoints see the end of a call, whenever it began */
+		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
+			splice |= 1ull << c->kind;
+		else
+			straddle |= 1ull << c->kind;
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
-	l->skel->rodata->lens_straddle = others;
-	l->skel->rodata->lens_preemptible = others;
+	l->skel->rodata->lens_preemptible = straddle != 0;
 	/* function hooks are given the file itself */
 	l->skel->rodata->lens_strict = kinds && l->opt.check_descriptors;
+	l->skel->rodata->lens_straddle_kinds = straddle;
+	l->skel->rodata->lens_splice_kinds = splice;
 }
 
 /* a snapshot counts nothing, and tables take their time to make */
@@ -156,12 +141,13 @@ static void set_sizes(struct live *l)
 
 int live_configure_types(struct lens *s, const struct kernel *k)
 {
-	uint32_t dev = 0;
-	int err = pipefs_device(&dev);
+	uint32_t pipefs = 0, sockfs = 0;
+	int err = kernel_find_devices(&pipefs, &sockfs);
 
 	if (err)
 		return err;
-	s->rodata->lens_pipefs_dev = dev;
+	s->rodata->lens_pipefs_dev = pipefs;
+	s->rodata->lens_sockfs_dev = sockfs;
 	s->rodata->lens_type_file = kernel_types_find(k->types, "file", BTF_KIND_STRUCT);
 	s->rodata->lens_type_hlist_head = kernel_types_find(k->types, "hlist_head",
 							    BTF_KIND_STRUCT);
@@ -327,7 +313,7 @@ static int ignore_record(void *arg, const struct lens_rec *rec)
 
 void live_release_calls(struct live *l)
 {
-	if (!l->calls || l->skel->rodata->lens_sys_kinds ||
+	if (!l->calls || l->skel->rodata->lens_sys_kinds || l->skel->rodata->lens_splice_kinds ||
 	    l->skel->bss->lens_straddling > 0)
 		return;
 	bpf_link__destroy(l->calls);

@@ -17,6 +17,8 @@ struct bpf_program;
 /* the programs behind every variant named `sys` have this group and variant */
 #define PLAN_SHARED_GROUP "calls"
 #define PLAN_SHARED_VARIANT "sys"
+/* tracepoints of sockets, which do not see what splice(2) takes out: that counts as in `sys` */
+#define PLAN_SOCK_VARIANT "sock"
 /* a group that completes those variants where it can; none of them needs it */
 #define PLAN_EXTRA_GROUP "uring"
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Definitions behind sock.bpf.h, and counting at the end of system calls,
+ * where all that is known of a socket is its file.
+ */
+#include "sock.bpf.h"
+
+struct sock_notes_map lens_sock_notes SEC(".maps");
+
+int sock_join(const struct lens_chan *chan, const struct lens_chan *peer)
+{
+	struct lens_rec_peer r = { .chan = *chan, .peer = *peer };
+
+	rec_init(&r.h, LENS_REC_PEER, sizeof(r));
+	return core_emit(&r, sizeof(r), chan->kind);
+}
+
+/* tells of the peer of a half, if it has an inode */
+static __noinline void join_peer(struct sock *sk, const struct lens_total_key *key)
+{
+	struct lens_total_key peer = {};
+	struct lens_chan chan, its;
+	struct lens_proc unused;
+
+	if (!ident_sock_probe(ident_unix_peer(sk), &peer))
+		return;
+	ident_split(key, &chan, &unused);
+	ident_split(&peer, &its, &unused);
+	sock_join(&chan, &its);
+}
+
+/* was a message moved by a call that returned ret without an error? */
+static __always_inline bool is_message(struct sock *sk, __u32 kind, __u32 dir, __s64 ret)
+{
+	if (ret)
+		return ret > 0;
+	if (kind == LENS_KIND_UNIX_STREAM)
+		return false;
+	/* nothing left to read from a connection that has ended looks like an empty message */
+	return dir == LENS_WRITE || kind == LENS_KIND_UNIX_DGRAM ||
+	       !(BPF_CORE_READ(sk, sk_shutdown) & KDEF_RCV_SHUTDOWN);
+}
+
+int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
+{
+	struct sock *sk = ident_file_sock((struct file *)file);
+	struct lens_total_key key = {};
+	struct call call = { .ret = ret };
+	struct file *f;
+
+	f = ident_sock_probe(sk, &key);
+	if (!f || is_restart(ret) || !(kinds >> (key.kind & 63) & 1))
+		return 0;
+	if (key.kind == LENS_KIND_UNIX_DGRAM && dir == LENS_WRITE) {
+		f = ident_sock_probe(ident_unix_peer(sk), &key);
+		if (!f) {
+			if (ret >= 0)
+				loss_add(LENS_KIND_UNIX_DGRAM, LENS_LOSS_UNSEEN, 1, 0);
+			return 0;
+		}
+	}
+	call.moved = is_message(sk, key.kind, dir, ret);
+	if (dir == LENS_READ && flags & KDEF_MSG_PEEK && ret >= 0) {
+		call.ret = 0;
+		call.moved = false;
+		call.is_copy = true;
+	}
+	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
+	if (totals_count_new(&key, f, FILE_SOCKET, &call) && kind_has_halves(key.kind))
+		join_peer(sk, &key);
+	return 0;
+}

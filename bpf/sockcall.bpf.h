@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The system calls that only sockets know, by their registers.
+ */
+#ifndef LENS_SOCKCALL_BPF_H
+#define LENS_SOCKCALL_BPF_H
+
+#include "arch.bpf.h"
+
+/* counts what such a call moved; ret is what it returned */
+__hidden int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret, __u64 kinds);
+
+/* socketcall(2): what it is about, from its first argument; a is replaced by the call's own */
+__hidden __u32 sockcall_unwrap(struct call_args *a);
+
+#endif

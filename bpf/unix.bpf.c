@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Unix sockets: hooks where a message has been sent or received, whichever
+ * call did it. Streams and seqpackets are counted at the own socket, which
+ * costs no look at the peer; a datagram that was sent counts at the socket
+ * whose queue it went into.
+ */
+#include "sock.bpf.h"
+
+/*
+ * Who is at the other end, kept at a socket for the time when its peer's inode
+ * can no longer be asked: a client may write and close before it is accepted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct lens_chan);
+} lens_unix_peers SEC(".maps");
+
+/* a new endpoint at half a connection: tells of its peer, now or when that has an inode */
+static __always_inline void unix_introduce(struct sock *sk, const struct lens_total_key *key)
+{
+	struct unix_sock *u = bpf_skc_to_unix_sock(sk);
+	struct lens_total_key its = {};
+	struct lens_chan chan, peer, *kept;
+	struct lens_proc unused;
+	struct sock *other;
+
+	ident_split(key, &chan, &unused);
+	kept = bpf_sk_storage_get(&lens_unix_peers, sk, NULL, 0);
+	if (kept && kept->kind) {
+		peer = *kept;
+		sock_join(&chan, &peer);
+		return;
+	}
+	other = u ? u->peer : NULL;
+	if (!other)
+		return;
+	if (ident_sock(other, &its)) {
+		ident_split(&its, &peer, &unused);
+		sock_join(&chan, &peer);
+	}
+	kept = bpf_sk_storage_get(&lens_unix_peers, other, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (kept)
+		*kept = chan;
+	else
+		loss_add(key->kind, LENS_LOSS_STORAGE, 1, 0);
+}
+
+/* at the own socket */
+static __always_inline int unix_count(struct sock *sk, __u32 dir, const struct call *call)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct lens_total_key key = {};
+	struct file *f = ident_sock(sk, &key);
+
+	if (!f)
+		return 0;
+	ident_user(t, dir, &key);
+	if (totals_count_new(&key, f, FILE_TYPED | FILE_SOCKET, call) && kind_has_halves(key.kind))
+		unix_introduce(sk, &key);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- datagrams */
+
+/* a datagram has just been queued here, by the task that sends it */
+static __always_inline int unix_queued(struct sock *sk)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct lens_total_key key = {};
+	struct lens_proc unused;
+	struct sock_note *note;
+	struct file *f;
+
+	f = ident_sock(sk, &key);
+	if (!f)
+		return 0;
+	note = sock_note_make(t, LENS_KIND_UNIX_DGRAM);
+	if (!note)
+		return 0;
+	ident_split(&key, &note->to, &unused);
+	note->to_file = ident_address(f);
+	return 0;
+}
+
+static __always_inline bool note_take_receiver(struct sock_note *note, struct lens_total_key *k,
+					       __u64 *ret_file)
+{
+	if (!note || !note->to.kind)
+		return false;
+	k->ino = note->to.ino;
+	k->dev = note->to.dev;
+	k->gen = note->to.gen;
+	k->kind = note->to.kind;
+	*ret_file = note->to_file;
+	note->to.kind = LENS_KIND_NONE;
+	return true;
+}
+
+static __always_inline void note_forget_receiver(void)
+{
+	struct sock_note *note = bpf_task_storage_get(&lens_sock_notes,
+						      bpf_get_current_task_btf(), NULL, 0);
+
+	if (note)
+		note->to.kind = LENS_KIND_NONE;
+}
+
+/* counts at the receiver; a failure on no receiver counts nowhere */
+static __always_inline int unix_datagram_sent(struct sock *sk, const struct call *call)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct lens_total_key key = {};
+	struct unix_sock *u;
+	struct file *f;
+	__u64 file;
+
+	if (!note_take_receiver(bpf_task_storage_get(&lens_sock_notes, t, NULL, 0), &key,
+				&file)) {
+		u = bpf_skc_to_unix_sock(sk);
+		if (!u || !u->peer)
+			return 0;
+		f = ident_sock(u->peer, &key);
+		if (!f)
+			return 0;
+		file = ident_address(f);
+	}
+	ident_user(t, LENS_WRITE, &key);
+	totals_count(&key, (struct file *)file, FILE_SOCKET, call);
+	return 0;
+}
+
+/* a packet of a unix socket is being copied to its receiver */
+static __always_inline int unix_copied(const struct sk_buff *skb, int len)
+{
+	struct sock *from = skb->sk;
+	struct sock_note *note;
+
+	if (!from || from->__sk_common.skc_family != KDEF_AF_UNIX ||
+	    from->sk_type == KDEF_SOCK_STREAM)
+		return 0;
+	note = sock_note_make(bpf_get_current_task_btf(), LENS_KIND_UNIX_DGRAM);
+	if (!note)
+		return 0;
+	note->copied = len;
+	note->size = skb->len;
+	note->has_copy = 1;
+	return 0;
+}
+
+/*
+ * What was copied is what was moved: with MSG_TRUNC the call returns more. A
+ * message that was cut or could not be copied has left the queue all the same.
+ */
+static __always_inline void packet_received(struct call *call)
+{
+	struct sock_note *note = bpf_task_storage_get(&lens_sock_notes,
+						      bpf_get_current_task_btf(), NULL, 0);
+
+	/* none was taken from the queue: an error, or the end of a connection */
+	if (!note || !note->has_copy)
+		return;
+	note->has_copy = 0;
+	call->moved = true;
+	call->is_short = note->size > note->copied || call->ret < 0;
+	if (call->ret > 0)
+		call->ret = note->copied;
+}
+
+/* ------------------------------------------------------------------- calls */
+
+static __always_inline int unix_sent(struct sock *sk, __s64 ret, bool is_short)
+{
+	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
+
+	if (sk->__sk_common.skc_family != KDEF_AF_UNIX || is_restart(ret))
+		return 0;
+	if (sk->sk_type == KDEF_SOCK_STREAM)
+		return unix_count(sk, LENS_WRITE, &call);
+	call.moved = ret >= 0;
+	if (sk->sk_type == KDEF_SOCK_DGRAM)
+		return unix_datagram_sent(sk, &call);
+	return unix_count(sk, LENS_WRITE, &call);
+}
+
+static __always_inline int unix_received(struct sock *sk, __s64 ret, __u32 flags)
+{
+	struct call call = { .ret = ret, .moved = ret > 0 };
+
+	if (sk->__sk_common.skc_family != KDEF_AF_UNIX || is_restart(ret))
+		return 0;
+	if (sk->sk_type != KDEF_SOCK_STREAM)
+		packet_received(&call);
+	if (flags & KDEF_MSG_PEEK && ret >= 0) {
+		call.ret = 0;
+		call.moved = false;
+		call.is_short = false;
+		call.is_copy = true;
+	}
+	return unix_count(sk, LENS_READ, &call);
+}
+
+/* ------------------------------------ tracepoints of v6.3, of any protocol */
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(unix__sock_any__sent, struct sock *sk, int ret, int flags)
+{
+	return unix_sent(sk, ret, false);
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(unix__sock_any__received, struct sock *sk, int ret, int flags)
+{
+	return unix_received(sk, ret, flags);
+}
+
+SEC("?tp_btf/sk_data_ready")
+int BPF_PROG(unix__sock_any__queued, struct sock *sk)
+{
+	if (sk->__sk_common.skc_family != KDEF_AF_UNIX || sk->sk_type != KDEF_SOCK_DGRAM)
+		return 0;
+	return unix_queued(sk);
+}
+
+SEC("?tp_btf/skb_copy_datagram_iovec")
+int BPF_PROG(unix__sock_any__copied, const struct sk_buff *skb, int len)
+{
+	return unix_copied(skb, len);
+}
+
+/* ---------------------------------------------------------- function hooks */
+
+/* what the tracepoints do not see; where functions cannot be hooked, the end of splice(2) does */
+SEC("?fexit/unix_stream_splice_read")
+int BPF_PROG(unix__sockfexit__spliced, struct socket *sock, long *position, void *pipe,
+	     unsigned long size, unsigned int flags, long ret)
+{
+	unix_received(sock->sk, ret, 0);
+	return 0;
+}
+
+SEC("?fexit/unix_stream_splice_read")
+int BPF_PROG(unix__fexit__spliced, struct socket *sock, long *position, void *pipe,
+	     unsigned long size, unsigned int flags, long ret)
+{
+	unix_received(sock->sk, ret, 0);
+	return 0;
+}
+
+SEC("?fexit/unix_stream_sendmsg")
+int BPF_PROG(unix__fexit__stream_sent, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int ret)
+{
+	unix_sent(sock->sk, ret, ret > 0 && ret < size);
+	return 0;
+}
+
+/* splice(2) and sendfile(2) into a stream, until v6.5 */
+SEC("?fexit/unix_stream_sendpage")
+int BPF_PROG(unix__fexit__page_sent, struct socket *sock, void *page, int offset,
+	     unsigned long size, int flags, long ret)
+{
+	unix_sent(sock->sk, ret, false);
+	return 0;
+}
+
+SEC("?fexit/unix_stream_recvmsg")
+int BPF_PROG(unix__fexit__stream_received, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int flags, int ret)
+{
+	unix_received(sock->sk, ret, flags);
+	return 0;
+}
+
+/* the functions of seqpackets call those of datagrams: each counts its own kind */
+
+SEC("?fexit/unix_seqpacket_sendmsg")
+int BPF_PROG(unix__fexit__packet_sent, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int ret)
+{
+	unix_sent(sock->sk, ret, false);
+	return 0;
+}
+
+SEC("?fexit/unix_seqpacket_recvmsg")
+int BPF_PROG(unix__fexit__packet_received, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int flags, int ret)
+{
+	unix_received(sock->sk, ret, flags);
+	return 0;
+}
+
+SEC("?fexit/unix_dgram_sendmsg")
+int BPF_PROG(unix__fexit__datagram_sent, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	if (sk->sk_type != KDEF_SOCK_DGRAM)
+		return 0;
+	/* without an address it went to the peer, whatever was looked up before */
+	if (!msg->msg_namelen)
+		note_forget_receiver();
+	unix_sent(sk, ret, false);
+	return 0;
+}
+
+SEC("?fexit/unix_dgram_recvmsg")
+int BPF_PROG(unix__fexit__datagram_received, struct socket *sock, struct msghdr *msg,
+	     unsigned long size, int flags, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	if (sk->sk_type == KDEF_SOCK_DGRAM)
+		unix_received(sk, ret, flags);
+	return 0;
+}
+
+/* who an address stands for, just before the datagram is queued there */
+SEC("?fexit/unix_find_other")
+int BPF_PROG(unix__fexit__found, struct net *net, struct sockaddr_un *address, int size, int type,
+	     struct sock *ret)
+{
+	if (type == KDEF_SOCK_DGRAM)
+		unix_queued(ret);
+	return 0;
+}
+
+SEC("?tp_btf/skb_copy_datagram_iovec")
+int BPF_PROG(unix__fexit__copied, const struct sk_buff *skb, int len)
+{
+	return unix_copied(skb, len);
+}

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Unix sockets: connections by every call, servers of several shapes, and
+ * datagrams. What a socket receives is a channel; its writers are whoever
+ * sends at the other end.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "work.h"
+
+static char bytes[1 << 20];
+
+/* an end of a connection: what it receives is channel in, what it sends out */
+struct line {
+	int fd, in, out;
+	bool messages;
+};
+
+static ssize_t did(const struct line *l, enum work_dir dir, ssize_t ret)
+{
+	int chan = dir == WORK_READ ? l->in : l->out;
+
+	return l->messages ? work_did_message(chan, dir, ret) : work_did(chan, dir, ret);
+}
+
+static void put(const struct line *l, size_t len)
+{
+	work_expect(did(l, WORK_WRITE, send(l->fd, bytes, len, MSG_NOSIGNAL)), (ssize_t)len,
+		    "send");
+}
+
+static void get(const struct line *l, size_t len)
+{
+	work_expect(did(l, WORK_READ, recv(l->fd, bytes, len, MSG_WAITALL)), (ssize_t)len, "recv");
+}
+
+static void line_pair(int type, struct line ret_ends[2])
+{
+	int fd[2], chan[2];
+
+	if (socketpair(AF_UNIX, type, 0, fd))
+		work_die("socketpair");
+	for (int i = 0; i < 2; i++)
+		chan[i] = work_socket(fd[i]);
+	for (int i = 0; i < 2; i++)
+		ret_ends[i] = (struct line){ fd[i], chan[i], chan[!i],
+					   (type & 0xf) != SOCK_STREAM };
+}
+
+static struct line one[2];
+
+/* ------------------------------------------------------------------ streams */
+
+static void answer(void *unused)
+{
+	get(&one[1], 1000);
+	put(&one[1], 300);
+	get(&one[1], 200);
+	work_tick(0);
+}
+
+/* a request, an answer, and something left in each direction */
+static void run_pair(void)
+{
+	pid_t kid;
+
+	line_pair(SOCK_STREAM, one);
+	work_ready();
+	kid = work_spawn(answer, NULL);
+	put(&one[0], 1000);
+	get(&one[0], 250);
+	put(&one[0], 275);
+	work_wait(kid);
+}
+
+/* every call that moves bytes through a descriptor or a socket */
+static void run_calls(void)
+{
+	struct iovec v[2] = { { bytes, 10 }, { bytes + 50, 20 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	struct mmsghdr mm[3] = { { .msg_hdr = m }, { .msg_hdr = m }, { .msg_hdr = m } };
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_STREAM, one);
+	work_ready();
+	did(a, WORK_WRITE, write(a->fd, bytes, 100));
+	did(a, WORK_WRITE, writev(a->fd, v, 2));
+	did(a, WORK_WRITE, send(a->fd, bytes, 7, 0));
+	did(a, WORK_WRITE, sendto(a->fd, bytes, 8, 0, NULL, 0));
+	did(a, WORK_WRITE, sendmsg(a->fd, &m, 0));
+	work_expect(sendmmsg(a->fd, mm, 3, 0), 3, "sendmmsg");
+	for (int i = 0; i < 3; i++)
+		did(a, WORK_WRITE, mm[i].msg_len);
+	did(b, WORK_READ, read(b->fd, bytes, 50));
+	did(b, WORK_READ, readv(b->fd, v, 2));
+	did(b, WORK_READ, recv(b->fd, bytes, 9, 0));
+	did(b, WORK_READ, recvfrom(b->fd, bytes, 11, 0, NULL, NULL));
+	did(b, WORK_READ, recvmsg(b->fd, &m, 0));
+	work_expect(recvmmsg(b->fd, mm, 3, MSG_DONTWAIT, NULL), 3, "recvmmsg");
+	for (int i = 0; i < 3; i++)
+		did(b, WORK_READ, mm[i].msg_len);
+	/* looks, which move nothing */
+	for (int i = 0; i < 5; i++)
+		work_expect(recv(b->fd, bytes, 5, MSG_PEEK), 5, "peek");
+	work_any_operations(b->in, WORK_READ);
+}
+
+/* until it does not fit, in part, and not at all; then nobody is there any more */
+static void run_full(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+	ssize_t n;
+
+	line_pair(SOCK_STREAM | SOCK_NONBLOCK, one);
+	work_ready();
+	work_expect_error(did(b, WORK_READ, recv(b->fd, bytes, 1, 0)), EAGAIN, "recv");
+	do {
+		n = did(a, WORK_WRITE, send(a->fd, bytes, sizeof(bytes), 0));
+	} while (n > 0);
+	work_expect_error(n, EAGAIN, "send");
+	did(b, WORK_READ, recv(b->fd, bytes, 5000, 0));
+	/* nothing is sent: a stream has no empty messages */
+	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 0, 0)), 0, "send");
+	work_expect_error(did(a, WORK_WRITE, send(a->fd, (void *)8, 10, 0)), EAGAIN, "send");
+}
+
+/* shutdown of one direction; its reader sees the end, its writer an error */
+static void run_shutdown(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_STREAM, one);
+	work_ready();
+	put(a, 500);
+	shutdown(a->fd, SHUT_WR);
+	get(b, 400);
+	work_expect_error(did(a, WORK_WRITE, send(a->fd, bytes, 10, MSG_NOSIGNAL)), EPIPE, "send");
+	put(b, 70);
+	get(b, 100);
+	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "end");
+}
+
+/* closed with something inside, which is lost */
+static void run_closed(void)
+{
+	line_pair(SOCK_STREAM, one);
+	work_ready();
+	put(&one[0], 1000);
+	get(&one[1], 300);
+	put(&one[1], 40);
+	work_gone(one[0].in);
+	close(one[0].fd);
+	work_gone(one[1].in);
+	close(one[1].fd);
+}
+
+/* from a pipe, a file and into a pipe */
+static void run_splice(void)
+{
+	int file = memfd_create("source", 0), p[2];
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_STREAM, one);
+	if (file < 0 || ftruncate(file, 5000) || pipe(p))
+		work_die("source");
+	work_ready();
+	work_expect(write(p[1], bytes, 3000), 3000, "write");
+	work_expect(did(a, WORK_WRITE, splice(p[0], NULL, a->fd, NULL, 3000, 0)), 3000, "splice");
+	work_expect(did(a, WORK_WRITE, sendfile(a->fd, file, NULL, 5000)), 5000, "sendfile");
+	work_any_operations(a->out, WORK_WRITE);
+	for (size_t left = 6000; left;) {
+		ssize_t n = did(b, WORK_READ, splice(b->fd, NULL, p[1], NULL, left, 0));
+
+		if (n <= 0)
+			work_die("splice");
+		left -= (size_t)n;
+		work_expect(read(p[0], bytes, (size_t)n), n, "read");
+	}
+	work_any_operations(b->in, WORK_READ);
+	get(b, 1500);
+}
+
+/* ------------------------------------------------------------------ servers */
+
+static socklen_t address(struct sockaddr_un *a, const char *name, size_t len)
+{
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	memcpy(a->sun_path, name, len);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+/* abstract, with a NUL inside, one for each run */
+static socklen_t own_address(struct sockaddr_un *a)
+{
+	char name[64];
+	int len = snprintf(name, sizeof(name), "_lens_test_%d_end", getpid());
+
+	name[0] = '\0';
+	name[5] = '\0';
+	return address(a, name, (size_t)len);
+}
+
+static struct sockaddr_un server;
+static socklen_t server_len;
+static int listener;
+
+static void listen_at(int type, int backlog)
+{
+	server_len = own_address(&server);
+	listener = socket(AF_UNIX, type, 0);
+	if (bind(listener, (struct sockaddr *)&server, server_len) || listen(listener, backlog))
+		work_die("listen");
+}
+
+static int connected(int type)
+{
+	int fd = socket(AF_UNIX, type, 0);
+
+	if (connect(fd, (struct sockaddr *)&server, server_len))
+		work_die("connect");
+	return fd;
+}
+
+/* channels by number of connection: of the server's end, then of the client's */
+#define CONNECTIONS 6
+
+static void serve(void *first)
+{
+	for (int i = *(int *)first; i < CONNECTIONS; i += 2) {
+		struct line l;
+		int chan[2];
+
+		work_wait_ticks(1, (unsigned)i);
+		l.fd = accept(listener, NULL, NULL);
+		/* the client tells what its channel is; it asks for ours */
+		work_expect(read(l.fd, chan, sizeof(chan)), sizeof(chan), "read");
+		l.out = chan[0];
+		l.in = work_socket(l.fd);
+		l.messages = false;
+		did(&l, WORK_READ, sizeof(chan));
+		work_expect(write(l.fd, &l.in, sizeof(l.in)), sizeof(l.in), "write");
+		did(&l, WORK_WRITE, sizeof(l.in));
+		get(&l, 100);
+		put(&l, 1000);
+		work_tick(1);
+		work_tick(2);
+	}
+}
+
+/* two processes that were forked after listen() accept in turn: the peer is who accepted */
+static void run_prefork(void)
+{
+	int zero = 0, first = 1;
+
+	listen_at(SOCK_STREAM, 5);
+	work_ready();
+	work_spawn(serve, &zero);
+	work_spawn(serve, &first);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		struct line l = { .fd = connected(SOCK_STREAM) };
+		int chan[2] = { 0 };
+
+		l.in = chan[0] = work_socket(l.fd);
+		work_expect(write(l.fd, chan, sizeof(chan)), sizeof(chan), "write");
+		work_expect(read(l.fd, &l.out, sizeof(l.out)), sizeof(l.out), "read");
+		did(&l, WORK_READ, sizeof(l.out));
+		did(&l, WORK_WRITE, sizeof(chan));
+		put(&l, 100);
+		get(&l, 900);
+		work_wait_ticks(2, (unsigned)i + 1);
+	}
+}
+
+static void client_leaves(void *unused)
+{
+	int fd = connected(SOCK_STREAM);
+
+	work_expect(write(fd, bytes, 777), 777, "write");
+	_exit(0);
+}
+
+/* written and closed before it was accepted: both ends are known all the same */
+static void run_early(void)
+{
+	pid_t kid;
+	int fd;
+
+	listen_at(SOCK_STREAM, 5);
+	work_ready();
+	kid = work_spawn(client_leaves, NULL);
+	work_reap(kid);
+	fd = accept(listener, NULL, NULL);
+	work_expect(recv(fd, bytes, 1000, MSG_WAITALL), 777, "recv");
+	work_fact("kid", kid);
+	work_fact("got", 777);
+}
+
+/* connected, but nobody accepts */
+static void run_pending(void)
+{
+	int fd[3];
+
+	listen_at(SOCK_STREAM, 7);
+	work_ready();
+	for (int i = 0; i < 3; i++) {
+		fd[i] = connected(SOCK_STREAM);
+		work_expect(write(fd[i], bytes, 10), 10, "write");
+	}
+}
+
+/* --------------------------------------------------------------- seqpackets */
+
+static void run_seqpacket(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_SEQPACKET, one);
+	work_ready();
+	put(a, 100);
+	put(a, 0);
+	put(a, 1000);
+	put(a, 2000);
+	put(a, 30);
+	put(b, 5);
+	get(b, 100);
+	get(b, 0);
+	/* cut: the rest of the message is lost, whatever the call returns */
+	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 400, 0)), 400, "recv");
+	work_discarded(b->in, 600, 0);
+	work_expect(recv(b->fd, bytes, 400, MSG_PEEK | MSG_TRUNC), 2000, "peek");
+	work_expect(recv(b->fd, bytes, 500, MSG_TRUNC), 2000, "recv");
+	did(b, WORK_READ, 500);
+	work_discarded(b->in, 1500, 0);
+	work_any_operations(b->in, WORK_READ);
+}
+
+/* an empty message, and then the end of the connection, which looks the same */
+static void run_seqend(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_SEQPACKET, one);
+	work_ready();
+	put(a, 10);
+	put(a, 0);
+	shutdown(a->fd, SHUT_WR);
+	get(b, 10);
+	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "empty message");
+	work_expect(recv(b->fd, bytes, 10, 0), 0, "end");
+	work_expect(recv(b->fd, bytes, 10, 0), 0, "end");
+	work_any_operations(b->in, WORK_READ);
+}
+
+/* ---------------------------------------------------------------- datagrams */
+
+static int receiver, receiver_chan;
+
+static void bind_receiver(void)
+{
+	server_len = own_address(&server);
+	receiver = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (bind(receiver, (struct sockaddr *)&server, server_len))
+		work_die("bind");
+	receiver_chan = work_socket(receiver);
+}
+
+static void send_some(void *count)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	for (int i = 0; i < *(int *)count; i++)
+		work_did_message(receiver_chan, WORK_WRITE,
+				 sendto(fd, bytes, 20, 0, (struct sockaddr *)&server, server_len));
+}
+
+/* senders that never connect */
+static void run_sendto(void)
+{
+	int few = 2, many = 3;
+
+	bind_receiver();
+	work_ready();
+	work_wait(work_spawn(send_some, &few));
+	work_wait(work_spawn(send_some, &many));
+	for (int i = 0; i < 5; i++)
+		work_expect(work_did_message(receiver_chan, WORK_READ,
+					     recv(receiver, bytes, 100, 0)), 20, "recv");
+}
+
+/* connected to one, and sending to another all the same */
+static void run_detour(void)
+{
+	struct line to[2];
+	int fd;
+
+	bind_receiver();
+	line_pair(SOCK_DGRAM, to);
+	fd = to[0].fd;
+	work_ready();
+	put(&to[0], 11);
+	work_did_message(receiver_chan, WORK_WRITE,
+			 sendto(fd, bytes, 22, 0, (struct sockaddr *)&server, server_len));
+	put(&to[0], 33);
+	get(&to[1], 11);
+	work_did_message(receiver_chan, WORK_READ, recv(receiver, bytes, 100, 0));
+}
+
+/* several messages in one call, an empty one among them */
+static void run_mmsg(void)
+{
+	struct iovec v[4] = { { bytes, 10 }, { bytes, 0 }, { bytes, 30 }, { bytes, 40 } };
+	struct mmsghdr mm[4] = { 0 };
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_DGRAM, one);
+	for (int i = 0; i < 4; i++) {
+		mm[i].msg_hdr.msg_iov = &v[i];
+		mm[i].msg_hdr.msg_iovlen = 1;
+	}
+	work_ready();
+	work_expect(sendmmsg(a->fd, mm, 4, 0), 4, "sendmmsg");
+	for (int i = 0; i < 4; i++)
+		did(a, WORK_WRITE, mm[i].msg_len);
+	for (int i = 0; i < 4; i++)
+		v[i].iov_len = 25;
+	work_expect(recvmmsg(b->fd, mm, 3, 0, NULL), 3, "recvmmsg");
+	for (int i = 0; i < 3; i++)
+		did(b, WORK_READ, mm[i].msg_len);
+	work_discarded(b->in, 5, 0);
+}
+
+/* a queue that takes no more: what was sent before is there */
+static void run_dgramfull(void)
+{
+	const struct line *a = &one[0];
+	ssize_t n;
+
+	line_pair(SOCK_DGRAM | SOCK_NONBLOCK, one);
+	work_ready();
+	do {
+		n = did(a, WORK_WRITE, send(a->fd, bytes, 5, 0));
+	} while (n > 0);
+	work_expect_error(n, EAGAIN, "send");
+}
+
+static void many_writes(void *unused)
+{
+	for (int i = 0; i < 200; i++)
+		put(&one[0], 64);
+}
+
+static void many_reads(void *unused)
+{
+	for (int i = 0; i < 200; i++)
+		get(&one[1], 64);
+}
+
+/* two processes write and two read one inherited pair */
+static void matrix(int type)
+{
+	pid_t kid[4];
+
+	line_pair(type, one);
+	work_ready();
+	for (int i = 0; i < 4; i++)
+		kid[i] = work_spawn(i < 2 ? many_reads : many_writes, NULL);
+	for (int i = 0; i < 4; i++)
+		work_wait(kid[i]);
+}
+
+static void run_matrix(void)
+{
+	matrix(SOCK_DGRAM);
+}
+
+static void run_seqmatrix(void)
+{
+	matrix(SOCK_SEQPACKET);
+}
+
+static const struct work_mode modes[] = {
+	{ "pair", run_pair },
+	{ "calls", run_calls },
+	{ "full", run_full },
+	{ "shutdown", run_shutdown },
+	{ "closed", run_closed },
+	{ "splice", run_splice },
+	{ "prefork", run_prefork },
+	{ "early", run_early },
+	{ "pending", run_pending },
+	{ "seqpacket", run_seqpacket },
+	{ "seqend", run_seqend },
+	{ "sendto", run_sendto },
+	{ "detour", run_detour },
+	{ "mmsg", run_mmsg },
+	{ "dgramfull", run_dgramfull },
+	{ "matrix", run_matrix },
+	{ "seqmatrix", run_seqmatrix },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}

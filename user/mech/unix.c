@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Unix sockets: connections, which are two halves, and datagram sockets,
+ * which are the queue they receive from.
+ */
+#include "mech/mech.h"
+
+static const struct mech_variant variants[] = {
+	{ "sockfexit", "a send that moved less than asked is not told apart; discarded bytes are "
+		       "computed" },
+	{ "sock", "a send that moved less than asked is not told apart; discarded bytes are "
+		  "computed" },
+	{ "fexit", "discarded bytes are computed" },
+	{ "sys", "io_uring operations are not seen; datagrams sent to an address count as unseen, "
+		 "or for the peer of a connected socket; of a message that was cut the rest is "
+		 "unaccounted; an empty message of a connection that has ended is taken for its "
+		 "end; who closed before being accepted is not known" },
+	{}
+};
+
+static const char *op_name(enum lens_dir dir)
+{
+	return dir == LENS_WRITE ? "send" : "recv";
+}
+
+/* a connection is called what its server was bound to, or by its two sockets */
+static void unix_name(const struct chan *c, struct buf *out)
+{
+	const struct chan *first = c->is_second ? c->peer : c;
+	const struct chan *named = c->name || !c->peer ? c : c->peer;
+
+	if (named->name) {
+		buf_add(out, named->name, named->name_len);
+		return;
+	}
+	buf_printf(out, "socket:[%llu]", (unsigned long long)first->key.ino);
+	if (first->peer)
+		buf_printf(out, "<->[%llu]", (unsigned long long)first->peer->key.ino);
+}
+
+const struct mech mech_UNIX_STREAM = {
+	.kind = LENS_KIND_UNIX_STREAM, .type = "unix-stream", .group = "unix",
+	.title = "unix stream socket",
+	.variants = variants, .name = unix_name, .op_name = op_name,
+};
+
+const struct mech mech_UNIX_DGRAM = {
+	.kind = LENS_KIND_UNIX_DGRAM, .type = "unix-dgram", .group = "unix",
+	.title = "unix datagram socket",
+	.variants = variants, .name = unix_name, .op_name = op_name,
+};
+
+const struct mech mech_UNIX_SEQPACKET = {
+	.kind = LENS_KIND_UNIX_SEQPACKET, .type = "unix-seqpacket", .group = "unix",
+	.title = "unix seqpacket socket",
+	.variants = variants, .name = unix_name, .op_name = op_name,
+};
