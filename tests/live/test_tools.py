@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""`ipclens list` against lsof, ss, lsfd and lsipc: every end that any of them finds is found."""
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import lens
+
+SOCKETS = {socket.SOCK_STREAM: "stream", socket.SOCK_DGRAM: "dgram",
+           socket.SOCK_SEQPACKET: "seqpacket"}
+
+
+class Kept:
+    """What the tests hold open, here and in a child that inherited all of it."""
+
+    def __init__(self):
+        self.files, self.child, self.queue, self.mq = [], None, None, None
+        self.dir = tempfile.mkdtemp(prefix="ipclens-tools-")
+
+    def __enter__(self):
+        self.open_pipes()
+        for kind in SOCKETS:
+            self.open_sockets(kind)
+        self.open_queues()
+        ready, tell = os.pipe()
+        self.child = os.fork()
+        if not self.child:
+            os.write(tell, b".")
+            while True:
+                signal.pause()
+        os.read(ready, 1)
+        self.files += [ready, tell]
+        return self
+
+    def open_pipes(self):
+        path = os.path.join(self.dir, "fifo")
+        os.mkfifo(path)
+        self.files += os.pipe()
+        self.files.append(os.open(path, os.O_RDWR))
+        # more than one descriptor of one end
+        self.files.append(os.dup(self.files[0]))
+
+    def open_sockets(self, kind):
+        name = os.path.join(self.dir, SOCKETS[kind])
+        bound, unused = socket.socket(socket.AF_UNIX, kind), socket.socket(socket.AF_UNIX, kind)
+        bound.bind(name)
+        abstract = socket.socket(socket.AF_UNIX, kind)
+        abstract.bind("\0" + name + "\0x")
+        self.files += [bound, unused, abstract, *socket.socketpair(socket.AF_UNIX, kind)]
+        client = socket.socket(socket.AF_UNIX, kind)
+        if kind != socket.SOCK_DGRAM:
+            bound.listen(4)
+            abstract.listen(4)
+            waiting = socket.socket(socket.AF_UNIX, kind)
+            waiting.connect("\0" + name + "\0x")
+            self.files.append(waiting)
+        client.connect(name)
+        self.files.append(client)
+        if kind != socket.SOCK_DGRAM:
+            self.files.append(bound.accept()[0])
+        os.unlink(name)
+
+    def open_queues(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.queue = libc.msgget(0, 0o600)      # IPC_PRIVATE
+        lens.require(self.queue >= 0, "msgget: " + os.strerror(ctypes.get_errno()))
+        self.mq = b"/ipclens-tools-%d" % os.getpid()
+        fd = libc.mq_open(self.mq, os.O_CREAT | os.O_RDWR, 0o600, None)
+        lens.require(fd >= 0, "mq_open: " + os.strerror(ctypes.get_errno()))
+        libc.mq_unlink(self.mq)
+        self.files.append(fd)
+
+    def __exit__(self, *error):
+        if self.child:
+            os.kill(self.child, signal.SIGKILL)
+            os.waitpid(self.child, 0)
+        for f in self.files:
+            os.close(f) if isinstance(f, int) else f.close()
+        if self.queue is not None:
+            ctypes.CDLL(None).msgctl(self.queue, 0, None)   # IPC_RMID
+        shutil.rmtree(self.dir)
+
+    @property
+    def pids(self):
+        return {os.getpid(), self.child}
+
+
+def output(*argv):
+    if not shutil.which(argv[0]):
+        raise lens.Skip("no %s here" % argv[0])
+    # through files: pipes to the tool would be ends that are gone when we look
+    with tempfile.TemporaryFile() as out:
+        subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+    lens.require(text, argv[0] + " says nothing")
+    return text
+
+
+def listed(kept):
+    """({(inode, pid, descriptor)}, document) of what `list` finds."""
+    doc = lens.parse(lens.run("list", "--json", "--idle", "-p", ",".join(map(str, kept.pids)))[0])
+    pid_of = {p["id"]: p["pid"] for p in doc["processes"]}
+    ends = set()
+    for c in doc["channels"]:
+        own = c["id"].split(":")[-1]
+        halves = {d["half"]: d["inode"] for d in c.get("directions", []) if "inode" in d}
+        for e in c["endpoints"]:
+            inode = halves.get(e.get("half"), own)
+            ends |= {(int(inode), pid_of[e["process"]], fd) for fd in e["fds"]}
+    return ends, doc
+
+
+def check_found(kept, tool, theirs, at_least):
+    theirs = {end for end in theirs if end[1] in kept.pids}
+    lens.require(len(theirs) >= at_least, "%s found %d ends only" % (tool, len(theirs)))
+    ours, _ = listed(kept)
+    missing = sorted(theirs - ours)
+    lens.require(not missing, "%s found what we did not (inode, pid, descriptor): %s" %
+                 (tool, missing[:5]))
+
+
+def descriptors_of(kept):
+    """A lower bound of the pairs of process and descriptor: what both hold."""
+    return 2 * (len(kept.files) - 3)
+
+
+@lens.test()
+def list_finds_what_lsof_finds():
+    with Kept() as kept:
+        pids = ",".join(map(str, kept.pids))
+        theirs, pid, fd, kind = set(), 0, "", ""
+        for line in output("lsof", "-nPw", "-p", pids, "-F", "pfti").splitlines():
+            field, value = line[0], line[1:]
+            if field == "p":
+                pid = int(value)
+            elif field == "f":
+                fd = value
+            elif field == "t":
+                kind = value
+            elif field == "i" and fd.isdigit() and kind in ("FIFO", "unix"):
+                theirs.add((int(value), pid, int(fd)))
+        check_found(kept, "lsof", theirs, descriptors_of(kept))
+
+
+@lens.test()
+def list_finds_what_lsfd_finds():
+    with Kept() as kept:
+        pids = ",".join(map(str, kept.pids))
+        theirs = set()
+        table = json.loads(output("lsfd", "--json", "-p", pids, "-o", "PID,FD,TYPE,INODE,NAME"))
+        for row in table["lsfd"]:
+            if row["type"] == "FIFO" or "UNIX" in row["name"]:
+                theirs.add((row["inode"], row["pid"], row["fd"]))
+        check_found(kept, "lsfd", theirs, descriptors_of(kept))
+
+
+@lens.test()
+def list_finds_what_ss_finds():
+    """Its sockets, who holds them, and who is connected to whom."""
+    with Kept() as kept:
+        theirs, pairs = set(), set()
+        for line in output("ss", "-xapH").splitlines():
+            columns = line.split()
+            own, peer = columns[5], columns[7]
+            holders = re.findall(r"pid=(\d+),fd=(\d+)", line)
+            theirs |= {(int(own), int(pid), int(fd)) for pid, fd in holders}
+            # datagrams have an address and no connection back
+            held = any(int(pid) in kept.pids for pid, _ in holders)
+            if columns[0] != "u_dgr" and peer != "0" and held:
+                pairs.add(frozenset((own, peer)))
+        check_found(kept, "ss", theirs, descriptors_of(kept) - 10)
+        _, doc = listed(kept)
+        ours = {frozenset(d["inode"] for d in c["directions"])
+                for c in doc["channels"] if len(c.get("directions", [])) == 2}
+        lens.require(len(pairs) >= 4, "ss found %d connections only" % len(pairs))
+        lens.require(pairs <= ours, "ss found connections we did not: %s" %
+                     [sorted(p) for p in pairs - ours])
+
+
+@lens.test()
+def list_finds_what_lsipc_finds():
+    with Kept() as kept:
+        table = json.loads(output("lsipc", "--queues", "--json"))
+        theirs = {int(row["id"]) for rows in table.values() for row in rows}
+        lens.require(kept.queue in theirs, "lsipc does not find the queue of the test")
+        doc = lens.parse(lens.run("list", "--json", "--idle", "-t", "sysv-msg")[0])
+        ours = {int(c["id"].split(":")[-1]) for c in doc["channels"]}
+        lens.require(kept.queue in ours, "a queue that lsipc finds is missing: %s" % ours)
+
+
+@lens.test()
+def list_finds_what_proc_finds_of_mqueues():
+    """No tool knows POSIX queues; the descriptors of /proc do."""
+    with Kept() as kept:
+        theirs = set()
+        for pid in kept.pids:
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                try:
+                    target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                    inode = os.stat("/proc/%d/fd/%s" % (pid, fd)).st_ino
+                except FileNotFoundError:
+                    continue
+                if target.startswith(kept.mq.decode()):
+                    theirs.add((inode, pid, int(fd)))
+        check_found(kept, "/proc", theirs, 2)
