@@ -319,8 +319,8 @@ static void put_sysv(struct json_object *o, const struct chan *c)
 	js_put(o, "queued_by_msgtype_complete", js_bool(!c->types_truncated));
 }
 
-/* the books of each direction of a connection; reader: the half that is read */
-static void put_directions(struct json_object *o, const struct chan *c, bool messages)
+/* each direction of a connection, by the half that is read; books where there is traffic */
+static void put_directions(struct json_object *o, const struct chan *c, bool messages, bool traffic)
 {
 	const struct chan *halves[] = { c->peer->peer, c->peer };
 	struct json_object *rows = js_array();
@@ -331,7 +331,8 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 		js_put(row, "half", js_u64(i));
 		js_put(row, "inode", js_id64(halves[i]->key.ino));
 		put_depth(row, halves[i], messages);
-		js_put(row, "ledger", js_ledger(&halves[i]->ledger, messages));
+		if (traffic)
+			js_put(row, "ledger", js_ledger(&halves[i]->ledger, messages));
 		js_add(rows, row);
 	}
 	js_put(o, "directions", rows);
@@ -384,7 +385,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	if (event_kind_is_socket(c->key.kind))
 		put_socket(o, c);
 	if (c->peer)
-		put_directions(o, c, messages);
+		put_directions(o, c, messages, traffic);
 	if (c->key.kind == LENS_KIND_POSIX_MQ)
 		put_mq(o, c);
 	if (traffic) {
