@@ -388,6 +388,17 @@ static void send_more(void *unused)
 }
 
 /* the queue is full and its sender waits; one reader waits from before to the end */
+/* a sender that was let in may look as if it still slept, before it sends the next one */
+static void wait_full(const struct queue *queue)
+{
+	struct mq_attr attr;
+
+	do {
+		if (mq_getattr(queue->fd, &attr))
+			work_die("mq_getattr");
+	} while (attr.mq_curmsgs < attr.mq_maxmsg && !sched_yield());
+}
+
 static void run_blocked(void)
 {
 	struct queue idle;
@@ -407,6 +418,7 @@ static void run_blocked(void)
 		snd_ok(&q, 3, 30);
 	kid = work_spawn(send_more, NULL);
 	for (int i = 0; i < 3; i++) {
+		wait_full(&q);
 		work_wait_blocked(kid, SYS_mq_timedsend, (unsigned long)q.fd);
 		/* the first one goes in as the third goes out */
 		rcv_ok(&q, i ? 7 : 3, i ? 70 : 30);
