@@ -12,6 +12,13 @@ struct lens;
 struct bpf_link;
 struct ring_buffer;
 
+/* channels of the self-test; all gone when it is over */
+enum live_test_chan {
+	TEST_PIPE_A, TEST_PIPE_B, TEST_QUEUE, TEST_STREAM_A, TEST_STREAM_B, TEST_DATAGRAM,
+	TEST_SPLICED,
+	TEST_CHANS,
+};
+
 struct live {
 	struct lens *skel;
 	struct plan plan;
@@ -25,7 +32,7 @@ struct live {
 	struct ring_buffer *ring, *ops_ring;
 	struct lens_rec_host host;	/* taken while /proc can still be read */
 	struct lens_proc self;		/* our process, as the kernel side knows it */
-	struct lens_chan test_chans[3];	/* of the self-test: two pipes, a queue; all gone */
+	struct lens_chan test_chans[TEST_CHANS];
 	int cpu_count;
 	bool seen_processes;		/* the first look is behind us */
 

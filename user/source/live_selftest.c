@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -22,12 +23,12 @@
 /* one call that succeeded; those of one channel and direction have no bit of `bytes` in common */
 struct known_call {
 	const char *name;
-	unsigned chan;			/* which of live.test_chans */
+	enum live_test_chan chan;
 	enum lens_dir dir;
 	uint64_t bytes;
 };
 
-#define KNOWN_CALLS_MAX 8
+#define KNOWN_CALLS_MAX 9
 
 struct known_calls {
 	struct known_call call[KNOWN_CALLS_MAX];
@@ -35,8 +36,8 @@ struct known_calls {
 };
 
 /* a call that does not work here, for reasons of its own, proves nothing */
-static void know(struct known_calls *k, const char *name, unsigned chan, enum lens_dir dir,
-		 ssize_t ret)
+static void know(struct known_calls *k, const char *name, enum live_test_chan chan,
+		 enum lens_dir dir, ssize_t ret)
 {
 	if (ret > 0 && k->count < KNOWN_CALLS_MAX)
 		k->call[k->count++] = (struct known_call){ name, chan, dir, ret };
@@ -57,14 +58,17 @@ static void close_pipes(struct pipes *p)
 			close(fds[i]);
 }
 
-static int name_pipe(const struct live *l, int fd, struct lens_chan *ret)
+static int name_inode(struct live *l, enum live_test_chan which, enum lens_kind kind, int fd)
 {
+	const struct lens__rodata *known = l->skel->rodata;
 	struct stat st;
 
 	if (fstat(fd, &st))
 		return -errno;
-	*ret = (struct lens_chan){ .ino = st.st_ino, .dev = l->skel->rodata->lens_pipefs_dev,
-				   .kind = LENS_KIND_PIPE };
+	l->test_chans[which] = (struct lens_chan){
+		.ino = st.st_ino, .kind = kind,
+		.dev = kind == LENS_KIND_PIPE ? known->lens_pipefs_dev : known->lens_sockfs_dev,
+	};
 	return 0;
 }
 
@@ -77,18 +81,19 @@ static void call_pipes(struct live *l, struct known_calls *k)
 	ssize_t n;
 
 	if (pipe2(p.a, O_CLOEXEC | O_NONBLOCK) || pipe2(p.b, O_CLOEXEC | O_NONBLOCK) ||
-	    name_pipe(l, p.a[0], &l->test_chans[0]) || name_pipe(l, p.b[0], &l->test_chans[1]))
+	    name_inode(l, TEST_PIPE_A, LENS_KIND_PIPE, p.a[0]) ||
+	    name_inode(l, TEST_PIPE_B, LENS_KIND_PIPE, p.b[0]))
 		return;
-	know(k, "write", 0, LENS_WRITE, write(p.a[1], data, 1));
-	know(k, "tee", 1, LENS_WRITE, tee(p.a[0], p.b[1], 1, SPLICE_F_NONBLOCK));
-	know(k, "read", 0, LENS_READ, read(p.a[0], data, 1));
-	know(k, "vmsplice", 0, LENS_WRITE, vmsplice(p.a[1], &two, 1, SPLICE_F_NONBLOCK));
+	know(k, "write", TEST_PIPE_A, LENS_WRITE, write(p.a[1], data, 1));
+	know(k, "tee", TEST_PIPE_B, LENS_WRITE, tee(p.a[0], p.b[1], 1, SPLICE_F_NONBLOCK));
+	know(k, "read", TEST_PIPE_A, LENS_READ, read(p.a[0], data, 1));
+	know(k, "vmsplice", TEST_PIPE_A, LENS_WRITE, vmsplice(p.a[1], &two, 1, SPLICE_F_NONBLOCK));
 	p.file = memfd_create("ipclens", MFD_CLOEXEC);
 	if (p.file >= 0 && !ftruncate(p.file, 4))
-		know(k, "sendfile", 0, LENS_WRITE, sendfile(p.a[1], p.file, NULL, 4));
+		know(k, "sendfile", TEST_PIPE_A, LENS_WRITE, sendfile(p.a[1], p.file, NULL, 4));
 	n = splice(p.a[0], NULL, p.b[1], NULL, 6, SPLICE_F_NONBLOCK);
-	know(k, "splice", 0, LENS_READ, n);
-	know(k, "splice", 1, LENS_WRITE, n);
+	know(k, "splice", TEST_PIPE_A, LENS_READ, n);
+	know(k, "splice", TEST_PIPE_B, LENS_WRITE, n);
 }
 
 static void call_queue(struct live *l, struct known_calls *k)
@@ -100,17 +105,61 @@ static void call_queue(struct live *l, struct known_calls *k)
 	if (id < 0)
 		return;
 	if (!stat("/proc/self/ns/ipc", &st)) {
-		l->test_chans[2] = (struct lens_chan){ .ino = (uint32_t)id, .dev = st.st_ino,
-						       .kind = LENS_KIND_SYSV_MSG };
-		know(k, "msgsnd", 2, LENS_WRITE, msgsnd(id, &message, 1, IPC_NOWAIT) ? -1 : 1);
-		know(k, "msgrcv", 2, LENS_READ, msgrcv(id, &message, 1, 0, IPC_NOWAIT));
+		l->test_chans[TEST_QUEUE] = (struct lens_chan){
+			.ino = (uint32_t)id, .dev = st.st_ino, .kind = LENS_KIND_SYSV_MSG,
+		};
+		know(k, "msgsnd", TEST_QUEUE, LENS_WRITE,
+		     msgsnd(id, &message, 1, IPC_NOWAIT) ? -1 : 1);
+		know(k, "msgrcv", TEST_QUEUE, LENS_READ,
+		     msgrcv(id, &message, 1, 0, IPC_NOWAIT));
 	}
 	msgctl(id, IPC_RMID, NULL);
 }
 
+struct sockets {
+	int stream[2], datagram[2], pipe[2];
+};
+
+static void close_sockets(struct sockets *s)
+{
+	int fds[] = { s->stream[0], s->stream[1], s->datagram[0], s->datagram[1],
+		      s->pipe[0], s->pipe[1] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void call_sockets(struct live *l, struct known_calls *k)
+{
+	_cleanup_(close_sockets) struct sockets s = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+	char data[8] = "ipclens";
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | flags, 0, s.stream) ||
+	    socketpair(AF_UNIX, SOCK_DGRAM | flags, 0, s.datagram) ||
+	    pipe2(s.pipe, O_CLOEXEC | O_NONBLOCK) ||
+	    name_inode(l, TEST_STREAM_A, LENS_KIND_UNIX_STREAM, s.stream[0]) ||
+	    name_inode(l, TEST_STREAM_B, LENS_KIND_UNIX_STREAM, s.stream[1]) ||
+	    name_inode(l, TEST_DATAGRAM, LENS_KIND_UNIX_DGRAM, s.datagram[1]) ||
+	    name_inode(l, TEST_SPLICED, LENS_KIND_PIPE, s.pipe[0]))
+		return;
+	know(k, "write to a socket", TEST_STREAM_A, LENS_WRITE, write(s.stream[0], data, 1));
+	know(k, "read of a socket", TEST_STREAM_B, LENS_READ, read(s.stream[1], data, 1));
+	know(k, "send", TEST_STREAM_A, LENS_WRITE, send(s.stream[0], data, 2, MSG_NOSIGNAL));
+	know(k, "recv", TEST_STREAM_B, LENS_READ, recv(s.stream[1], data, 2, 0));
+	know(k, "send", TEST_STREAM_A, LENS_WRITE, send(s.stream[0], data, 4, MSG_NOSIGNAL));
+	know(k, "splice of a socket", TEST_STREAM_B, LENS_READ,
+	     splice(s.stream[1], NULL, s.pipe[1], NULL, 4, SPLICE_F_NONBLOCK));
+	know(k, "send of a datagram", TEST_DATAGRAM, LENS_WRITE,
+	     send(s.datagram[0], data, 1, MSG_NOSIGNAL));
+	know(k, "recv of a datagram", TEST_DATAGRAM, LENS_READ, recv(s.datagram[1], data, 1, 0));
+}
+
 /* ------------------------------------------------------------------ totals */
 
-static struct lens_total_key key_of(const struct live *l, unsigned chan, enum lens_dir dir)
+static struct lens_total_key key_of(const struct live *l, enum live_test_chan chan,
+				    enum lens_dir dir)
 {
 	const struct lens_chan *c = &l->test_chans[chan];
 
@@ -132,7 +181,7 @@ static uint64_t counted_bytes(const struct live *l, const struct known_call *cal
 
 static void forget(const struct live *l)
 {
-	for (unsigned c = 0; c < ARRAY_SIZE(l->test_chans); c++) {
+	for (enum live_test_chan c = 0; c < TEST_CHANS; c++) {
 		for (enum lens_dir dir = 0; dir < LENS_DIR_MAX; dir++) {
 			struct lens_total_key key = key_of(l, c, dir);
 
@@ -183,20 +232,29 @@ static const struct {
 } tests[] = {
 	{ "pipe", call_pipes },
 	{ "sysvmsg", call_queue },
+	{ "unix", call_sockets },
 };
+
+static bool is_test_chan(const struct live *l, const struct lens_chan *chan)
+{
+	for (enum live_test_chan c = 0; c < TEST_CHANS; c++)
+		if (!memcmp(chan, &l->test_chans[c], sizeof(*chan)))
+			return true;
+	return false;
+}
 
 bool live_is_selftest(const struct live *l, const struct lens_rec *rec)
 {
-	/* the layout of both begins alike */
+	/* all of these begin alike, and the first two go on alike */
 	const struct lens_rec_gone *r = (const void *)rec;
 
-	if ((rec->type != LENS_REC_END && rec->type != LENS_REC_GONE) || rec->len < sizeof(*r) ||
-	    r->proc.tgid != l->self.tgid || r->proc.start_ns != l->self.start_ns)
+	if (rec->len < sizeof(*r))
 		return false;
-	for (unsigned c = 0; c < ARRAY_SIZE(l->test_chans); c++)
-		if (!memcmp(&r->chan, &l->test_chans[c], sizeof(r->chan)))
-			return true;
-	return false;
+	if (rec->type == LENS_REC_PEER)
+		return is_test_chan(l, &r->chan);
+	return (rec->type == LENS_REC_END || rec->type == LENS_REC_GONE) &&
+	       r->proc.tgid == l->self.tgid && r->proc.start_ns == l->self.start_ns &&
+	       is_test_chan(l, &r->chan);
 }
 
 int live_selftest(struct live *l)
