@@ -190,6 +190,18 @@ for _mode in RINGS:
 
 
 @lens.test()
+def stuck_status_is_about_what_is_asked():
+    """A deadlock elsewhere is no reason for exit status 5 about a process that has none."""
+    knot = Knot("two")
+    idle = Knot("accept")
+    lens.equal("exit status about a server", 0, idle.status)
+    idle.work.end()
+    knot.look()
+    lens.equal("exit status about the knot", 5, knot.status)
+    knot.work.end()
+
+
+@lens.test()
 def stuck_chain():
     """Fifty processes behind one that is stopped."""
     knot = Knot("chain")

@@ -129,7 +129,8 @@ static int look(struct stuck_live *live, uint64_t between_ns, struct stuck **ret
 	return 0;
 }
 
-static void print(FILE *f, const struct stuck *s, const struct stuck_options *o)
+/* true: what is shown is a reason for exit status 5 */
+static bool print(FILE *f, const struct stuck *s, const struct stuck_options *o)
 {
 	struct render_options r = options_render(&o->common);
 
@@ -139,19 +140,21 @@ static void print(FILE *f, const struct stuck *s, const struct stuck_options *o)
 		render_stuck_dot(f, s, &r);
 	else
 		render_stuck_text(f, s, &r, o->all);
+	return render_stuck_is_bad(s, &r);
 }
 
 static int run_once(struct stuck_live *live, const struct stuck_options *o)
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	int err = look(live, o->between_ns, &s);
+	bool bad;
 
 	if (err < 0)
 		return options_exit_status(err);
-	print(stdout, s, o);
+	bad = print(stdout, s, o);
 	if (fflush(stdout))
 		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
-	return stuck_is_bad(s) ? EXIT_STUCK : EXIT_OK;
+	return bad ? EXIT_STUCK : EXIT_OK;
 }
 
 /* --------------------------------------------------------------------- watch */
@@ -176,13 +179,18 @@ static void catch_signals(void)
 }
 
 /* what is wrong, in few words: equal for two looks that found the same */
-static void put_findings(struct buf *out, const struct stuck *s)
+static void put_findings(struct buf *out, const struct stuck *s, const struct stuck_options *o)
 {
+	struct render_options r = options_render(&o->common);
+
 	buf_puts(out, "");
-	for (size_t i = 0; i < s->root_count; i++)
+	for (size_t i = 0; i < s->root_count; i++) {
+		if (!render_stuck_shows_root(&s->roots[i], &r))
+			continue;
 		buf_printf(out, "%u@%llu %s %zu\n", s->roots[i].proc->key.tgid,
 			   (unsigned long long)s->roots[i].proc->key.start_ns,
 			   stuck_verdict_name(s->roots[i].verdict), s->roots[i].blocks);
+	}
 }
 
 /* one look of many; prints it if it found something else than the last one */
@@ -195,8 +203,7 @@ static int watch_once(struct stuck_live *live, const struct stuck_options *o, st
 
 	if (err < 0)
 		return err;
-	put_findings(&found, s);
-	*ret_bad |= stuck_is_bad(s);
+	put_findings(&found, s, o);
 	if (last->data && !strcmp(found.data, last->data))
 		return 0;
 	buf_fini(last);
@@ -204,7 +211,7 @@ static int watch_once(struct stuck_live *live, const struct stuck_options *o, st
 	found = (struct buf){};
 	if (!o->common.json && !o->dot)
 		printf("--- %llu s after boot\n", (unsigned long long)(s->taken_ns / 1000000000));
-	print(stdout, s, o);
+	*ret_bad |= print(stdout, s, o);
 	if (fflush(stdout))
 		return log_err(-EIO, "cannot write the output: %s", strerror(errno));
 	return 0;

@@ -204,6 +204,5 @@ void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
 const char *stuck_verdict_name(enum stuck_verdict v);
 /* deadlock, dead end, EOF leak, dead owner, stopped peer */
 bool stuck_verdict_is_bad(enum stuck_verdict v);
-bool stuck_is_bad(const struct stuck *s);
 
 #endif

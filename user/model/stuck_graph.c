@@ -127,11 +127,3 @@ bool stuck_verdict_is_bad(enum stuck_verdict v)
 {
 	return v >= STUCK_PEER_STOPPED;
 }
-
-bool stuck_is_bad(const struct stuck *s)
-{
-	for (size_t i = 0; i < s->thread_count; i++)
-		if (stuck_verdict_is_bad(s->threads[i]->verdict))
-			return true;
-	return false;
-}

@@ -45,6 +45,10 @@ void render_stuck_text(FILE *out, const struct stuck *s, const struct render_opt
 		       bool all);
 void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt);
 void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt);
+/* something that is shown is a reason for exit status 5 */
+bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt);
+/* a root is shown with the waits it is about */
+bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt);
 
 /* trace: header line (NDJSON only), one line per operation, loss lines */
 void render_trace_header(FILE *out, const struct world *w, bool json);

@@ -197,7 +197,7 @@ void render_stuck_json(FILE *out, const struct stuck *s, const struct render_opt
 	js_doc_array_end(&d);
 	js_doc_array(&d, "roots");
 	for (size_t i = 0; i < s->root_count; i++)
-		if (filter_matches_wait(s->roots[i].thread, &opt->filter))
+		if (render_stuck_shows_root(&s->roots[i], opt))
 			js_doc_add(&d, root_object(s, &s->roots[i]));
 	js_doc_array_end(&d);
 	put_channels(&d, s, opt);

@@ -375,3 +375,17 @@ bool filter_matches_wait(const struct stuck_thread *t, const struct render_filte
 	}
 	return kind && proc;
 }
+
+bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt)
+{
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (stuck_verdict_is_bad(s->threads[i]->verdict) &&
+		    filter_matches_wait(s->threads[i], &opt->filter))
+			return true;
+	return false;
+}
+
+bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt)
+{
+	return filter_matches_wait(r->thread, &opt->filter);
+}

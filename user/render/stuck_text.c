@@ -130,7 +130,7 @@ void render_stuck_text(FILE *out, const struct stuck *s, const struct render_opt
 		if (filter_matches_wait(s->threads[i], &opt->filter))
 			count[s->threads[i]->verdict]++;
 	for (size_t i = 0; i < s->root_count; i++)
-		if (filter_matches_wait(s->roots[i].thread, &opt->filter))
+		if (render_stuck_shows_root(&s->roots[i], opt))
 			print_root(out, s, &s->roots[i], ++shown, opt);
 	if (all)
 		print_all(out, s, opt);
