@@ -212,9 +212,9 @@ static int pause_ns(uint64_t ns)
 static void clear_walked(struct stuck_live *l)
 {
 	int fd = bpf_map__fd(l->skel->maps.lens_walked);
-	uint32_t inum;
+	struct lens_chan walked;
 
-	while (!bpf_map_get_next_key(fd, NULL, &inum) && !bpf_map_delete_elem(fd, &inum))
+	while (!bpf_map_get_next_key(fd, NULL, &walked) && !bpf_map_delete_elem(fd, &walked))
 		continue;
 }
 
