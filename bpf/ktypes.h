@@ -496,6 +496,7 @@ struct task_struct {
 	struct task_io_accounting ioac;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct io_uring_task *io_uring;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
@@ -521,7 +522,8 @@ struct io_cqe {
 };
 
 struct io_uring_task {
-	struct task_struct *task;
+	struct task_struct *task;	/* v6.13 */
+	struct xarray xa;		/* rings it has made or used, and nobody has closed */
 };
 
 struct io_kiocb {

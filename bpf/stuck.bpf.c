@@ -176,6 +176,8 @@ static __always_inline void fill_process(struct task_struct *t, struct lens_rec_
 	r->written = BPF_CORE_READ(t, ioac.wchar);
 	if (has_timer(s))
 		r->flags |= LENS_THREAD_TIMER;
+	if (BPF_CORE_READ(t, io_uring, xa.xa_head))
+		r->flags |= LENS_THREAD_URING;
 	if (ns) {
 		r->ipcns = BPF_CORE_READ(ns, ipc_ns, ns.inum);
 		r->netns = BPF_CORE_READ(ns, net_ns, ns.inum);

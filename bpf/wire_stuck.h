@@ -54,6 +54,7 @@ enum lens_call {
 #define LENS_THREAD_LEADER 128		/* leads its session */
 #define LENS_THREAD_ENDLESS 64		/* restarted poll(2) without a time limit */
 #define LENS_THREAD_RESTARTED 256	/* the call goes on after a stop or a signal */
+#define LENS_THREAD_URING 512		/* requests of io_uring may be under way for it */
 
 struct lens_rec_thread {
 	struct lens_rec h;

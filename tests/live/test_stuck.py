@@ -38,8 +38,8 @@ def look(*args, status=None):
 
 
 SOCKETS = "unixfull unixstopped dgramfull unixcycle tcpfull tcpcycle backlog accept".split()
-IMPASSES = ("mqfull flock posixlock ofdlock lockqueue four sem semcycle fifoopen eventfd terminal"
-            " timed restarted selfpipe splice").split()
+IMPASSES = ("mqfull flock posixlock ofdlock sharedlock lockqueue four sem semcycle fifoopen eventfd"
+            " terminal timed restarted selfpipe splice").split()
 
 
 def program_of(mode):
@@ -101,6 +101,9 @@ KNOTS = {
     "noroom": ({"receiver": "no-match", "sender": "no-match"}, {},
                {"receiver": ("no-match", 0), "sender": ("no-match", 0)}),
     "inflight": ({"reader": "eof-leak"}, {}, {"reader": ("eof-leak", 0)}),
+    "ring": ({"ringed": "peer-slow", "plain": "peer-slow"},
+             {"ringed": ["plain"], "plain": ["ringed"]},
+             {"ringed": ("peer-slow", 1), "plain": ("peer-slow", 1)}),
     "threads": ({"process": "external"}, {"process": ["process"]}, {}),
 }
 
@@ -118,6 +121,9 @@ KNOTS.update({
     "accept": ({"server": "external"}, {"server": []}, {}),
     "mqfull": ({"sender": "peer-slow"}, {"sender": ["receiver"]}, {"receiver": ("peer-slow", 1)}),
     "flock": HELD, "posixlock": HELD, "ofdlock": HELD, "sem": HELD,
+    "sharedlock": ({"waiter": "peer-slow", "sharer": "eof-leak"},
+                   {"waiter": ["owner", "sharer"], "sharer": ["sharer"]},
+                   {"owner": ("peer-slow", 1), "sharer": ("eof-leak", 0)}),
     "fifoopen": ({"opener": "external"}, {"opener": []}, {}),
     "eventfd": ({"reader": "external"}, {}, {}),
     "terminal": ({"slave": "peer-slow"}, {"slave": ["master"]}, {"master": ("peer-slow", 1)}),

@@ -153,6 +153,41 @@ static void ofd_held(void)
 	lock_held(take_ofd, SYS_fcntl);
 }
 
+static void wait_for_itself(void *unused)
+{
+	int own[2];
+
+	make_pipe(own);
+	get(own[0]);
+}
+
+static void take_another(void *unused)
+{
+	if (flock(open_lock_file(), LOCK_SH))
+		work_die("flock");
+}
+
+/* two locks in the way, one of them held by two processes of which one is stuck */
+static void locks_shared(void)
+{
+	pid_t owner;
+	int shared;
+
+	make_lock_file();
+	shared = open_lock_file();
+	owner = work_spawn(take_another, NULL);
+	work_wait(owner);
+	role("owner", owner);
+	if (flock(shared, LOCK_SH))
+		work_die("flock");
+	role("sharer", work_spawn(wait_for_itself, NULL));
+	close(shared);
+	asleep("sharer", SYS_read);
+	role("waiter", work_spawn(take_flock, NULL));
+	asleep("waiter", SYS_flock);
+	unlink(lock_file);
+}
+
 static void lock_then_send(void *unused)
 {
 	mq_close(in);
@@ -483,6 +518,7 @@ static const struct work_mode modes[] = {
 	{ "sem", sem_plain },	    { "semcycle", sem_cycle },	 { "fifoopen", fifo_open },
 	{ "eventfd", event },	    { "terminal", terminal },	 { "timed", timed },
 	{ "restarted", restarted }, { "selfpipe", self_pipe },	 { "splice", splice_knot },
+	{ "sharedlock", locks_shared },
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,6 +80,35 @@ static void two_pipes(void)
 	close_pair(q);
 	asleep("one", SYS_write);
 	asleep("two", SYS_write);
+}
+
+static void make_ring(void *unused)
+{
+	struct io_uring_params params = { 0 };
+
+	if (syscall(SYS_io_uring_setup, 4, &params) < 0)
+		work_skip("no io_uring here");
+	work_tick(0);
+	write_p_hold_q(NULL);
+}
+
+static void write_q_later(void *unused)
+{
+	work_wait_ticks(0, 1);
+	write_q_hold_p(NULL);
+}
+
+/* the same, but one of them may have requests under way that drain the other's pipe */
+static void two_and_ring(void)
+{
+	make_pipe(p);
+	make_pipe(q);
+	role("ringed", work_spawn(make_ring, NULL));
+	role("plain", work_spawn(write_q_later, NULL));
+	close_pair(p);
+	close_pair(q);
+	asleep("ringed", SYS_write);
+	asleep("plain", SYS_write);
 }
 
 static void read_p(void *unused)
@@ -498,7 +528,8 @@ static void chain(void)
 }
 
 static const struct work_mode modes[] = {
-	{ "full", full_pipe },	  { "two", two_pipes },	       { "orphan", orphan },
+	{ "full", full_pipe },	  { "two", two_pipes },
+	{ "ring", two_and_ring },	       { "orphan", orphan },
 	{ "own", own_end },	  { "inflight", in_flight },   { "child", wait_child },
 	{ "sets", sets },	  { "pollcycle", poll_cycle }, { "deadowner", dead_owner },
 	{ "owner", plain_owner }, { "robust", robust_owner },  { "mutexpipe", mutex_and_pipe },

@@ -129,6 +129,8 @@ struct stuck_proc {
 	const struct proc *about; /* names; NULL in a graph made by hand */
 	uint32_t parent, tracer;
 	uint64_t handlers, written;
+	uint64_t files;		   /* token of its table of descriptors ... */
+	bool has_several_tables;   /* ... of which some threads have their own */
 	uint32_t flags; /* LENS_THREAD_* of its leader */
 	struct stuck_thread **threads;
 	size_t thread_count;
@@ -185,6 +187,9 @@ struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want);
 /* the same process for the same reason counts once; NULL then */
 struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
 					  enum stuck_why why, uint32_t fd);
+/* ... once in each group */
+struct stuck_provider *stuck_add_grouped(struct stuck_need *n, struct stuck_proc *p,
+					 enum stuck_why why, uint32_t fd, uint32_t group);
 /* hope, cycles, verdicts, roots */
 void stuck_judge(struct stuck *s);
 

@@ -96,18 +96,25 @@ struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want)
 	return n;
 }
 
-struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
-					  enum stuck_why why, uint32_t fd)
+struct stuck_provider *stuck_add_grouped(struct stuck_need *n, struct stuck_proc *p,
+					 enum stuck_why why, uint32_t fd, uint32_t group)
 {
 	struct stuck_provider *new;
 
 	for (size_t i = 0; i < n->provider_count; i++)
-		if (n->providers[i].proc == p && n->providers[i].why == why)
+		if (n->providers[i].proc == p && n->providers[i].why == why &&
+		    n->providers[i].group == group)
 			return NULL;
 	n->providers = grown(n->providers, n->provider_count, sizeof(*n->providers));
 	new = &n->providers[n->provider_count++];
-	*new = (struct stuck_provider){ .proc = p, .why = why, .fd = fd };
+	*new = (struct stuck_provider){ .proc = p, .why = why, .fd = fd, .group = group };
 	return new;
+}
+
+struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
+					  enum stuck_why why, uint32_t fd)
+{
+	return stuck_add_grouped(n, p, why, fd, 0);
 }
 
 const char *stuck_verdict_name(enum stuck_verdict v)

@@ -13,6 +13,7 @@
 struct range {
 	uint64_t start, end;
 	bool exclusive;
+	bool known;
 };
 
 static struct range wanted_range(const struct stuck *s, const struct stuck_thread *t)
@@ -21,12 +22,14 @@ static struct range wanted_range(const struct stuck *s, const struct stuck_threa
 	struct range r = { .start = 0, .end = INT64_MAX, .exclusive = true };
 	struct flock f;
 
+	/* else any lock on the file may be what it waits for, and none has to be */
 	if (!m || m->size < sizeof(f) || t->rec.flags & LENS_THREAD_COMPAT)
 		return r;
 	memcpy(&f, m->bytes, sizeof(f));
 	r.exclusive = f.l_type == F_WRLCK;
 	if (f.l_whence != SEEK_SET || f.l_start < 0 || f.l_len < 0)
 		return r;
+	r.known = true;
 	r.start = f.l_start;
 	if (f.l_len)
 		r.end = f.l_start + f.l_len - 1;
@@ -46,27 +49,57 @@ static bool conflicts(const struct stuck_thread *t, const struct lens_rec_lock *
 	return (l->exclusive || want->exclusive) && l->start <= want->end && want->start <= l->end;
 }
 
+/* an open file description of which not all who hold it are seen */
+static void doubt_holders(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+{
+	bool hidden = d && stuck_is_hidden(s, d);
+
+	for (; d; d = d->next_file)
+		hidden |= !d->proc;
+	if (!hidden || n->outside >= HOPE_OUTSIDE)
+		return;
+	n->outside = HOPE_OUTSIDE;
+	n->outside_why = "a holder that is not seen";
+}
+
 static void add_owners(struct stuck *s, struct stuck_need *n, const struct lens_rec_lock *l,
 		       uint32_t group)
 {
 	size_t before = n->provider_count;
 
 	if (l->flags & (LENS_LOCK_FLOCK | LENS_LOCK_OFD)) {
-		for (const struct stuck_desc *d = stuck_find_file(s, l->file); d; d = d->next_file)
+		const struct stuck_desc *d = stuck_find_file(s, l->file);
+
+		doubt_holders(s, n, d);
+		for (; d; d = d->next_file)
 			if (d->proc)
-				stuck_add_provider(n, d->proc, WHY_OWNS_LOCK, d->rec.fd);
+				stuck_add_grouped(n, d->proc, WHY_OWNS_LOCK, d->rec.fd, group);
 	} else {
 		for (size_t i = 0; i < s->thread_count; i++)
 			if (s->threads[i]->rec.files == l->owner && !s->threads[i]->is_dead)
-				stuck_add_provider(n, s->threads[i]->proc, WHY_OWNS_LOCK, 0);
+				stuck_add_grouped(n, s->threads[i]->proc, WHY_OWNS_LOCK, 0, group);
 	}
-	for (size_t i = before; i < n->provider_count; i++)
-		n->providers[i].group = group;
-	/* nobody new: either all are counted already, or somebody holds it whom nobody sees */
-	if (n->provider_count > before || n->provider_count)
+	if (n->provider_count > before)
 		return;
 	n->outside = HOPE_OUTSIDE;
 	n->outside_why = "a holder that is not seen";
+}
+
+static bool same_owner(const struct lens_rec_lock *a, const struct lens_rec_lock *b)
+{
+	if (a->flags != b->flags)
+		return false;
+	return a->flags ? a->file == b->file : a->owner == b->owner;
+}
+
+/* one owner may hold several ranges; whoever gives back one can give back all */
+static bool is_counted(const struct stuck_lock *first, const struct stuck_lock *lock,
+		       const struct stuck_thread *t, bool flock, const struct range *want)
+{
+	for (; first != lock; first = first->next)
+		if (conflicts(t, &first->rec, flock, want) && same_owner(&first->rec, &lock->rec))
+			return true;
+	return false;
 }
 
 static struct stuck_thing *lock_thing(struct stuck *s, const struct stuck_thread *t)
@@ -91,16 +124,17 @@ static struct stuck_thing *lock_thing(struct stuck *s, const struct stuck_thread
 
 void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock)
 {
-	const struct stuck_lock *lock = hash_get(stuck_look(s)->locks, &t->rec.tid);
+	const struct stuck_lock *first = hash_get(stuck_look(s)->locks, &t->rec.tid), *lock = first;
 	struct range want = wanted_range(s, t);
 	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
 	uint32_t group = 0;
 
 	n->fd = t->rec.arg[0];
-	n->all_groups = true;
+	n->all_groups = flock || want.known;
 	n->thing = lock_thing(s, t);
 	for (; lock; lock = lock->next)
-		if (conflicts(t, &lock->rec, flock, &want))
+		if (conflicts(t, &lock->rec, flock, &want) &&
+		    !is_counted(first, lock, t, flock, &want))
 			add_owners(s, n, &lock->rec, ++group);
 	if (group)
 		return;

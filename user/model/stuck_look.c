@@ -184,6 +184,10 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
 		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
 	p->written += r->written;
+	if (r->files && p->files && r->files != p->files)
+		p->has_several_tables = true;
+	if (r->files)
+		p->files = r->files;
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;
@@ -384,6 +388,10 @@ static void set_own(struct stuck_thread *t)
 	} else if (r->flags & LENS_THREAD_TIMER) {
 		t->own = HOPE_RUNS;
 		t->own_why = "waiting, with a timer set";
+	} else if (r->flags & LENS_THREAD_URING) {
+		/* the kernel carries them out whatever the thread itself waits for */
+		t->own = HOPE_OUTSIDE;
+		t->own_why = "waiting, with a ring of asynchronous requests";
 	}
 }
 

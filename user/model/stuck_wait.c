@@ -324,6 +324,9 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		t->rec.call = call;
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
+	/* whose descriptor it is cannot be told by process and number */
+	if (t->proc->has_several_tables)
+		set_own(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
 	if (!resolve_descriptor(s, t, call, arg) && !resolve_set(s, t, call, arg) &&
 	    !resolve_object(s, t, call, arg))
 		resolve_rest(t, call, arg);
