@@ -206,13 +206,22 @@ static __always_inline __u64 calls_kinds(__u32 class)
 	return class >= CALL_MQSEND ? KIND_BIT(LENS_KIND_POSIX_MQ) : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
+/* looks for the file again, so that calls on pipes need not keep it */
+static __always_inline void calls_socket(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
+{
+	struct file *file = calls_fd_file(calls_task(), regs->di);
+
+	if (file && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
+		sock_returned(ident_address(file), class == CALL_WRITE ? LENS_WRITE : LENS_READ,
+			      ret, 0, kinds);
+}
+
 /* the straight line; not inlined, or other calls would have its locals on their stack, too */
 static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
-					    __u64 kinds)
+				       __u64 kinds)
 {
 	struct task_struct *t;
 	struct file *file;
-	__u32 dir;
 
 	if (is_restart(ret))
 		return 0;
@@ -222,12 +231,12 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 		fd_count_lost(ret);
 		return 0;
 	}
-	dir = class == CALL_WRITE ? LENS_WRITE : LENS_READ;
 	if (kinds & KINDS_FIFO &&
-	    pipe_count(t, file, dir, ret, ret > 0 && ret < (__s64)regs->dx))
+	    pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
+		       ret > 0 && ret < (__s64)regs->dx))
 		return 0;
-	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
-		sock_returned(ident_address(file), dir, ret, 0, kinds);
+	if (kinds & KINDS_SOCK)
+		calls_socket(regs, class, ret, kinds);
 	return 0;
 }
 
@@ -246,11 +255,10 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 		kinds |= lens_straddle_kinds;
 	compat = arch_is_compat(t);
 	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
-	if (!class)
+	/* in this order: the first is nearly always true */
+	if (!class || (!(kinds & calls_kinds(class)) && !(lens_splice_kinds & calls_kinds(class))))
 		return 0;
 	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE)
 		return calls_read_write(regs, class, ret, kinds);
-	if (!((kinds | lens_splice_kinds) & calls_kinds(class)))
-		return 0;
 	return calls_other(regs, class, compat, ret, kinds);
 }

@@ -97,7 +97,7 @@ static __always_inline void total_add(struct lens_total *t, const struct call *c
 	t->ops++;
 	if (c->ret > 0)
 		t->bytes += c->ret;
-	if (c->ret < 0)
+	else if (c->ret < 0)
 		t->errors++;
 	if (c->moved)
 		t->msgs++;
