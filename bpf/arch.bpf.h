@@ -18,8 +18,8 @@ enum call_class {
 	CALL_TEE,			/* (in, out, size, flags) */
 	CALL_VMSPLICE,			/* (fd, vector, count, flags), direction by the file */
 	CALL_SENDFILE,			/* (out, in, offset, size) */
-	CALL_OPEN,			/* returns the descriptor */
-	CALL_FD_LAST = CALL_OPEN,	/* so far it is about a descriptor */
+	CALL_OPEN, CALL_EVENTFD,	/* return the descriptor */
+	CALL_FD_LAST = CALL_EVENTFD,	/* so far it is about a descriptor */
 	CALL_RECVFROM, CALL_SENDTO,	/* (fd, buffer, size, flags, ...) */
 	CALL_RECVMSG, CALL_SENDMSG,	/* (fd, header, flags) */
 	CALL_RECVMMSG, CALL_SENDMMSG,	/* (fd, headers, count, flags, ...), returns a count */
@@ -65,10 +65,12 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(369, CALL_SENDTO), C(370, CALL_SENDMSG), C(371, CALL_RECVFROM),	\
 	C(372, CALL_RECVMSG), C(417, CALL_RECVMMSG),			\
 	C(313, CALL_SPLICE), C(315, CALL_TEE), C(316, CALL_VMSPLICE),	\
-	N(327, CALL_READV), N(328, CALL_WRITEV),			\
+	N(327, CALL_READV), NC(328, CALL_WRITEV, CALL_EVENTFD),	\
 	C(378, CALL_READV), C(379, CALL_WRITEV),			\
 	C(400, CALL_MSGSND), C(401, CALL_MSGRCV), C(402, CALL_MSGCTL),	\
 	C(418, CALL_MQSEND), C(419, CALL_MQRECEIVE),			\
+	N(284, CALL_EVENTFD), N(290, CALL_EVENTFD),			\
+	C(323, CALL_EVENTFD),						\
 }
 
 /* class by number; older verifiers forget the bound of a spilled index, so it is masked */

@@ -6,6 +6,7 @@
  * so what is not ours must leave at once.
  */
 #include "arch.bpf.h"
+#include "eventfd.bpf.h"
 #include "fd.bpf.h"
 #include "mqueue.bpf.h"
 #include "pipe.bpf.h"
@@ -116,6 +117,20 @@ static __always_inline int calls_ipc(struct call_args *a, __s64 ret)
 	return sysvmsg_received(&key, sysvmsg_type(buffer, true), a->arg[2], a->arg[3], ret);
 }
 
+/* what a call moved, where bytes are not what counts */
+static __always_inline __s64 calls_amount(struct call_args *a, __u32 class, bool compat, __s64 ret)
+{
+	__u32 dir = class == CALL_WRITE || class == CALL_WRITEV ? LENS_WRITE : LENS_READ;
+	__u32 place = class <= CALL_WRITE ? EVENTFD_BUFFER :
+		      compat ? EVENTFD_VECTOR32 : EVENTFD_VECTOR;
+	struct file *file;
+
+	if (class > CALL_WRITEV)
+		return ret;
+	file = ident_fd_probe((void *)bpf_get_current_task_btf(), a->arg[0]);
+	return file ? eventfd_amount((__u64)file, dir, ret, a->arg[1], place) : ret;
+}
+
 /* by descriptor: what is not worth a place in the straight line of read and write */
 static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				  __u64 kinds)
@@ -124,6 +139,8 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 	bool is_short;
 
 	arch_args(regs, compat, &a);
+	if (kinds & KIND_BIT(LENS_KIND_EVENTFD))
+		ret = calls_amount(&a, class, compat, ret);
 	is_short = ret > 0 && ret < (__s64)a.arg[2];
 	switch (class) {
 	case CALL_READ:
@@ -144,6 +161,8 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		return calls_count(a.arg[0], LENS_WRITE, ret, false, kinds);
 	case CALL_OPEN:
 		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
+	case CALL_EVENTFD:
+		return kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
 	}
 	return 0;
 }
@@ -206,14 +225,25 @@ static __always_inline __u64 calls_kinds(__u32 class)
 	return class >= CALL_MQSEND ? KIND_BIT(LENS_KIND_POSIX_MQ) : KIND_BIT(LENS_KIND_SYSV_MSG);
 }
 
+/* may it be of a kind in KINDS_DEVICE? file is known to the verifier */
+static __always_inline bool calls_is_device(struct file *file)
+{
+	return file->f_inode->i_sb->s_magic == KDEF_ANON_INODE_FS_MAGIC;
+}
+
 /* looks for the file again, so that calls on pipes need not keep it */
-static __always_inline void calls_socket(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
+static __always_inline int calls_no_pipe(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
 {
 	struct file *file = calls_fd_file(calls_task(), regs->di);
 
-	if (file && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
-		sock_returned(ident_address(file), class == CALL_WRITE ? LENS_WRITE : LENS_READ,
-			      ret, 0, kinds);
+	if (!file)
+		return 0;
+	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
+		return sock_returned(ident_address(file), class == CALL_WRITE ? LENS_WRITE :
+				     LENS_READ, ret, 0, kinds);
+	if (kinds & KINDS_DEVICE && calls_is_device(file))
+		return calls_files(regs, class, false, ret, kinds);
+	return 0;
 }
 
 /* the straight line; not inlined, or other calls would have its locals on their stack, too */
@@ -235,8 +265,8 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 	    pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
 		       ret > 0 && ret < (__s64)regs->dx))
 		return 0;
-	if (kinds & KINDS_SOCK)
-		calls_socket(regs, class, ret, kinds);
+	if (kinds & (KINDS_SOCK | KINDS_DEVICE))
+		calls_no_pipe(regs, class, ret, kinds);
 	return 0;
 }
 

@@ -252,3 +252,14 @@ int describe_mqueue(struct inode *inode, struct lens_depth *ret)
 	ret->wait_readers = sleepers(q, 1);
 	return 0;
 }
+
+int describe_eventfd(struct file *file, struct lens_depth *ret)
+{
+	struct eventfd_ctx *ctx = BPF_CORE_READ(file, private_data);
+
+	ret->queued_bytes = BPF_CORE_READ(ctx, count);
+	ret->valid = LENS_DEPTH_VALID;
+	if (BPF_CORE_READ(ctx, flags) & KDEF_EFD_SEMAPHORE)
+		ret->valid |= LENS_DEPTH_SEMAPHORE;
+	return 0;
+}

@@ -36,6 +36,7 @@ __hidden __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct ke
 __hidden int describe_pipe(struct file *file, struct lens_depth *ret);
 __hidden int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret);
 __hidden int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret);
+__hidden int describe_eventfd(struct file *file, struct lens_depth *ret);
 /* the name of a socket that is bound to no path, as it is */
 __hidden __u32 describe_address(__u32 which, __u32 offset, struct unix_address *addr);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
@@ -77,6 +78,8 @@ static __always_inline int describe_depth(__u32 kind, struct file *file, struct 
 		return describe_mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
 	if (kind_is_sock(kind))
 		return describe_sock(kind, file, ret);
+	if (kind == LENS_KIND_EVENTFD)
+		return describe_eventfd(file, ret);
 	return 0;
 }
 

@@ -15,7 +15,10 @@
 #define KINDS_UNIX (KIND_BIT(LENS_KIND_UNIX_STREAM) | KIND_BIT(LENS_KIND_UNIX_DGRAM) | \
 		    KIND_BIT(LENS_KIND_UNIX_SEQPACKET))
 #define KINDS_SOCK KINDS_UNIX
-#define KINDS_FD (KINDS_FIFO | KINDS_SOCK)	/* those that a descriptor stands for */
+/* neither of these, but read and written like them */
+#define KINDS_DEVICE KIND_BIT(LENS_KIND_EVENTFD)
+/* those that a descriptor stands for */
+#define KINDS_FD (KINDS_FIFO | KINDS_SOCK | KINDS_DEVICE)
 
 /* which kinds the end of system calls counts; set by user space before loading */
 extern const volatile __u64 lens_sys_kinds;

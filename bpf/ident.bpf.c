@@ -2,7 +2,19 @@
 /*
  * What kind of channel a file is, by what the kernel knows of its inode.
  */
+#include "birth.bpf.h"
 #include "ident_sock.bpf.h"
+
+struct births_map lens_births SEC(".maps");
+
+/* key is complete but for the number of channels that had its number before */
+static __always_inline __u32 ident_birth(struct lens_total_key *key)
+{
+	struct lens_chan number = { .ino = key->ino, .dev = key->dev, .kind = key->kind };
+
+	key->gen = birth_of(&number);
+	return key->kind;
+}
 
 int ident_file(__u64 file, struct lens_total_key *ret)
 {
@@ -16,5 +28,7 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 		return ret->kind;
 	if (ident_sock_probe(ident_file_sock(f), ret))
 		return ret->kind;
+	if (ident_eventfd(f, ret))
+		return ident_birth(ret);
 	return LENS_KIND_NONE;
 }

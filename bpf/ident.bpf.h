@@ -112,6 +112,42 @@ static __always_inline bool ident_mqueue_inode(struct inode *i, struct lens_tota
 	return true;
 }
 
+static __always_inline bool name_is(const char *name, const char *what, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++)
+		if (name[i] != what[i])
+			return false;
+	return true;
+}
+
+#define NAME_IS(name, literal) name_is(name, literal, sizeof(literal) - 1)
+
+/* f is just an address; files without an inode of their own share one, but not their name */
+static __always_inline bool file_is_eventfd(struct file *f)
+{
+	char name[16] = {};
+
+	if (BPF_CORE_READ(f, f_inode, i_sb, s_magic) != KDEF_ANON_INODE_FS_MAGIC)
+		return false;
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(f, f_path.dentry, d_name.name));
+	return NAME_IS(name, "[eventfd]");
+}
+
+/* likewise; gen is left open, too */
+static __always_inline bool ident_eventfd(struct file *f, struct lens_total_key *k)
+{
+	struct eventfd_ctx *ctx;
+
+	if (!file_is_eventfd(f))
+		return false;
+	ctx = BPF_CORE_READ(f, private_data);
+	k->ino = (__u32)BPF_CORE_READ(ctx, id);
+	k->dev = 0;
+	k->gen = 0;
+	k->kind = LENS_KIND_EVENTFD;
+	return true;
+}
+
 static __always_inline void ident_queue(struct task_struct *t, __s32 id, struct lens_total_key *k)
 {
 	k->ino = (__u32)id;

@@ -76,6 +76,9 @@
 #define KDEF_FMODE_READ 1
 #define KDEF_FMODE_WRITE 2
 
+/* include/uapi/linux/eventfd.h, before v6.7 include/linux/eventfd.h */
+#define KDEF_EFD_SEMAPHORE 1
+
 /* include/uapi/asm-generic/fcntl.h; x86 has no other */
 #define KDEF_O_DIRECT 040000
 

@@ -155,7 +155,9 @@ struct kiocb {
 };
 
 struct iov_iter {
+	unsigned long iov_offset;
 	unsigned long count;
+	void *ubuf;		/* shares its place with a kernel's list of segments */
 };
 
 struct fdtable {
@@ -308,6 +310,7 @@ struct kref {
 struct eventfd_ctx {
 	struct kref kref;
 	__u64 count;
+	__u32 flags;
 	int id;
 };
 
@@ -540,6 +543,7 @@ struct io_kiocb___pre613 {
 
 /* the operation's own part of a request begins where the request does */
 struct io_rw {
+	__u64 addr;
 	__u32 len;
 };
 

@@ -9,16 +9,6 @@
 
 /* ------------------------------------------------------------ anonymous inodes */
 
-static __always_inline bool name_is(const char *name, const char *what, __u32 len)
-{
-	for (__u32 i = 0; i < len; i++)
-		if (name[i] != what[i])
-			return false;
-	return true;
-}
-
-#define NAME_IS(name, literal) name_is(name, literal, sizeof(literal) - 1)
-
 static __always_inline void fill_eventfd(struct file *f, struct lens_rec_desc *d)
 {
 	struct eventfd_ctx *ctx = BPF_CORE_READ(f, private_data);

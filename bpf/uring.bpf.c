@@ -6,6 +6,7 @@
  * of, for the process that submitted it; what posts none is counted as unseen
  * when it is submitted.
  */
+#include "eventfd.bpf.h"
 #include "fd.bpf.h"
 
 /* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
@@ -27,6 +28,18 @@ static __always_inline int uring_count(struct task_struct *owner, struct file *f
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < asked };
 
 	return fd_count_file((__u64)owner, (__u64)file, dir, &call, lens_sys_kinds & ~KINDS_SOCK);
+}
+
+/* the same of a read or a write; place: of the value, if it goes to an eventfd */
+static __noinline int uring_rw(struct io_kiocb *req, __u32 dir, __s64 ret, __u32 place)
+{
+	struct io_rw *rw = (struct io_rw *)req;
+	struct file *file = BPF_CORE_READ(req, file);
+	__u32 asked = place == EVENTFD_BUFFER ? BPF_CORE_READ(rw, len) : 0;
+
+	if (lens_sys_kinds & KIND_BIT(LENS_KIND_EVENTFD))
+		ret = eventfd_amount((__u64)file, dir, ret, BPF_CORE_READ(rw, addr), place);
+	return uring_count(uring_owner(req), file, dir, ret, asked);
 }
 
 static __always_inline void uring_unseen(void)
@@ -53,7 +66,6 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 {
 	struct task_struct *owner = uring_owner(req);
 	struct file *file = BPF_CORE_READ(req, file);
-	__u32 asked = 0;
 
 	if (!file || !owner || is_restart(ret))
 		return 0;
@@ -66,18 +78,17 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 	switch (BPF_CORE_READ(req, opcode)) {
 	case KDEF_IORING_OP_READ:
 	case KDEF_IORING_OP_READ_FIXED:
-		asked = BPF_CORE_READ((struct io_rw *)req, len);
-		return uring_count(owner, file, LENS_READ, ret, asked);
+		return uring_rw(req, LENS_READ, ret, EVENTFD_BUFFER);
 	case KDEF_IORING_OP_READV:
 	case KDEF_IORING_OP_READV_FIXED:
-		return uring_count(owner, file, LENS_READ, ret, 0);
+		/* the vector need not be there any more */
+		return uring_rw(req, LENS_READ, ret, EVENTFD_UNKNOWN);
 	case KDEF_IORING_OP_WRITE:
 	case KDEF_IORING_OP_WRITE_FIXED:
-		asked = BPF_CORE_READ((struct io_rw *)req, len);
-		return uring_count(owner, file, LENS_WRITE, ret, asked);
+		return uring_rw(req, LENS_WRITE, ret, EVENTFD_BUFFER);
 	case KDEF_IORING_OP_WRITEV:
 	case KDEF_IORING_OP_WRITEV_FIXED:
-		return uring_count(owner, file, LENS_WRITE, ret, 0);
+		return uring_rw(req, LENS_WRITE, ret, EVENTFD_UNKNOWN);
 	case KDEF_IORING_OP_SPLICE:
 		uring_splice_in(owner, (struct io_splice *)req, ret);
 		return uring_count(owner, file, LENS_WRITE, ret, 0);

@@ -39,7 +39,8 @@
 	X(POSIX_MQ, 4, mqueue, "posix-mq")	\
 	X(UNIX_STREAM, 5, unix, "unix-stream")	\
 	X(UNIX_DGRAM, 6, unix, "unix-dgram")	\
-	X(UNIX_SEQPACKET, 7, unix, "unix-seqpacket")
+	X(UNIX_SEQPACKET, 7, unix, "unix-seqpacket")	\
+	X(EVENTFD, 16, eventfd, "eventfd")
 
 enum lens_kind {
 	LENS_KIND_NONE,
@@ -78,7 +79,8 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
  * inode number of the ipc namespace. posix-mq: inode of the queue; each ipc
  * namespace has its own device for them. Sockets: inode number on sockfs; one
  * that has a connection is half of it, one for datagrams is the queue it
- * receives from.
+ * receives from. eventfd: ino is its id, which the kernel gives to the next one
+ * as soon as it is free, gen the number of those seen made with that id.
  */
 struct lens_chan {
 	__u64 ino;
@@ -112,7 +114,7 @@ struct lens_total_key {
 struct lens_total {
 	__u64 ops;		/* calls that ended, failed ones included */
 	__u64 msgs;		/* calls that moved a message (pipes: that moved bytes) */
-	__u64 bytes;		/* moved, as the kernel returned it */
+	__u64 bytes;		/* moved, as the kernel returned it; eventfd: added or taken */
 	__u64 errors;		/* calls that failed; restarts (-512..-516) are none */
 	/* moved less than asked; sysv-msg: may have been truncated; posix-mq: lost to a fault */
 	__u64 shorts;
@@ -184,10 +186,10 @@ struct lens_rec_exit {
 
 /* depth and capacity of a channel at one moment */
 struct lens_depth {
-	__u64 queued_bytes;
+	__u64 queued_bytes;	/* eventfd: the counter */
 	/*
 	 * pipe: slots * 4096; sysv-msg: msg_qbytes; posix-mq: mq_maxmsg * mq_msgsize;
-	 * half of a connection: sk_sndbuf of its peer
+	 * half of a connection: sk_sndbuf of its peer; 0: not told by the kernel
 	 */
 	__u64 capacity_bytes;
 	__u32 queued_msgs;	/* pipe: occupied slots; listener: connections to accept */
@@ -202,6 +204,7 @@ struct lens_depth {
 #define LENS_DEPTH_PACKETS 2	/* pipe written to in packet mode (O_DIRECT) */
 #define LENS_DEPTH_LISTENING 4	/* socket that takes connections and carries nothing */
 #define LENS_DEPTH_PENDING 8	/* connected, but not accepted: its peer has no inode yet */
+#define LENS_DEPTH_SEMAPHORE 16	/* eventfd of which a read takes one (EFD_SEMAPHORE) */
 
 /* a process used a channel in one direction for the first time */
 struct lens_rec_end {
@@ -316,7 +319,7 @@ struct lens_rec_total {
 
 struct lens_op {
 	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
-	__s64 ret;		/* bytes moved, or -errno */
+	__s64 ret;		/* bytes moved, or -errno; eventfd: added or taken */
 	/* sysv-msg: message type; posix-mq: priority; pipe, fifo: LENS_PLACE_*, LENS_OP_* */
 	__s64 aux;
 	__u32 id;		/* lens_rec_end.id */

@@ -14,6 +14,7 @@ LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
 """
 
+import counters
 import fnmatch
 import json
 import os
@@ -363,11 +364,12 @@ def check_identity(channel):
     require(all(isinstance(ledger[k], int) for k in LEDGER), "ledger of " + channel["name"])
     equal("ledger identity of " + channel["name"], ledger["before_start"] + ledger["written"],
           ledger["read"] + ledger["queued"] + ledger["discarded"] + ledger.get("in_flight", 0)
-          + ledger["unaccounted"])
+          + ledger["unaccounted"] - ledger.get("by_kernel", 0))
 
 
 GROUPS = {"pipe": "pipe", "fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue",
-          "unix-stream": "unix", "unix-dgram": "unix", "unix-seqpacket": "unix"}
+          "unix-stream": "unix", "unix-dgram": "unix", "unix-seqpacket": "unix",
+          "eventfd": "eventfd"}
 QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket")
 
 
@@ -419,7 +421,7 @@ def find_channel(doc, truth):
         found = [c for c in found if same_path(c, path)]
     if len(found) != 1:
         raise Failure("%s %d: %d channels of that identity" % (truth["type"], number, len(found)))
-    return found[0]
+    return counters.as_truth(found[0]) if "counter" in found[0] else found[0]
 
 
 def same_path(channel, path):
@@ -490,6 +492,7 @@ def compare_ledger(cmp, label, channel, truth):
     for key, expected in (("unaccounted", 0), ("written", total("write")), ("read", total("read")),
                           ("before_start", truth["before_bytes"]),
                           ("discarded", truth["discarded_bytes"]),
+                          ("by_kernel", truth.get("by_kernel") or None),
                           ("queued", truth.get("queued_bytes", 0 if truth["gone"] else None))):
         if expected is not None:
             cmp.same("%s ledger.%s" % (label, key), expected, ledger[key])
@@ -506,7 +509,7 @@ def flow_sums(cmp, channel):
             key = (cmp.pid.get(flow["from"]), cmp.pid.get(flow["to"]))
             one = sums.setdefault(key, [0, 0])
             one[0] += flow["messages"]
-            one[1] += flow["bytes"]
+            one[1] += flow.get("amount", flow["bytes"])
             if not flow["exact"]:
                 why.add(flow.get("why", "no reason given"))
     return sums, sorted(why)
@@ -537,7 +540,7 @@ def compare_exact(cmp, label, channel, expected, which):
         if flow["channel"] == channel["id"] and flow["exact"]:
             key = (cmp.pid.get(flow["from"]), cmp.pid.get(flow["to"]))
             cmp.same("%s exact flow %s -> %s" % ((label,) + key), expected.get(key, [0, 0])[which],
-                     [flow["messages"], flow["bytes"]][which])
+                     [flow["messages"], flow.get("amount", flow["bytes"])][which])
 
 
 def compare_flows(cmp, label, channel, truth, may_be_inexact):

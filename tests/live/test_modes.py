@@ -20,6 +20,8 @@ PLAIN = (
                          " namespaces"),
     ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket seqend sendto"
                      " detour mmsg dgramfull matrix seqmatrix"),
+    ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
+                           " kernel"),
 )
 
 # again, with every channel born under observation instead of before
@@ -32,6 +34,7 @@ LATE = (
     ("sysvmsg", "sysvmsg", "types pingpong matrix"),
     ("mqueue", "mqueue", "priorities handover gone matrix"),
     ("unix", "unix", "pair calls splice prefork seqpacket detour matrix"),
+    ("eventfd", "eventfd", "add semaphore dup pingpong"),
 )
 
 
@@ -39,7 +42,7 @@ LATE = (
 # are exact and right, or say that they are not; what each process moved is right
 UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
              | {("sysvmsg", "matrix"), ("mqueue", "matrix"), ("unix", "matrix"),
-                ("unix", "seqmatrix")})
+                ("unix", "seqmatrix"), ("eventfd", "matrix"), ("eventfd", "kernel")})
 
 
 def plain_test(program, mode, late):
@@ -105,7 +108,7 @@ def compat_test(mode):
     return one
 
 
-for compat_mode in ("rw", "rwv", "sysvmsg", "mqueue"):
+for compat_mode in ("rw", "rwv", "sysvmsg", "mqueue", "eventfd"):
     lens.register("compat_" + compat_mode, compat_test(compat_mode))
 
 
@@ -183,3 +186,39 @@ def unix_pending():
     lens.equal("listeners", [{"waiting": 3, "capacity": 8}],
                [c["backlog"] for c in mine if c.get("listening")])
     lens.equal("clients that wait", 3, sum(1 for c in mine if c.get("accepted") is False))
+
+
+@lens.test()
+def eventfd_stuck_reader_named():
+    """A process that only waits is an end of the counter, but has taken nothing."""
+    doc, truth = lens.watched("eventfd", "blocked")
+    channel = lens.find_channel(doc, truth["channels"][0])
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    ends = [e for e in channel["endpoints"] if pid[e["process"]] == truth["facts"]["stuck"]]
+    lens.equal("endpoints of the waiting process", 1, len(ends))
+    lens.equal("operations", 0, ends[0]["read"]["operations"])
+
+
+@lens.test()
+def eventfd_reused():
+    """The kernel gives an id away again at once; each eventfd is a channel all the same."""
+    doc, truth = lens.watched("eventfd", "reused", late=True)
+    parent = {p["id"]: p["ppid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "eventfd" and
+            [parent[e["process"]] for e in c["endpoints"]] == [truth["pid"]]]
+    lens.equal("channels", truth["facts"]["reuses"], len(mine))
+    lens.require(len({c["name"] for c in mine}) < len(mine), "no id was used again")
+    for channel in mine:
+        lens.equal("added and taken", [7, 7, 0], [channel["ledger"][k] for k in (
+            "written", "read", "unaccounted")])
+
+
+@lens.test()
+def eventfd_large():
+    """Numbers that no sum can take are calls, and their values count as unseen."""
+    doc, truth = lens.watched("eventfd", "large")
+    lens.compare_counts(doc, {"channels": [dict(one, ends=[
+        {k: end[k] for k in ("pid", "dir", "operations", "bytes", "errors")}
+        for end in one["ends"]]) for one in truth["channels"]]})
+    lens.equal("values unseen", truth["facts"]["large"],
+               doc["loss"]["by_type"]["eventfd"]["unseen"])

@@ -54,3 +54,25 @@ def uring_silent():
     if variant_of_pipe(doc) == "sys":
         raise lens.Skip("no function hooks here")
     lens.compare(doc, without_attempts(truth))
+
+
+def uring_eventfd_as(*options):
+    doc, truth = lens.watched("uring", "eventfd", options=options)
+    variant = {c["type"]: c["variant"] for c in doc["coverage"]}["eventfd"]
+    truth = without_attempts(truth)
+    if variant == "sys":
+        channel = lens.find_channel(doc, truth["channels"][0])
+        lens.equal("values unseen", truth["facts"]["vectors"],
+                   doc["loss"]["by_type"]["eventfd"]["unseen"])
+        lens.equal("what is missing", -1000, channel["ledger"]["unaccounted"])
+        for end in truth["channels"][0]["ends"]:
+            if end["dir"] == "write":
+                end["bytes"] -= 1000
+                end["messages"] -= 1
+        lens.compare_counts(doc, truth)
+    else:
+        lens.compare(doc, truth)
+
+
+lens.register("uring_eventfd", uring_eventfd_as)
+lens.register("uring_sys_eventfd", lambda: uring_eventfd_as("--variant", "eventfd=sys"))

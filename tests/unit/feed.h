@@ -261,7 +261,7 @@ FEED const struct ledger *feed_ledger(struct feed *f, struct lens_chan key)
 /* before_start + written = read + queued + discarded + in_flight + unaccounted */
 FEED void feed_check_identity(const struct ledger *l)
 {
-	CHECK_EQ_I64(l->before_start + l->written,
+	CHECK_EQ_I64(l->by_kernel + l->before_start + l->written,
 		     l->read + l->queued + l->discarded + l->in_flight + l->unaccounted);
 }
 

@@ -10,6 +10,7 @@
 #include <linux/net.h>
 #include <linux/stat.h>
 #include <netinet/tcp.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "kdefs.h"
@@ -36,6 +37,7 @@ TEST(values)
 	CHECK_EQ_U64(KDEF_SYS_RECVMSG, SYS_RECVMSG);
 	CHECK_EQ_U64(KDEF_SYS_SENDMMSG, SYS_SENDMMSG);
 	CHECK_EQ_U64(KDEF_SYS_RECVMMSG, SYS_RECVMMSG);
+	CHECK_EQ_U64(KDEF_EFD_SEMAPHORE, EFD_SEMAPHORE);
 	CHECK_EQ_U64(KDEF_O_DIRECT, O_DIRECT);
 	CHECK_EQ_U64(KDEF_MSG_NOERROR, MSG_NOERROR);
 	CHECK_EQ_U64(KDEF_MSG_COPY, MSG_COPY);

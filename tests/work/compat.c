@@ -25,6 +25,7 @@ enum {
 	NR32_READ = 3, NR32_WRITE = 4, NR32_GETPID = 20, NR32_IPC = 117,
 	NR32_MQSEND = 279, NR32_MQRECEIVE = 280, NR32_MQSEND64 = 418, NR32_MQRECEIVE64 = 419,
 	NR32_READV = 145, NR32_WRITEV = 146, NR32_MSGSND = 400, NR32_MSGRCV = 401,
+	NR32_EVENTFD2 = 328,
 };
 
 enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12 };	/* linux/ipc.h */
@@ -40,6 +41,7 @@ struct low {
 	struct message32 message;
 	struct kludge32 kludge;
 	uint32_t priority;
+	uint64_t value;
 };
 
 static struct low *low;
@@ -213,11 +215,43 @@ static void run_mqueue(void)
 	work_fact("calls", 2 * times + 1);
 }
 
+static void run_eventfd(void)
+{
+	long times = work_arg(0, 100), n;
+	uint32_t fd;
+	int c;
+
+	enter();
+	low->v[0] = (struct iovec32){ at(&low->value), 8 };
+	work_ready();
+	n = call32(NR32_EVENTFD2, 30, 0, 0, 0, 0);
+	if (n < 0)
+		work_die("32-bit eventfd2");
+	fd = (uint32_t)n;
+	c = work_eventfd((int)fd);
+	work_did(c, WORK_WRITE, 30);
+	for (long i = 0; i < times; i++) {
+		low->value = (uint64_t)i + 1;
+		n = call32(i & 1 ? NR32_WRITE : NR32_WRITEV, fd,
+			   i & 1 ? at(&low->value) : at(low->v), i & 1 ? 8 : 1, 0, 0);
+		work_expect(n, 8, "32-bit write");
+		work_did(c, WORK_WRITE, i + 1);
+		low->value = 0;
+		n = call32(i & 1 ? NR32_READ : NR32_READV, fd,
+			   i & 1 ? at(&low->value) : at(low->v), i & 1 ? 8 : 1, 0, 0);
+		work_expect(n, 8, "32-bit read");
+		work_expect((ssize_t)low->value, i ? i + 1 : 31, "value");
+		work_did(c, WORK_READ, (ssize_t)low->value);
+	}
+	work_fact("calls", 2 * times + 1);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
 	{ "sysvmsg", run_sysvmsg },
 	{ "mqueue", run_mqueue },
+	{ "eventfd", run_eventfd },
 };
 
 int main(int argc, char **argv)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <mqueue.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -45,4 +46,38 @@ void depth_of_mq(int mqd, struct depth *ret)
 	*ret = (struct depth){ .bytes = strtol(text + strlen("QSIZE:"), NULL, 10),
 			       .messages = attr.mq_curmsgs,
 			       .capacity = attr.mq_maxmsg * attr.mq_msgsize };
+}
+
+/* a field of what the kernel tells of a descriptor */
+static uint64_t fd_info(int fd, const char *field, int base)
+{
+	char path[48], text[512];
+	int file;
+	ssize_t n;
+	char *at;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(file, text, sizeof(text) - 1);
+	close(file);
+	if (n <= 0)
+		work_die(path);
+	text[n] = '\0';
+	at = strstr(text, field);
+	if (!at)
+		work_die(field);
+	return strtoull(at + strlen(field), NULL, base);
+}
+
+uint64_t number_of_eventfd(int fd)
+{
+	return fd_info(fd, "eventfd-id:", 10);
+}
+
+void depth_of_eventfd(int fd, uint64_t number, struct depth *ret)
+{
+	if (number_of_eventfd(fd) != number)
+		work_die("look at an eventfd");
+	*ret = (struct depth){ .capacity = -1 };
+	ret->bytes = (int64_t)fd_info(fd, "eventfd-count:", 16);
 }

@@ -12,5 +12,8 @@ struct depth { int64_t bytes, messages, capacity; };
 void depth_of_pipe(int fd, struct depth *ret);
 void depth_of_sysv(int msqid, struct depth *ret);
 void depth_of_mq(int mqd, struct depth *ret);
+/* must still be the one of that number */
+void depth_of_eventfd(int fd, uint64_t number, struct depth *ret);
+uint64_t number_of_eventfd(int fd);
 
 #endif

@@ -159,7 +159,8 @@ void work_settled(int chan)
 /* does a channel keep messages apart? */
 bool truth_has_messages(const struct chan *c)
 {
-	return c->kind != KIND_PIPE && c->kind != KIND_FIFO && c->kind != KIND_STREAM;
+	return c->kind != KIND_PIPE && c->kind != KIND_FIFO && c->kind != KIND_STREAM &&
+	       c->kind != KIND_EVENTFD;
 }
 
 int work_socket(int fd)
@@ -172,6 +173,21 @@ int work_socket(int fd)
 	truth_table->chan[n].kind = type == SOCK_STREAM ? KIND_STREAM :
 			      type == SOCK_DGRAM ? KIND_DGRAM : KIND_SEQPACKET;
 	return n;
+}
+
+int work_eventfd(int fd)
+{
+	int n = work_pipe(fd, NULL);
+
+	/* its inode it shares with others */
+	truth_table->chan[n].kind = KIND_EVENTFD;
+	truth_table->chan[n].ino = number_of_eventfd(fd);
+	return n;
+}
+
+void work_by_kernel(int chan, int64_t amount)
+{
+	truth_table->chan[chan].by_kernel = amount;
 }
 
 /* by what was moved: for what the kernel does not tell of a socket */
@@ -225,13 +241,15 @@ void truth_look(struct chan *c, int n)
 	if (c->unbalanced)
 		return;
 	errno = ESTALE;
-	if (c->kind != KIND_QUEUE &&
+	if (c->kind != KIND_QUEUE && c->kind != KIND_EVENTFD &&
 	    (fstat(look_fd[n], &st) || st.st_ino != c->ino || st.st_dev != c->dev))
 		work_die("look at a channel");
 	if (c->kind == KIND_QUEUE)
 		depth_of_sysv((int)c->ino, &depth);
 	else if (c->kind == KIND_MQ)
 		depth_of_mq(look_fd[n], &depth);
+	else if (c->kind == KIND_EVENTFD)
+		depth_of_eventfd(look_fd[n], c->ino, &depth);
 	else
 		depth_of_pipe(look_fd[n], &depth);
 	c->queued_bytes = depth.bytes;

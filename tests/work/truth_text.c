@@ -15,8 +15,8 @@
 
 static const char *const type_names[] = {
 	[KIND_PIPE] = "pipe", [KIND_FIFO] = "fifo", [KIND_QUEUE] = "sysv-msg",
-	[KIND_MQ] = "posix-mq", [KIND_STREAM] = "unix-stream", [KIND_DGRAM] = "unix-dgram",
-	[KIND_SEQPACKET] = "unix-seqpacket",
+	[KIND_MQ] = "posix-mq", [KIND_EVENTFD] = "eventfd", [KIND_STREAM] = "unix-stream",
+	[KIND_DGRAM] = "unix-dgram", [KIND_SEQPACKET] = "unix-seqpacket",
 };
 
 static void sum(const struct side *const *sides, unsigned count, int64_t *bytes, int64_t *messages)
@@ -31,7 +31,8 @@ static void sum(const struct side *const *sides, unsigned count, int64_t *bytes,
 static void check(const struct chan *c, const struct side *const *from, unsigned writers,
 		  const struct side *const *to, unsigned readers)
 {
-	int64_t in = c->before_bytes + c->in_flight, in_messages = c->before_messages;
+	int64_t in = c->before_bytes + c->in_flight + c->by_kernel;
+	int64_t in_messages = c->before_messages;
 	int64_t out = c->discarded_bytes + c->queued_bytes;
 	int64_t out_messages = c->discarded_messages + c->queued_messages;
 
@@ -74,7 +75,8 @@ static bool derive_flows(int chan)
 	check(c, from, writers, to, readers);
 	if (c->by_hand)
 		return true;
-	if (c->before_bytes || c->in_flight || (writers > 1 && (readers > 1 || !drained)))
+	if (c->before_bytes || c->in_flight || c->by_kernel ||
+	    (writers > 1 && (readers > 1 || !drained)))
 		return false;
 	for (unsigned i = 0; i < writers; i++) {
 		for (unsigned j = 0; j < readers; j++) {
@@ -109,6 +111,11 @@ static void print_name(FILE *f, const struct chan *c, int n)
 	fputs("\",", f);
 }
 
+static bool is_stream(const struct chan *c)
+{
+	return c->kind == KIND_STREAM || c->kind == KIND_EVENTFD;
+}
+
 static void print_ends(FILE *f, int n)
 {
 	const char *comma = "";
@@ -124,7 +131,7 @@ static void print_ends(FILE *f, int n)
 		if (!s->any_operations)
 			fprintf(f, "\"operations\":%lu,", (unsigned long)s->operations);
 		/* the messages of a stream are the operations that moved bytes */
-		if (!s->any_operations || truth_table->chan[n].kind != KIND_STREAM)
+		if (!s->any_operations || !is_stream(&truth_table->chan[n]))
 			fprintf(f, "\"messages\":%lu,", (unsigned long)s->messages);
 		fprintf(f, "\"bytes\":%lu,\"errors\":%lu}", (unsigned long)s->bytes,
 			(unsigned long)s->errors);
@@ -179,6 +186,8 @@ static void print_chan(FILE *f, int n)
 	fprintf(f, "\"gone\":%s,\"before_bytes\":%ld,\"discarded_bytes\":%ld,\"in_flight\":%ld,",
 		c->gone ? "true" : "false", (long)c->before_bytes, (long)c->discarded_bytes,
 		(long)c->in_flight);
+	if (c->kind == KIND_EVENTFD)
+		fprintf(f, "\"by_kernel\":%ld,", (long)c->by_kernel);
 	if (!c->gone && !c->unbalanced)
 		fprintf(f, "\"queued_bytes\":%ld,\"queued_messages\":%ld,",
 			(long)c->queued_bytes, (long)c->queued_messages);

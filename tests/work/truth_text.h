@@ -14,7 +14,10 @@
 #define TYPES 64
 #define FACTS 64
 
-enum { KIND_PIPE, KIND_FIFO, KIND_QUEUE, KIND_MQ, KIND_STREAM, KIND_DGRAM, KIND_SEQPACKET };
+enum {
+	KIND_PIPE, KIND_FIFO, KIND_QUEUE, KIND_MQ, KIND_EVENTFD,
+	KIND_STREAM, KIND_DGRAM, KIND_SEQPACKET,
+};
 
 struct chan {
 	int kind;
@@ -22,7 +25,7 @@ struct chan {
 	uint64_t dev, ino, ipcns;	/* queues: ino is the id */
 	int64_t before_bytes, before_messages;
 	int64_t discarded_bytes, discarded_messages;
-	int64_t in_flight;
+	int64_t in_flight, by_kernel;
 	int64_t queued_bytes, queued_messages, capacity;
 };
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -260,6 +261,36 @@ static void run_silent(void)
 	work_fact("silent", 30);
 }
 
+static void run_eventfd(void)
+{
+	uint64_t value, got;
+	struct iovec v = { &value, sizeof(value) };
+	struct io_uring_sqe op;
+	int fd = eventfd(0, 0), c;
+
+	ring_open(0);
+	if (fd < 0)
+		work_die("eventfd");
+	c = work_eventfd(fd);
+	work_ready();
+	for (unsigned i = 1; i <= 100; i++) {
+		value = i;
+		op = operation(IORING_OP_WRITE, fd, &value, sizeof(value));
+		op.flags = i % 2 ? 0 : IOSQE_ASYNC;
+		work_expect(do_op(&op), sizeof(value), "io_uring write");
+		work_did(c, WORK_WRITE, (ssize_t)value);
+		op = operation(IORING_OP_READ, fd, &got, sizeof(got));
+		work_expect(do_op(&op), sizeof(got), "io_uring read");
+		work_expect(work_did(c, WORK_READ, (ssize_t)got), (ssize_t)value, "value");
+	}
+	/* where the value is does not show any more when it completes: counts as unseen */
+	value = 1000;
+	op = operation(IORING_OP_WRITEV, fd, &v, 1);
+	work_expect(do_op(&op), sizeof(value), "io_uring writev");
+	work_did(c, WORK_WRITE, (ssize_t)value);
+	work_fact("vectors", 1);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "workers", run_workers },
@@ -268,6 +299,7 @@ static const struct work_mode modes[] = {
 	{ "splice", run_splice },
 	{ "waiting", run_waiting },
 	{ "silent", run_silent },
+	{ "eventfd", run_eventfd },
 };
 
 int main(int argc, char **argv)

@@ -55,6 +55,10 @@ void work_look_through(int chan, int fd);
 int work_queue(int msqid);
 /* a POSIX message queue; name is kept, not copied */
 int work_mq(int mqd, const char *name);
+/* what is moved through it are amounts, no bytes */
+int work_eventfd(int fd);
+/* an eventfd: the kernel has added so much */
+void work_by_kernel(int chan, int64_t amount);
 /* what is in it now is what will be there in the end; it can be closed */
 void work_settled(int chan);
 /* what is received from the socket behind a descriptor; unix sockets only */

@@ -74,6 +74,11 @@ bool event_kind_is_socket(unsigned kind)
 	return event_kind_has_halves(kind) || kind == LENS_KIND_UNIX_DGRAM;
 }
 
+bool event_kind_has_bytes(unsigned kind)
+{
+	return kind != LENS_KIND_EVENTFD;
+}
+
 unsigned event_kind_by_name(const char *name)
 {
 	for (unsigned kind = 0; kind < ARRAY_SIZE(kind_names); kind++)

@@ -14,6 +14,8 @@ static const char why_order[] =
 static const char why_before[] =
 	"what was inside at the start is known only to within what moved meanwhile";
 static const char why_excess[] = "more was read than was seen to be written";
+static const char why_kernel[] = "the kernel itself added to what was written, or took some away";
+static const char why_counter[] = "a counter does not keep apart who added what";
 static const char why_partly[] = "apportioned: some of its operations were not followed";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
@@ -277,6 +279,8 @@ static const char *doubt(const struct chan *c)
 {
 	if (c->ledger.unaccounted < 0)
 		return why_excess;
+	if (c->ledger.by_kernel)
+		return why_kernel;
 	/* packets that were read in part may have been old ones as well as new ones */
 	if (c->packets && c->ledger.discarded && chan_state(c)->before)
 		return why_before;
@@ -308,17 +312,21 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 	struct flow_matrix totals = {}, ordered = {};
 	struct ops_order order = {};
 	const char *no_order = ops_match(w, c, &ordered, &order), *why = doubt(c);
+	bool is_counter = c->key.kind == LENS_KIND_EVENTFD;
 
 	if (!no_order && !covers(&ordered, readers))
 		no_order = why_partly;
 	if (has_cut_messages(c))
 		order.is_proven = false;
 	if (one_source(c, sources, readers, &totals) || one_reader(c, sources, readers, &totals) ||
-	    old_first(c, sources, readers, &totals)) {
+	    (!is_counter && old_first(c, sources, readers, &totals))) {
 		add_flows(w, c, &totals, no_order ? NULL : &ordered, why, NULL);
 	} else if (!no_order) {
-		add_flows(w, c, &ordered, &ordered, why || order.is_proven ? why : why_order,
-			  order.by_places);
+		if (is_counter)
+			why = why_counter;
+		else if (!why && !order.is_proven)
+			why = why_order;
+		add_flows(w, c, &ordered, &ordered, why, order.by_places);
 	} else {
 		if (!apportion(c, sources, readers, &totals))
 			no_order = why_crowd;

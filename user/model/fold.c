@@ -146,6 +146,7 @@ static void add_ledger(struct fold *f, const struct ledger *l)
 	add_signed(&to->discarded, l->discarded);
 	add_signed(&to->in_flight, l->in_flight);
 	add_signed(&to->unaccounted, l->unaccounted);
+	add_signed(&to->by_kernel, l->by_kernel);
 	add_signed(&to->slack, l->slack);
 	add_signed(&to->msgs_before, l->msgs_before);
 	add_signed(&to->msgs_written, l->msgs_written);

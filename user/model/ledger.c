@@ -194,6 +194,17 @@ static void settle_before(struct chan *c, const struct balance *b, bool dropped)
 	s->before_is_certain = is_certain(&b->start) || (is_certain(&b->end) && !dropped);
 }
 
+static bool has_losses(const struct world *w, unsigned kind)
+{
+	for (unsigned cause = 0; cause < LENS_LOSS_MAX; cause++) {
+		if (cause == LENS_LOSS_RING_FULL)
+			continue;	/* costs no totals */
+		if (w->loss.by_kind[LENS_KIND_NONE][cause] || w->loss.by_kind[kind][cause])
+			return true;
+	}
+	return false;
+}
+
 void ledger_settle(struct world *w, struct chan *c)
 {
 	struct ledger *l = &c->ledger;
@@ -220,6 +231,11 @@ void ledger_settle(struct world *w, struct chan *c)
 			l->discarded = residual - high;
 		else
 			l->unaccounted = residual - l->in_flight;
+	}
+	/* the kernel signals through eventfds; but what we lost can also be missing */
+	if (c->key.kind == LENS_KIND_EVENTFD && l->unaccounted < 0 && !has_losses(w, c->key.kind)) {
+		l->by_kernel = -l->unaccounted;
+		l->unaccounted = 0;
 	}
 	settle_before(c, &b, dropped);
 }

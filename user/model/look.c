@@ -256,11 +256,14 @@ static struct endpoint *waiting_end(struct chan *c, struct proc *p, enum lens_di
  */
 static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *c)
 {
-	bool is_queue = chan_has_messages(c);
+	bool is_queue = chan_has_messages(c), is_counter = c->key.kind == LENS_KIND_EVENTFD;
 	int64_t most = CALL_MAX;
 
-	if (r->asleep && (is_queue || r->dir == LENS_READ))
+	if (r->asleep && (is_queue || is_counter || r->dir == LENS_READ))
 		return 0;
+	/* nor is it known how much is added or taken */
+	if (is_counter)
+		return UNDER_WAY_MAX;
 	/* of vectors it is not known how much they ask for; no read gets more than fits */
 	if ((is_queue || !r->asked) && r->dir == LENS_READ && c->depth.valid &&
 	    c->depth.capacity_bytes < (uint64_t)most)

@@ -73,7 +73,7 @@ struct endpoint {
 };
 
 /*
- * before_start + written = read + queued + discarded + in_flight + unaccounted.
+ * by_kernel + before_start + written = read + queued + discarded + in_flight + unaccounted.
  * in_flight: bytes of calls that straddle the start, a look or the end, which
  * the kernel has moved but no system call has returned yet, or the reverse.
  */
@@ -81,6 +81,7 @@ struct ledger {
 	bool known;			/* false: depth never seen, nothing to balance */
 	int64_t before_start, written, read, queued, discarded, in_flight, unaccounted;
 	int64_t slack;			/* so much could be explained by calls under way */
+	int64_t by_kernel;		/* eventfd: added by no call, so by the kernel itself */
 	bool discarded_observed;	/* false: what was left when the channel went */
 	int64_t msgs_before, msgs_written, msgs_read, msgs_queued, msgs_discarded, msgs_unaccounted;
 };

@@ -164,13 +164,22 @@ struct json_object *js_proc(const struct proc *p)
 
 /* ------------------------------------------------------------ channels */
 
-static struct json_object *side_object(const struct side *s)
+void js_put_moved(struct json_object *o, unsigned kind, uint64_t moved)
+{
+	bool bytes = event_kind_has_bytes(kind);
+
+	js_put(o, "bytes", js_u64(bytes ? moved : 0));
+	if (!bytes)
+		js_put(o, "amount", js_u64(moved));
+}
+
+static struct json_object *side_object(const struct side *s, unsigned kind)
 {
 	struct json_object *o = js_object();
 
 	js_put(o, "operations", js_u64(s->total.ops));
 	js_put(o, "messages", js_u64(s->total.msgs));
-	js_put(o, "bytes", js_u64(s->total.bytes));
+	js_put_moved(o, kind, s->total.bytes);
 	js_put(o, "errors", js_u64(s->total.errors));
 	js_put(o, "short_operations", js_u64(s->total.shorts));
 	js_put(o, "blocked_ns", js_u64(s->blocked_ns));
@@ -190,6 +199,7 @@ static const char *end_role(const struct endpoint *e)
 static struct json_object *end_object(const struct endpoint *e, bool traffic)
 {
 	struct json_object *o = js_object();
+	unsigned kind = e->chan->key.kind;
 
 	js_put(o, "process", js_proc_id(e->proc));
 	js_put(o, "role", js_str(end_role(e)));
@@ -197,14 +207,14 @@ static struct json_object *end_object(const struct endpoint *e, bool traffic)
 	js_put(o, "user", js_bool(end_is_user(e, LENS_READ) || end_is_user(e, LENS_WRITE)));
 	js_put(o, "holds", js_bool(e->held_now));
 	if (traffic) {
-		js_put(o, "read", side_object(&e->side[LENS_READ]));
-		js_put(o, "write", side_object(&e->side[LENS_WRITE]));
+		js_put(o, "read", side_object(&e->side[LENS_READ], kind));
+		js_put(o, "write", side_object(&e->side[LENS_WRITE], kind));
 	}
 	return o;
 }
 
 /* signed throughout: a balance that does not add up may miss bytes or have too many */
-struct json_object *js_ledger(const struct ledger *l, bool messages)
+struct json_object *js_ledger(const struct ledger *l, unsigned kind)
 {
 	struct json_object *o, *m;
 
@@ -220,7 +230,11 @@ struct json_object *js_ledger(const struct ledger *l, bool messages)
 	js_put(o, "in_flight", js_i64(l->in_flight));
 	js_put(o, "slack", js_i64(l->slack));
 	js_put(o, "unaccounted", js_i64(l->unaccounted));
-	if (!messages)
+	if (!event_kind_has_bytes(kind)) {
+		js_put(o, "by_kernel", js_i64(l->by_kernel));
+		js_put(o, "unit", js_str("count"));
+	}
+	if (!event_kind_has_messages(kind))
 		return o;
 	m = js_object();
 	js_put(m, "before_start", js_i64(l->msgs_before));
@@ -304,6 +318,18 @@ static void put_socket(struct json_object *o, const struct chan *c)
 		js_put(o, "accepted", js_bool(false));
 }
 
+/* a counter has a value, and no bytes */
+static void put_eventfd(struct json_object *o, const struct chan *c)
+{
+	bool valid = c->depth.valid, semaphore = c->depth.valid & LENS_DEPTH_SEMAPHORE;
+
+	js_put(o, "capacity_bytes", NULL);
+	js_put(o, "queued_bytes", NULL);
+	js_put(o, "queued_messages", NULL);
+	js_put(o, "counter", valid ? js_u64(c->depth.queued_bytes) : NULL);
+	js_put(o, "semaphore", valid ? js_bool(semaphore) : NULL);
+}
+
 static void put_sysv(struct json_object *o, const struct chan *c)
 {
 	struct json_object *ns = js_object();
@@ -332,7 +358,7 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 		js_put(row, "inode", js_id64(halves[i]->key.ino));
 		put_depth(row, halves[i], messages);
 		if (traffic)
-			js_put(row, "ledger", js_ledger(&halves[i]->ledger, messages));
+			js_put(row, "ledger", js_ledger(&halves[i]->ledger, c->key.kind));
 		js_add(rows, row);
 	}
 	js_put(o, "directions", rows);
@@ -378,6 +404,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	js_put(o, "gone", js_bool(c->gone));
 	if (c->depth.valid & LENS_DEPTH_LISTENING)
 		put_listener(o, c);
+	else if (c->key.kind == LENS_KIND_EVENTFD)
+		put_eventfd(o, c);
 	else
 		put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
@@ -389,7 +417,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	if (c->key.kind == LENS_KIND_POSIX_MQ)
 		put_mq(o, c);
 	if (traffic) {
-		js_put(o, "ledger", js_ledger(&c->ledger, messages));
+		js_put(o, "ledger", js_ledger(&c->ledger, c->key.kind));
 		js_put(o, "pressure", pressure_object(w, c));
 	}
 	for (size_t i = 0; i < c->end_count; i++) {

@@ -23,7 +23,7 @@ static struct json_object *total_object(const struct fold *f, enum lens_dir dir)
 
 	js_put(o, "operations", js_u64(f->total[dir].ops));
 	js_put(o, "messages", js_u64(f->total[dir].msgs));
-	js_put(o, "bytes", js_u64(f->total[dir].bytes));
+	js_put_moved(o, f->kind, f->total[dir].bytes);
 	js_put(o, "errors", js_u64(f->total[dir].errors));
 	js_put(o, "short_operations", js_u64(f->total[dir].shorts));
 	js_put(o, "blocked_ns", js_u64(f->blocked_ns[dir]));
@@ -43,7 +43,7 @@ static struct json_object *fold_object(const struct fold *f)
 	js_put(o, "inexact_flows", js_u64(f->inexact_flows));
 	js_put(o, "write", total_object(f, LENS_WRITE));
 	js_put(o, "read", total_object(f, LENS_READ));
-	js_put(o, "ledger", js_ledger(&f->ledger, event_kind_has_messages(f->kind)));
+	js_put(o, "ledger", js_ledger(&f->ledger, f->kind));
 	js_put(o, "unaccounted_bytes", js_u64(f->unaccounted_bytes));
 	js_put(o, "unaccounted_messages", js_u64(f->unaccounted_msgs));
 	return o;

@@ -57,6 +57,9 @@ void js_doc_end(struct js_doc *d);
 
 /* ------------------------------------------------------- shared objects */
 
+/* what was moved through a channel of a kind: bytes, or an amount of something else */
+void js_put_moved(struct json_object *o, unsigned kind, uint64_t moved);
+
 struct json_object *js_proc_id(const struct proc *p);	/* "PID@START_NS", null for NULL */
 struct json_object *js_chan_id(const struct chan *c);
 struct json_object *js_chan_name(const struct chan *c);
@@ -66,7 +69,7 @@ struct json_object *js_coverage(const struct world *w);
 struct json_object *js_loss(const struct world *w);
 struct json_object *js_proc(const struct proc *p);
 /* null if nothing was looked at; messages: with counts of those */
-struct json_object *js_ledger(const struct ledger *l, bool messages);
+struct json_object *js_ledger(const struct ledger *l, unsigned kind);
 /* without traffic: what exists; with: what moved, too */
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic);
 /* members "processes" and "channels" */

@@ -160,10 +160,19 @@ void label_signed(struct buf *out, int64_t n)
 	label_count(out, n < 0 ? -(uint64_t)n : (uint64_t)n);
 }
 
-void label_queued(struct buf *out, const struct chan *c)
+/* of what is in a channel or fits into it */
+static void add_amount(struct buf *out, const struct chan *c, uint64_t n)
 {
 	char text[TEXT_NUM];
 
+	if (event_kind_has_bytes(c->key.kind))
+		buf_puts(out, text_bytes(text, n));
+	else
+		label_count(out, n);
+}
+
+void label_queued(struct buf *out, const struct chan *c)
+{
 	if (!c->depth.valid) {
 		buf_puts(out, "-");
 		return;
@@ -177,17 +186,15 @@ void label_queued(struct buf *out, const struct chan *c)
 		label_count(out, c->depth.queued_msgs);
 		buf_puts(out, " msg ");
 	}
-	buf_puts(out, text_bytes(text, c->depth.queued_bytes));
+	add_amount(out, c, c->depth.queued_bytes);
 }
 
 void label_capacity(struct buf *out, const struct chan *c)
 {
-	char text[TEXT_NUM];
-
-	if (!c->depth.valid) {
+	if (!c->depth.valid || !event_kind_has_bytes(c->key.kind)) {
 		buf_puts(out, "-");
 	} else if (c->depth.capacity_bytes || !c->depth.capacity_msgs) {
-		buf_puts(out, text_bytes(text, c->depth.capacity_bytes));
+		add_amount(out, c, c->depth.capacity_bytes);
 	} else {
 		label_count(out, c->depth.capacity_msgs);
 		if (!(c->depth.valid & LENS_DEPTH_LISTENING))
@@ -197,14 +204,12 @@ void label_capacity(struct buf *out, const struct chan *c)
 
 void label_depth(struct buf *out, const struct chan *c)
 {
-	char text[TEXT_NUM];
-
 	if (c->gone) {
 		buf_puts(out, "gone");
 	} else if (!c->depth.valid) {
 		buf_puts(out, "-");
 	} else {
-		buf_puts(out, text_bytes(text, c->depth.queued_bytes));
+		add_amount(out, c, c->depth.queued_bytes);
 		buf_puts(out, "/");
 		label_capacity(out, c);
 	}

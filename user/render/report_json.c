@@ -45,8 +45,9 @@ static struct json_object *flow_object(const struct world *w, const struct flow 
 	if (flow->chan->peer)
 		js_put(o, "half", js_u64(flow->chan->is_second));
 	js_put(o, "messages", js_u64(flow->messages));
-	js_put(o, "bytes", js_u64(flow->bytes));
-	js_put(o, "rate_bytes_per_s", flow_rate(w, flow, &rate) ? js_u64(rate) : NULL);
+	js_put_moved(o, flow->chan->key.kind, flow->bytes);
+	js_put(o, "rate_bytes_per_s", event_kind_has_bytes(flow->chan->key.kind) &&
+	       flow_rate(w, flow, &rate) ? js_u64(rate) : NULL);
 	js_put(o, "exact", js_bool(flow->exact));
 	if (!flow->exact)
 		js_put(o, "why", js_str(flow->why ? flow->why : "unknown"));
@@ -68,15 +69,18 @@ static struct json_object *totals_object(const struct view *v)
 			for (int dir = 0; dir < LENS_DIR_MAX; dir++) {
 				const struct lens_total *total = &c->ends[j]->side[dir].total;
 
-				bytes[dir] += total->bytes;
+				if (event_kind_has_bytes(c->key.kind))
+					bytes[dir] += total->bytes;
 				msgs[dir] += total->msgs;
 				ops += total->ops;
 				errors += total->errors;
 			}
 		/* what is missing here is not made good by a surplus there */
-		if (c->ledger.known && c->ledger.unaccounted < 0)
+		if (!c->ledger.known || !event_kind_has_bytes(c->key.kind))
+			continue;
+		if (c->ledger.unaccounted < 0)
 			unaccounted -= (uint64_t)c->ledger.unaccounted;
-		else if (c->ledger.known)
+		else
 			unaccounted += (uint64_t)c->ledger.unaccounted;
 	}
 	js_put(o, "channels", js_u64(v->chan_count));

@@ -38,7 +38,7 @@ static void rate_cell(struct table *t, const struct world *w, const struct flow 
 	char bytes[TEXT_NUM];
 	uint64_t rate;
 
-	if (flow_rate(w, flow, &rate))
+	if (event_kind_has_bytes(flow->chan->key.kind) && flow_rate(w, flow, &rate))
 		buf_printf(&text, "%s%s/s", flow->exact ? "" : "~", text_bytes(bytes, rate));
 	else
 		buf_puts(&text, "-");
@@ -129,7 +129,7 @@ static void print_flows(FILE *out, const struct world *w, const struct view *v,
 
 /* what a ledger needs to be read as a sum; columns of zeroes are left out */
 struct ledger_parts {
-	bool before, in_flight, holders, guessed, unaccounted;
+	bool before, by_kernel, in_flight, holders, guessed, amounts, unaccounted;
 };
 
 static void find_parts(const struct view *v, size_t shown, struct ledger_parts *parts)
@@ -142,8 +142,10 @@ static void find_parts(const struct view *v, size_t shown, struct ledger_parts *
 			for (int dir = 0; dir < LENS_DIR_MAX; dir++)
 				if (end_has_role(c->ends[j], dir) && !end_is_user(c->ends[j], dir))
 					parts->holders = true;
+		parts->amounts |= !event_kind_has_bytes(c->key.kind);
 		if (!l->known)
 			continue;
+		parts->by_kernel |= l->by_kernel != 0;
 		parts->before |= l->before_start != 0;
 		parts->in_flight |= l->in_flight != 0;
 		parts->guessed |= l->discarded && !l->discarded_observed;
@@ -164,6 +166,8 @@ static size_t chan_columns(struct table_column columns[], const struct ledger_pa
 	columns[n++] = (struct table_column){ .title = "WRITTEN", .right = true, .breaks = true };
 	if (parts->before)
 		columns[n++] = (struct table_column){ .title = "BEFORE START", .right = true };
+	if (parts->by_kernel)
+		columns[n++] = (struct table_column){ .title = "BY KERNEL", .right = true };
 	columns[n++] = (struct table_column){ .title = "READ", .right = true };
 	columns[n++] = (struct table_column){ .title = "QUEUED", .right = true };
 	columns[n++] = (struct table_column){ .title = "DISCARDED", .right = true };
@@ -205,7 +209,7 @@ static void ledger_cells(struct table *t, const struct chan *c, const struct led
 	/* what calls moved is known without a look, what became of it is not */
 	if (!l->known) {
 		count_cell(t, "", chan_bytes(c, LENS_WRITE));
-		if (parts->before)
+		for (int i = 0; i < parts->before + parts->by_kernel; i++)
 			table_cell(t, PAINT_NONE, "-");
 		count_cell(t, "", chan_bytes(c, LENS_READ));
 		for (int i = 0; i < 3 + parts->in_flight; i++)
@@ -215,6 +219,8 @@ static void ledger_cells(struct table *t, const struct chan *c, const struct led
 	signed_cell(t, "", l->written);
 	if (parts->before)
 		signed_cell(t, "", l->before_start);
+	if (parts->by_kernel)
+		signed_cell(t, "", l->by_kernel);
 	signed_cell(t, "", l->read);
 	signed_cell(t, "", l->queued);
 	signed_cell(t, l->discarded && !l->discarded_observed ? "~" : "", l->discarded);
@@ -248,6 +254,12 @@ static void chan_notes(FILE *out, const struct ledger_parts *parts,
 	if (parts->guessed)
 		table_paragraph(out, "~", "discarded: what was left when the channel went",
 				opt->width);
+	if (parts->amounts)
+		table_paragraph(out, "eventfd", "what was added to its counter and taken from it, "
+				"no bytes", opt->width);
+	if (parts->by_kernel)
+		table_paragraph(out, "by kernel", "added by no call: by io_uring, AIO, KVM or the "
+				"like, at least so much", opt->width);
 	if (parts->in_flight)
 		table_paragraph(out, "in flight", "moved by calls that were under way at an edge "
 				"of the interval, and not counted by them (yet)", opt->width);

@@ -77,6 +77,14 @@ static size_t find_peers(const struct traced *t, const struct endpoint *ret_peer
 	return count;
 }
 
+/* a call on an eventfd that succeeds returns the size of what it was given, not the value */
+static int64_t result_of(const struct traced *t)
+{
+	bool value = t->end && !event_kind_has_bytes(t->end->chan->key.kind);
+
+	return value && t->op->ret >= 0 ? (int64_t)sizeof(uint64_t) : t->op->ret;
+}
+
 static bool has_msgtype(const struct traced *t)
 {
 	return t->mech && t->mech->kind == LENS_KIND_SYSV_MSG &&
@@ -163,7 +171,9 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 	if (t->end) {
 		add_thread(&line, t->end->proc, t->op->tid);
 		buf_puts(&line, t->mech ? t->mech->op_name(t->dir) : "?");
-		add_result(&line, t->op->ret);
+		add_result(&line, result_of(t));
+		if (!event_kind_has_bytes(t->end->chan->key.kind) && t->op->ret >= 0)
+			buf_printf(&line, " value=%lld", (long long)t->op->ret);
 		if (has_msgtype(t))
 			buf_printf(&line, " type=%lld", (long long)t->op->aux);
 		if (has_priority(t))
@@ -235,9 +245,10 @@ static void print_json(FILE *out, const struct traced *t)
 	js_put(o, "peers", t->end ? peers_array(t, &peer_count) : js_array());
 	if (peer_count > PEERS_IN_JSON)
 		js_put(o, "peers_left_out", js_u64(peer_count - PEERS_IN_JSON));
-	js_put(o, "bytes", js_u64(op->ret > 0 ? (uint64_t)op->ret : 0));
+	js_put_moved(o, t->end ? t->end->chan->key.kind : LENS_KIND_NONE,
+		     op->ret > 0 ? (uint64_t)op->ret : 0);
 	js_put(o, "messages", js_u64(messages_moved(t)));
-	js_put(o, "result", js_i64(op->ret));
+	js_put(o, "result", js_i64(result_of(t)));
 	if (op->ret < 0)
 		js_put(o, "error", js_str(error_name(op->ret)));
 	if (has_msgtype(t))

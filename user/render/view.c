@@ -7,6 +7,12 @@
 
 #define NS_PER_S 1000000000ULL
 
+/* amounts of something else do not compare with bytes */
+static uint64_t bytes_of(unsigned kind, uint64_t moved)
+{
+	return event_kind_has_bytes(kind) ? moved : 0;
+}
+
 static void add_chan(struct view *v, const struct chan *c, size_t order)
 {
 	struct chan *whole = c->peer ? chan_whole_new(c) : NULL;
@@ -16,7 +22,8 @@ static void add_chan(struct view *v, const struct chan *c, size_t order)
 	v->chans[v->chan_count++] = (struct view_chan){
 		.chan = c,
 		.whole = whole,
-		.bytes = chan_bytes(c, LENS_READ) + chan_bytes(c, LENS_WRITE),
+		.bytes = bytes_of(c->key.kind, chan_bytes(c, LENS_READ) +
+				  chan_bytes(c, LENS_WRITE)),
 		.order = order,
 	};
 }
@@ -24,7 +31,7 @@ static void add_chan(struct view *v, const struct chan *c, size_t order)
 static void leave_out(struct view *v, const struct chan *c)
 {
 	v->own_chans++;
-	v->own_bytes += chan_bytes(c, LENS_WRITE);
+	v->own_bytes += bytes_of(c->key.kind, chan_bytes(c, LENS_WRITE));
 }
 
 static bool has_own_end(const struct flow *flow)
@@ -42,7 +49,7 @@ static void add_flows(struct view *v, const struct world *w, const struct render
 			continue;
 		if (has_own_end(flow) && !f->with_self) {
 			v->own_flows++;
-			v->own_bytes += flow->bytes;
+			v->own_bytes += bytes_of(flow->chan->key.kind, flow->bytes);
 		} else {
 			v->flows[v->flow_count++] = flow;
 		}
@@ -62,7 +69,7 @@ static void add_folds(struct view *v, const struct world *w, const struct render
 		if (fold->is_self && !f->with_self) {
 			v->own_chans += fold->channels;
 			v->own_flows += fold->flows;
-			v->own_bytes += fold->total[LENS_WRITE].bytes;
+			v->own_bytes += bytes_of(fold->kind, fold->total[LENS_WRITE].bytes);
 		} else if (!known) {
 			v->unfiltered_chans += fold->channels;
 		} else {
@@ -136,8 +143,11 @@ static int compare_flows(const void *left, const void *right)
 	const struct flow *a = *(const struct flow *const *)left;
 	const struct flow *b = *(const struct flow *const *)right;
 
-	if (a->bytes != b->bytes)
-		return a->bytes < b->bytes ? 1 : -1;
+	uint64_t x = bytes_of(a->chan->key.kind, a->bytes);
+	uint64_t y = bytes_of(b->chan->key.kind, b->bytes);
+
+	if (x != y)
+		return x < y ? 1 : -1;
 	return a < b ? -1 : a > b;
 }
 
@@ -146,8 +156,11 @@ static int compare_folds(const void *left, const void *right)
 	const struct fold *a = *(const struct fold *const *)left;
 	const struct fold *b = *(const struct fold *const *)right;
 
-	if (a->total[LENS_WRITE].bytes != b->total[LENS_WRITE].bytes)
-		return a->total[LENS_WRITE].bytes < b->total[LENS_WRITE].bytes ? 1 : -1;
+	uint64_t x = bytes_of(a->kind, a->total[LENS_WRITE].bytes);
+	uint64_t y = bytes_of(b->kind, b->total[LENS_WRITE].bytes);
+
+	if (x != y)
+		return x < y ? 1 : -1;
 	if (a->channels != b->channels)
 		return a->channels < b->channels ? 1 : -1;
 	return memcmp(a->names, b->names, sizeof(a->names));

@@ -15,7 +15,7 @@ struct ring_buffer;
 /* channels of the self-test; all gone when it is over */
 enum live_test_chan {
 	TEST_PIPE_A, TEST_PIPE_B, TEST_QUEUE, TEST_STREAM_A, TEST_STREAM_B, TEST_DATAGRAM,
-	TEST_SPLICED,
+	TEST_SPLICED, TEST_EVENTFD,
 	TEST_CHANS,
 };
 

@@ -6,6 +6,7 @@
  * the totals before a variant counts as chosen. No trace of them is left.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -156,6 +157,39 @@ static void call_sockets(struct live *l, struct known_calls *k)
 	know(k, "recv of a datagram", TEST_DATAGRAM, LENS_READ, recv(s.datagram[1], data, 1, 0));
 }
 
+/* the number the kernel knows it by; false if it does not tell */
+static bool eventfd_number(int fd, __u64 *ret_id)
+{
+	char path[48], line[64];
+	_cleanup_fclose_ FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "eventfd-id: %llu", ret_id) == 1)
+			return true;
+	return false;
+}
+
+static void call_eventfd(struct live *l, struct known_calls *k)
+{
+	/* what it begins with counts as added by its maker */
+	_cleanup_close_ int fd = eventfd(2, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct lens_chan *chan = &l->test_chans[TEST_EVENTFD];
+	uint64_t one = 1, value = 0;
+
+	*chan = (struct lens_chan){ .kind = LENS_KIND_EVENTFD };
+	if (fd < 0 || !eventfd_number(fd, &chan->ino))
+		return;
+	/* not there: nobody saw it made, which is found out below */
+	bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_births), chan, &chan->gen);
+	know(k, "eventfd", TEST_EVENTFD, LENS_WRITE, 2);
+	know(k, "eventfd write", TEST_EVENTFD, LENS_WRITE,
+	     write(fd, &one, sizeof(one)) > 0 ? 1 : -1);
+	know(k, "eventfd read", TEST_EVENTFD, LENS_READ,
+	     read(fd, &value, sizeof(value)) > 0 ? 3 : -1);
+}
+
 /* ------------------------------------------------------------------ totals */
 
 static struct lens_total_key key_of(const struct live *l, enum live_test_chan chan,
@@ -233,6 +267,7 @@ static const struct {
 	{ "pipe", call_pipes },
 	{ "sysvmsg", call_queue },
 	{ "unix", call_sockets },
+	{ "eventfd", call_eventfd },
 };
 
 static bool is_test_chan(const struct live *l, const struct lens_chan *chan)
