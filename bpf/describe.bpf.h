@@ -37,6 +37,7 @@ __hidden int describe_pipe(struct file *file, struct lens_depth *ret);
 __hidden int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret);
 __hidden int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret);
 __hidden int describe_eventfd(struct file *file, struct lens_depth *ret);
+__hidden int describe_inet(struct file *file, struct lens_depth *ret);
 /* the name of a socket that is bound to no path, as it is */
 __hidden __u32 describe_address(__u32 which, __u32 offset, struct unix_address *addr);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
@@ -76,6 +77,8 @@ static __always_inline int describe_depth(__u32 kind, struct file *file, struct 
 		return describe_pipe(file, ret);
 	if (kind == LENS_KIND_POSIX_MQ)
 		return describe_mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
+	if (kind_is_inet(kind))
+		return describe_inet(file, ret);
 	if (kind_is_sock(kind))
 		return describe_sock(kind, file, ret);
 	if (kind == LENS_KIND_EVENTFD)
@@ -90,7 +93,8 @@ static __always_inline __u32 describe_name(__u32 kind, __u32 which, __u32 offset
 		return describe_path(which, offset, LENS_PATH_MAX, path_of(file));
 	if (kind == LENS_KIND_POSIX_MQ)
 		return describe_leaf(which, offset, BPF_CORE_READ(file, f_path.dentry));
-	if (kind_is_sock(kind))
+	/* an address is no name: it comes in a record of its own */
+	if (kind_is_sock(kind) && !kind_is_inet(kind))
 		return describe_sock_name(which, offset, file);
 	return 0;
 }

@@ -10,8 +10,14 @@
 #include "ident.bpf.h"
 #include "ktypes_sock.bpf.h"
 
-static __always_inline __u32 sock_kind(__u16 family, __u16 type)
+static __always_inline __u32 sock_kind(__u16 family, __u16 type, __u16 protocol)
 {
+	if (family == KDEF_AF_INET || family == KDEF_AF_INET6) {
+		if (type == KDEF_SOCK_STREAM && protocol == KDEF_IPPROTO_TCP)
+			return LENS_KIND_TCP;
+		return type == KDEF_SOCK_DGRAM && protocol == KDEF_IPPROTO_UDP ? LENS_KIND_UDP :
+										 LENS_KIND_NONE;
+	}
 	if (family != KDEF_AF_UNIX)
 		return LENS_KIND_NONE;
 	switch (type) {
@@ -22,10 +28,15 @@ static __always_inline __u32 sock_kind(__u16 family, __u16 type)
 	return LENS_KIND_NONE;
 }
 
+static __always_inline bool kind_is_inet(__u32 kind)
+{
+	return kind == LENS_KIND_TCP || kind == LENS_KIND_UDP;
+}
+
 static __always_inline bool kind_is_sock(__u32 kind)
 {
 	return kind == LENS_KIND_UNIX_STREAM || kind == LENS_KIND_UNIX_DGRAM ||
-	       kind == LENS_KIND_UNIX_SEQPACKET;
+	       kind == LENS_KIND_UNIX_SEQPACKET || kind_is_inet(kind);
 }
 
 /* half of a connection: what is written at one socket is queued at its peer */
@@ -39,7 +50,7 @@ static __always_inline struct file *ident_sock(struct sock *sk, struct lens_tota
 {
 	struct file *f = sk->sk_socket->file;
 
-	k->kind = sock_kind(sk->__sk_common.skc_family, sk->sk_type);
+	k->kind = sock_kind(sk->__sk_common.skc_family, sk->sk_type, sk->sk_protocol);
 	k->ino = f->f_inode->i_ino;
 	k->dev = lens_sockfs_dev;
 	k->gen = 0;
@@ -67,7 +78,8 @@ static __always_inline struct file *ident_sock_probe(struct sock *sk, struct len
 
 	if (!sk)
 		return NULL;
-	k->kind = sock_kind(BPF_CORE_READ(sk, __sk_common.skc_family), BPF_CORE_READ(sk, sk_type));
+	k->kind = sock_kind(BPF_CORE_READ(sk, __sk_common.skc_family), BPF_CORE_READ(sk, sk_type),
+			    BPF_CORE_READ(sk, sk_protocol));
 	s = BPF_CORE_READ(sk, sk_socket);
 	f = s ? BPF_CORE_READ(s, file) : NULL;
 	if (!k->kind || !f)

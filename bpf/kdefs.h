@@ -36,12 +36,24 @@
 
 /* include/net/tcp_states.h; unix sockets have them, too; not exported */
 #define KDEF_TCP_ESTABLISHED 1
+#define KDEF_TCP_SYN_SENT 2
+#define KDEF_TCP_SYN_RECV 3
+#define KDEF_TCP_FIN_WAIT1 4
+#define KDEF_TCP_FIN_WAIT2 5
+#define KDEF_TCP_CLOSE 7
 #define KDEF_TCP_CLOSE_WAIT 8
+#define KDEF_TCP_LAST_ACK 9
 #define KDEF_TCP_LISTEN 10
+#define KDEF_TCP_CLOSING 11
 
 /* include/net/sock.h: bits of sk_shutdown; not exported */
 #define KDEF_RCV_SHUTDOWN 1
 #define KDEF_SEND_SHUTDOWN 2
+/* the same: bit of skc_flags, the end of the stream came */
+#define KDEF_SOCK_DONE 1
+
+/* include/uapi/linux/if.h */
+#define KDEF_IFF_LOOPBACK 8
 
 /* include/linux/sched.h: MAX_SCHEDULE_TIMEOUT; not exported */
 #define KDEF_SCHEDULE_FOREVER 0x7fffffffffffffffL
@@ -111,6 +123,8 @@
 #define KDEF_REQ_F_CQE_SKIP (1u << 6)
 /* include/linux/socket.h */
 #define KDEF_MSG_PEEK 2
+#define KDEF_MSG_TRUNC 0x20
+#define KDEF_MSG_ERRQUEUE 0x2000
 
 /* include/uapi/linux/net.h: first argument of the i386 socketcall(2) multiplexer */
 #define KDEF_SYS_SEND 9

@@ -24,9 +24,18 @@ struct sock_common {
 	__u16 skc_num;
 	unsigned short skc_family;
 	unsigned char skc_state;
+	unsigned long skc_flags;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct net_device {
+	__u32 flags;
+};
+
+struct dst_entry {
+	struct net_device *dev;
 };
 
 struct sk_buff {
@@ -34,20 +43,31 @@ struct sk_buff {
 	struct sock *sk;
 	__u32 len;
 	char cb[48];
+	unsigned char *head;
+	__u16 transport_header;
 };
 
 struct sk_buff_head {
 	struct sk_buff *next;
+	struct sk_buff *prev;
 	__u32 qlen;
+};
+
+struct numa_drop_counters {
+	atomic_t drops0;
+	atomic_t drops1;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	atomic_t sk_drops;
+	struct numa_drop_counters *sk_drop_counters;	/* v6.18; may be NULL */
 	struct sk_buff_head sk_receive_queue;
 	struct socket *sk_socket;
 	int sk_sndbuf;
 	int sk_rcvbuf;
 	refcount_t sk_wmem_alloc;
+	struct dst_entry *sk_dst_cache;
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
@@ -67,6 +87,7 @@ struct socket {
 
 struct msghdr {
 	int msg_namelen;
+	__u32 msg_flags;
 };
 
 struct sockaddr_un {
@@ -97,11 +118,26 @@ struct unix_skb_parms {
 	__u32 consumed;
 };
 
+struct inet_sock {
+	struct sock sk;
+	__be16 inet_sport;
+};
+
+struct udphdr {
+	__be16 source;
+};
+
+struct udp_sock {
+	struct sk_buff_head reader_queue;
+};
+
 struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 write_seq;
 	__u32 snd_una;
+	__u64 bytes_received;
+	__u64 bytes_acked;
 };
 
 #pragma clang attribute pop

@@ -10,6 +10,7 @@
 #include "backlog.bpf.h"
 #include "describe.bpf.h"
 #include "ident_sock.bpf.h"
+#include "inet.bpf.h"
 #include "queue.bpf.h"
 #include "sockcall.bpf.h"
 #include "straddle.bpf.h"
@@ -99,6 +100,24 @@ static __noinline int holder_found(struct bpf_iter__task_file *ctx,
 	return 0;
 }
 
+/* where a socket of the internet protocols is; what is at its other end shows that */
+static __noinline int holder_address(struct bpf_iter__task_file *ctx,
+				     const struct lens_total_key *key, struct file *file)
+{
+	struct sock *sk = ident_file_sock(file);
+	struct lens_rec_sock r = {};
+	struct lens_proc unused;
+
+	if (!sk)
+		return 0;
+	ident_split(key, &r.chan, &unused);
+	inet_describe((__u64)sk, &r);
+	rec_init(&r.h, LENS_REC_SOCK, sizeof(r));
+	r.h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
+	return 0;
+}
+
 /*
  * The other end of a socket: joined to a half of a connection; what datagrams
  * are sent to is a channel that the holder of the sender can write to.
@@ -144,10 +163,12 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	key.tgid = core_field(t, tgid);
 	mode = file->f_mode & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
 	/* datagrams are sent through a socket, but not to it */
-	if (key.kind == LENS_KIND_UNIX_DGRAM)
+	if (key.kind == LENS_KIND_UNIX_DGRAM || key.kind == LENS_KIND_UDP)
 		mode = KDEF_FMODE_READ;
 	holder_found(ctx, &key, file, mode);
-	if (kind_is_sock(key.kind))
+	if (kind_is_inet(key.kind))
+		holder_address(ctx, &key, file);
+	else if (kind_is_sock(key.kind))
 		holder_peer(ctx, &key, file);
 	if (key.kind == LENS_KIND_POSIX_MQ)
 		backlog_mqueue(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry));
@@ -168,6 +189,9 @@ static __always_inline bool wait_file(struct task_struct *t, __u32 fd, __u32 dir
 	/* of one that is not connected only the address in user memory says where to */
 	if (key.kind == LENS_KIND_UNIX_DGRAM && dir == LENS_WRITE &&
 	    !ident_sock_probe(ident_unix_peer(ident_file_sock(file)), &key))
+		return false;
+	/* what leaves a socket for another is in no queue of its own */
+	if (key.kind == LENS_KIND_UDP && dir == LENS_WRITE)
 		return false;
 	ident_split(&key, ret, &unused);
 	return true;

@@ -3,6 +3,7 @@
  * Definitions behind sock.bpf.h, and counting at the end of system calls,
  * where all that is known of a socket is its file.
  */
+#include "inet.bpf.h"
 #include "sock.bpf.h"
 
 struct sock_notes_map lens_sock_notes SEC(".maps");
@@ -34,10 +35,10 @@ static __always_inline bool is_message(struct sock *sk, __u32 kind, __u32 dir, _
 {
 	if (ret)
 		return ret > 0;
-	if (kind == LENS_KIND_UNIX_STREAM)
+	if (kind == LENS_KIND_UNIX_STREAM || kind == LENS_KIND_TCP)
 		return false;
 	/* nothing left to read from a connection that has ended looks like an empty message */
-	return dir == LENS_WRITE || kind == LENS_KIND_UNIX_DGRAM ||
+	return dir == LENS_WRITE || kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UDP ||
 	       !(BPF_CORE_READ(sk, sk_shutdown) & KDEF_RCV_SHUTDOWN);
 }
 
@@ -59,14 +60,20 @@ int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 			return 0;
 		}
 	}
+	if (key.kind == LENS_KIND_UDP && dir == LENS_WRITE)
+		key.gen = LENS_GEN_OUTGOING;
 	call.moved = is_message(sk, key.kind, dir, ret);
-	if (dir == LENS_READ && flags & KDEF_MSG_PEEK && ret >= 0) {
+	if (dir == LENS_READ && flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0) {
 		call.ret = 0;
 		call.moved = false;
 		call.is_copy = true;
 	}
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
-	if (totals_count_new(&key, f, FILE_SOCKET, &call) && kind_has_halves(key.kind))
+	if (!totals_count_new(&key, f, FILE_SOCKET, &call))
+		return 0;
+	if (kind_is_inet(key.kind))
+		inet_introduce((__u64)sk, &key);
+	else if (kind_has_halves(key.kind))
 		join_peer(sk, &key);
 	return 0;
 }

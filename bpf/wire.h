@@ -40,6 +40,8 @@
 	X(UNIX_STREAM, 5, unix, "unix-stream")	\
 	X(UNIX_DGRAM, 6, unix, "unix-dgram")	\
 	X(UNIX_SEQPACKET, 7, unix, "unix-seqpacket")	\
+	X(TCP, 8, inet, "tcp")			\
+	X(UDP, 9, inet, "udp")			\
 	X(EVENTFD, 16, eventfd, "eventfd")
 
 enum lens_kind {
@@ -309,6 +311,35 @@ struct lens_rec_peer {
 	struct lens_chan chan, peer;
 };
 
+/*
+ * A socket of the internet protocols: its addresses (of IPv4 as ::ffff:a.b.c.d)
+ * and where its two byte streams are. A stream is told from all others by its
+ * origin, which both ends know to within one: the active opener's own is one
+ * less than what the other took it for.
+ */
+struct lens_rec_sock {
+	struct lens_rec h;
+	struct lens_chan chan;
+	__u8 local[16], remote[16];
+	__u16 local_port, remote_port;	/* 0: bound, connected to none */
+	__u32 netns;			/* inode number */
+	__u32 state;			/* TCP_* of include/net/tcp_states.h */
+	__u32 flags;			/* LENS_SOCK_* */
+	__u32 send_origin, receive_origin;
+	__u32 sent, taken;		/* sequence numbers behind what calls wrote and read */
+	__u32 send_room;		/* bytes of its send buffer */
+	__u32 drops;			/* UDP: datagrams that were not queued, in its life */
+};
+
+/* lens_chan.gen of what a UDP socket sends to no socket of this host that is known */
+#define LENS_GEN_OUTGOING 1
+
+#define LENS_TCP_CLOSE 7	/* include/net/tcp_states.h */
+
+#define LENS_SOCK_SYNCED 1	/* the origins are valid */
+#define LENS_SOCK_PLACED 2	/* sent and taken are valid */
+#define LENS_SOCK_LOCAL 4	/* the remote address is one of this host, as routes go */
+
 struct lens_rec_total {
 	struct lens_rec h;
 	struct lens_total_key key;
@@ -427,6 +458,7 @@ struct lens_rec_cover {
 	X(MAPPING, 25, lens_rec_mapping)	\
 	X(SEM, 26, lens_rec_sem)	\
 	X(LOCK, 27, lens_rec_lock)	\
+	X(SOCK, 31, lens_rec_sock)	\
 	X(MQ, 40, lens_rec_mq)
 
 enum lens_rec_type {
@@ -451,5 +483,6 @@ _Static_assert(sizeof(struct lens_rec_hold) == 120, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_open) == 72, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_wait) == 96, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mq) == 112, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_sock) == 112, "wire layout changed");
 
 #endif

@@ -368,9 +368,9 @@ def check_identity(channel):
 
 
 GROUPS = {"pipe": "pipe", "fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue",
-          "unix-stream": "unix", "unix-dgram": "unix", "unix-seqpacket": "unix",
-          "eventfd": "eventfd"}
-QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket")
+          "unix-stream": "unix", "unix-dgram": "unix", "unix-seqpacket": "unix", "tcp": "inet",
+          "udp": "inet", "eventfd": "eventfd"}
+QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket", "udp")
 
 
 def check_variants(doc, forced):
@@ -416,6 +416,8 @@ def find_channel(doc, truth):
              if c["type"] == truth["type"] and re.split("[^0-9]", c["id"])[-1] == str(number)]
     if "ipcns" in truth:
         found = [c for c in found if c["ns"]["ipc"] == str(truth["ipcns"])]
+    elif truth["type"] == "udp":    # what the socket sends elsewhere is another channel
+        found = [c for c in found if c["id"].split(":")[2] == "0"]
     elif truth["type"] == "fifo":
         path = bytes.fromhex(truth["path_hex"])
         found = [c for c in found if same_path(c, path)]

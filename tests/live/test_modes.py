@@ -22,7 +22,12 @@ PLAIN = (
                      " detour mmsg dgramfull matrix seqmatrix"),
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
+    ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
+                    " straddleread again"),
 )
+
+# who receives a datagram is not seen at the end of system calls
+UDP = ("udp", "udp", "sendto six mapped connected reuseport")
 
 # again, with every channel born under observation instead of before
 LATE = (
@@ -35,6 +40,7 @@ LATE = (
     ("mqueue", "mqueue", "priorities handover gone matrix"),
     ("unix", "unix", "pair calls splice prefork seqpacket detour matrix"),
     ("eventfd", "eventfd", "add semaphore dup pingpong"),
+    ("tcp", "inet", "pair six mapped calls full splice writers"),
 )
 
 
@@ -60,6 +66,8 @@ def register_all(table, late):
 
 
 register_all(PLAIN, False)
+if "inet=sys" not in lens.OPTIONS:
+    register_all((UDP,), False)
 register_all(LATE, True)
 
 
@@ -222,3 +230,64 @@ def eventfd_large():
         for end in one["ends"]]) for one in truth["channels"]]})
     lens.equal("values unseen", truth["facts"]["large"],
                doc["loss"]["by_type"]["eventfd"]["unseen"])
+
+
+@lens.test()
+def tcp_early():
+    """Both ends of a connection whose client had closed before it was accepted."""
+    doc, truth = lens.watched("inet", "early")
+    facts = truth["facts"]
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    flows = [f for f in doc["flows"] if pid.get(f["from"]) == facts["kid"]]
+    lens.equal("flows of the client", [(truth["pid"], facts["got"], True)],
+               [(pid.get(f["to"]), f["bytes"], f["exact"]) for f in flows])
+
+
+@lens.test()
+def tcp_waiting():
+    """What was sent before the start, and accepted after it, was there before."""
+    doc, truth = lens.watched("inet", "waiting")
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "tcp" and "directions" in c
+            and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
+    lens.equal("connections", 1, len(mine))
+    books = [d["ledger"] for d in mine[0]["directions"] if d["ledger"]["read"]]
+    lens.equal("books", [(400, 50, truth["facts"]["got"], 25, 0)],
+               [tuple(b[k] for k in ("before_start", "written", "read", "queued", "unaccounted"))
+                for b in books])
+    flows = {pid.get(f["from"]): f["bytes"] for f in doc["flows"]
+             if f["channel"] == mine[0]["id"]}
+    lens.equal("flows", {None: 400, truth["pid"]: 25}, flows)
+
+
+@lens.test()
+def tcp_pending():
+    """A connection that nobody accepted has no other end, and its listener has a backlog."""
+    work = lens.Workload("inet", "pending")
+    work.go()
+    pid = work.truth() and work.pid
+    doc = lens.parse(lens.run("list", "--json", "-p", pid)[0])
+    mine = [c for c in doc["channels"] if c["type"] == "tcp"]
+    lens.equal("listeners", [{"waiting": 3, "capacity": 8}],
+               [c["backlog"] for c in mine if c.get("listening")])
+    clients = [c for c in mine if "remote" in c]
+    lens.equal("clients that wait", 3, len(clients))
+    lens.equal("clients of another host", 0, sum(1 for c in clients if c["external"]))
+
+
+@lens.test()
+def udp_drops():
+    """What a full queue dropped left its sender, and is counted at the receiver as dropped."""
+    doc, truth = lens.watched("udp", "drops")
+    sent, received = truth["facts"]["sent"], truth["facts"]["received"]
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "udp"
+            and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
+    queue = [c for c in mine if c["id"].split(":")[2] == "0"]
+    lens.equal("queues", 1, len(queue))
+    lens.equal("dropped", sent - received, queue[0]["dropped_messages"])
+    lens.equal("unaccounted", 0, queue[0]["ledger"]["messages"]["unaccounted"])
+    counts = [sum(e["write"]["messages"] for c in mine for e in c["endpoints"])]
+    lens.equal("sent", [sent], counts)
+    reads = sum(e["read"]["messages"] for e in queue[0]["endpoints"])
+    lens.equal("received", received, reads)

@@ -61,6 +61,9 @@ static void begin(enum lens_rec_type type)
 	case LENS_REC_OPEN:
 		rec.lens_rec_open.chan.kind = KIND_OK;
 		break;
+	case LENS_REC_SOCK:
+		rec.lens_rec_sock.chan.kind = LENS_KIND_TCP;
+		break;
 	case LENS_REC_PEER:
 		rec.lens_rec_peer.chan.kind = KIND_OK;
 		rec.lens_rec_peer.peer.kind = KIND_OK;

@@ -160,18 +160,20 @@ void work_settled(int chan)
 bool truth_has_messages(const struct chan *c)
 {
 	return c->kind != KIND_PIPE && c->kind != KIND_FIFO && c->kind != KIND_STREAM &&
-	       c->kind != KIND_EVENTFD;
+	       c->kind != KIND_EVENTFD && c->kind != KIND_TCP;
 }
 
 int work_socket(int fd)
 {
-	int n = work_pipe(fd, NULL), type;
+	int n = work_pipe(fd, NULL), type, family;
 	socklen_t len = sizeof(type);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len))
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len))
 		work_die("not a socket");
-	truth_table->chan[n].kind = type == SOCK_STREAM ? KIND_STREAM :
-			      type == SOCK_DGRAM ? KIND_DGRAM : KIND_SEQPACKET;
+	truth_table->chan[n].kind = family != AF_UNIX ? type == SOCK_STREAM ? KIND_TCP : KIND_UDP :
+				    type == SOCK_STREAM ? KIND_STREAM :
+				    type == SOCK_DGRAM ? KIND_DGRAM : KIND_SEQPACKET;
 	return n;
 }
 
@@ -217,11 +219,18 @@ static void look_socket(struct chan *c, int n)
 
 	compute_queue(c, n);
 	c->capacity = -1;
-	if (c->kind == KIND_DGRAM || fstat(look_fd[n], &st) || st.st_ino != c->ino ||
-	    st.st_dev != c->dev)
+	if (c->kind == KIND_DGRAM || c->kind == KIND_UDP || fstat(look_fd[n], &st) ||
+	    st.st_ino != c->ino || st.st_dev != c->dev)
 		return;
 	if (ioctl(look_fd[n], FIONREAD, &bytes))
 		work_die("look at a socket");
+	/* of what was sent over TCP some may be with the sender yet, and all before the start is */
+	if (c->kind == KIND_TCP && truth_table->side_count) {
+		errno = EOVERFLOW;
+		if (bytes > c->queued_bytes)
+			work_die("look at a socket");
+		return;
+	}
 	c->queued_bytes = bytes;
 }
 

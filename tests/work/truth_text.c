@@ -16,7 +16,8 @@
 static const char *const type_names[] = {
 	[KIND_PIPE] = "pipe", [KIND_FIFO] = "fifo", [KIND_QUEUE] = "sysv-msg",
 	[KIND_MQ] = "posix-mq", [KIND_EVENTFD] = "eventfd", [KIND_STREAM] = "unix-stream",
-	[KIND_DGRAM] = "unix-dgram", [KIND_SEQPACKET] = "unix-seqpacket",
+	[KIND_DGRAM] = "unix-dgram", [KIND_SEQPACKET] = "unix-seqpacket", [KIND_TCP] = "tcp",
+	[KIND_UDP] = "udp",
 };
 
 static void sum(const struct side *const *sides, unsigned count, int64_t *bytes, int64_t *messages)

@@ -61,7 +61,7 @@ int work_eventfd(int fd);
 void work_by_kernel(int chan, int64_t amount);
 /* what is in it now is what will be there in the end; it can be closed */
 void work_settled(int chan);
-/* what is received from the socket behind a descriptor; unix sockets only */
+/* what is received from the socket behind a descriptor */
 int work_socket(int fd);
 /* from now on the channel does not exist; what it held is lost */
 void work_gone(int chan);

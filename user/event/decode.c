@@ -85,6 +85,8 @@ static bool fields_ok(const struct event *ev)
 	case LENS_REC_PEER:
 		return kind_ok(ev->lens_rec_peer->chan.kind) &&
 		       ev->lens_rec_peer->peer.kind == ev->lens_rec_peer->chan.kind;
+	case LENS_REC_SOCK:
+		return event_kind_is_inet(ev->lens_rec_sock->chan.kind);
 	case LENS_REC_MQ:
 		return kind_ok(ev->lens_rec_mq->chan.kind);
 	case LENS_REC_THREAD:

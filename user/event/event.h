@@ -61,6 +61,8 @@ bool event_kind_has_halves(unsigned kind);
 bool event_kind_is_socket(unsigned kind);
 /* what its totals, ledgers and operations tell in place of bytes is an amount, if not */
 bool event_kind_has_bytes(unsigned kind);
+/* its address is an internet address */
+bool event_kind_is_inet(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */

@@ -57,13 +57,15 @@ const char *event_loss_name(unsigned cause)
 bool event_kind_has_messages(unsigned kind)
 {
 	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ ||
-	       kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UNIX_SEQPACKET;
+	       kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UNIX_SEQPACKET ||
+	       kind == LENS_KIND_UDP;
 }
 
 bool event_kind_has_halves(unsigned kind)
 {
 	static const bool halves[LENS_KIND_MAX] = {
 		[LENS_KIND_UNIX_STREAM] = true, [LENS_KIND_UNIX_SEQPACKET] = true,
+		[LENS_KIND_TCP] = true,
 	};
 
 	return kind < LENS_KIND_MAX && halves[kind];
@@ -71,7 +73,12 @@ bool event_kind_has_halves(unsigned kind)
 
 bool event_kind_is_socket(unsigned kind)
 {
-	return event_kind_has_halves(kind) || kind == LENS_KIND_UNIX_DGRAM;
+	return event_kind_has_halves(kind) || kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UDP;
+}
+
+bool event_kind_is_inet(unsigned kind)
+{
+	return kind == LENS_KIND_TCP || kind == LENS_KIND_UDP;
 }
 
 bool event_kind_has_bytes(unsigned kind)

@@ -30,6 +30,9 @@ struct mech {
 
 const struct mech *mech_get(unsigned kind);	/* NULL for an unknown kind */
 
+/* "127.0.0.1:80", "[::1]:80" */
+void mech_inet_address(const uint8_t address[16], uint16_t port, struct buf *out);
+
 /* stable, unique id of a channel for JSON, plain ASCII: "pipe:0:c:1234" */
 void mech_chan_id(const struct chan *c, struct buf *out);
 

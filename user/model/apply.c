@@ -276,7 +276,9 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_OPEN:
 		return apply_open(w, ev);
 	case LENS_REC_PEER:
-		return halves_join(w, ev);
+		return halves_apply(w, ev);
+	case LENS_REC_SOCK:
+		return inet_apply(w, ev);
 	case LENS_REC_MQ:
 		return look_mq(w, ev);
 	case LENS_REC_TOTAL:

@@ -49,10 +49,12 @@ static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 	const struct chan *at = chan_side(c, dir);
 
 	memset(p, 0, sizeof(*p));
-	p->members = xcalloc((at ? at->end_count : 0) + 1, sizeof(*p->members));
+	p->members = xcalloc((at ? at->end_count : 0) + 2, sizeof(*p->members));
 	if (dir == LENS_WRITE && (chan_state(c)->before || c->ledger.msgs_before))
 		/* of a stream it is not known in how many calls they came */
 		join(p, NULL, chan_state(c)->before, is_queue ? c->ledger.msgs_before : 0);
+	if (dir == LENS_WRITE && (chan_state(c)->outside || chan_state(c)->msgs_outside))
+		join(p, NULL, chan_state(c)->outside, chan_state(c)->msgs_outside);
 	for (size_t i = 0; at && i < at->end_count; i++) {
 		const struct lens_total *t = &at->ends[i]->side[dir].total;
 

@@ -7,6 +7,9 @@
 
 struct chan *chan_source(const struct chan *c)
 {
+	/* what leaves a socket for where nobody is known is not read here */
+	if (inet_is_outgoing(c))
+		return NULL;
 	return event_kind_has_halves(c->key.kind) ? c->peer : (struct chan *)c;
 }
 
@@ -16,11 +19,8 @@ const struct chan *chan_side(const struct chan *c, enum lens_dir dir)
 }
 
 /* the first that is told of stays: a half has one peer for life */
-void halves_join(struct world *w, const struct event *ev)
+void halves_join(struct chan *c, struct chan *peer)
 {
-	struct chan *c = world_chan(w, &ev->lens_rec_peer->chan);
-	struct chan *peer = world_chan(w, &ev->lens_rec_peer->peer);
-
 	if (!event_kind_has_halves(c->key.kind) || c == peer || c->peer || peer->peer)
 		return;
 	c->peer = peer;
@@ -30,6 +30,12 @@ void halves_join(struct world *w, const struct event *ev)
 		peer->is_second = true;
 	else
 		c->is_second = true;
+}
+
+void halves_apply(struct world *w, const struct event *ev)
+{
+	halves_join(world_chan(w, &ev->lens_rec_peer->chan),
+		    world_chan(w, &ev->lens_rec_peer->peer));
 }
 
 void queue_moved(const struct chan *c, struct moved *ret)
@@ -74,6 +80,7 @@ void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret)
 		ret->before.n[u][LENS_WRITE] = theirs.before.n[u][LENS_WRITE];
 		ret->after.n[u][LENS_WRITE] = theirs.after.n[u][LENS_WRITE];
 	}
+	inet_queue(c, &theirs, first, ret);
 }
 
 /* ------------------------------------------------------------------- whole */

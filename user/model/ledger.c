@@ -139,7 +139,7 @@ static uint64_t lost_to_faults(const struct chan *c)
  */
 static bool may_have_dropped(const struct chan *c, const struct ledger *l)
 {
-	if (c->gone || c->packets || was_closed(c))
+	if (c->gone || c->packets || was_closed(c) || inet_may_have_dropped(c))
 		return true;
 	return chan_has_messages(c) && !l->msgs_unaccounted && short_reads(c);
 }
@@ -156,6 +156,11 @@ static void settle_messages(const struct chan *c, struct ledger *l)
 	l->msgs_read = b.read;
 	l->msgs_queued = b.queued;
 	rest = residual - clamp(residual, b.start.low + b.end.low, b.start.high + b.end.high);
+	if (rest < 0 && inet_takes_from_outside(c)) {
+		chan_state(c)->msgs_outside = -rest;
+		l->msgs_written -= rest;
+		rest = 0;
+	}
 	if (rest > 0 && (c->gone || (uint64_t)rest <= lost_to_faults(c)))
 		l->msgs_discarded = rest;
 	else
@@ -213,6 +218,8 @@ void ledger_settle(struct world *w, struct chan *c)
 	bool dropped;
 
 	memset(l, 0, sizeof(*l));
+	chan_state(c)->outside = 0;
+	chan_state(c)->msgs_outside = 0;
 	l->known = is_known(w, c);
 	residual = balance(c, UNIT_BYTES, &b);
 	low = b.start.low + b.end.low;
@@ -227,6 +234,11 @@ void ledger_settle(struct world *w, struct chan *c)
 	dropped = may_have_dropped(c, l);
 	if (l->known) {
 		l->in_flight = clamp(residual, low, high);
+		if (residual < low && inet_takes_from_outside(c)) {
+			chan_state(c)->outside = low - residual;
+			l->written += low - residual;
+			residual = low;
+		}
 		if (residual > high && dropped)
 			l->discarded = residual - high;
 		else

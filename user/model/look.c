@@ -82,6 +82,7 @@ static void settled(struct world *w)
 			remember_first(c);
 	}
 	ws->looks++;
+	inet_look_settled(w);
 	fold_ended(w);
 }
 

@@ -86,6 +86,24 @@ struct ledger {
 	int64_t msgs_before, msgs_written, msgs_read, msgs_queued, msgs_discarded, msgs_unaccounted;
 };
 
+/* how the halves of a connection over the internet protocols found each other */
+enum inet_joined {
+	INET_ALONE,
+	INET_SAME_NETNS,	/* in one network namespace */
+	INET_OTHER_NETNS,	/* in two of this host, whose addresses are each other's */
+	INET_TRANSLATED,	/* by its streams alone: the addresses were translated between */
+};
+
+/* of a socket of the internet protocols; struct lens_rec_sock says what is what */
+struct chan_inet {
+	uint8_t local[16], remote[16];
+	uint16_t local_port, remote_port;
+	uint32_t netns, state, flags, send_origin, receive_origin, send_room,
+		 drops;
+	enum inet_joined joined;
+	bool is_opener;		/* the half that connected; known of two that are joined */
+};
+
 struct type_count { int64_t type; uint64_t messages, bytes; };
 
 struct chan {
@@ -94,6 +112,7 @@ struct chan {
 	char *name;
 	size_t name_len;		/* an abstract name may hold NULs */
 	bool name_truncated;
+	struct chan_inet *inet;		/* NULL: no socket of these protocols, or not looked at */
 	bool existed_before;		/* found by the first look, not born later */
 	bool live;			/* the last look found it */
 	bool gone;			/* removed (IPC_RMID), or the last look missed it */

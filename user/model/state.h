@@ -19,6 +19,9 @@ struct glimpse {
 	bool valid;
 	int64_t queued[UNIT_MAX];
 	struct moved before, after;
+	/* of a socket: the places of struct lens_rec_sock */
+	bool has_place;
+	uint32_t sent, taken;
 };
 
 /* a range of residuals that need no other explanation */
@@ -39,6 +42,8 @@ struct chan_state {
 	/* set by the ledger for the flows: what was there before, and whether that is certain */
 	int64_t before;
 	bool before_is_certain;
+	/* datagrams that came from where nobody is seen */
+	int64_t outside, msgs_outside;
 };
 
 /* one endpoint and direction in a pointer's room: the low bit is the direction */
@@ -60,6 +65,7 @@ static inline enum lens_dir id_dir(const void *value)
 struct world_state {
 	struct hash *ids;		/* uint32_t -> id_value() */
 	struct window *window;
+	struct hash *seats;		/* inet.c: halves by the origins of their streams */
 	unsigned looks;			/* completed */
 	uint32_t looks_begun;
 	uint64_t look_ns;		/* begin of the last one */
@@ -87,7 +93,21 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
 /* halves.c: the same for what passed through the queue of c, whose writes a peer may count */
 void queue_moved(const struct chan *c, struct moved *ret);
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret);
-void halves_join(struct world *w, const struct event *ev);
+void halves_apply(struct world *w, const struct event *ev);
+void halves_join(struct chan *c, struct chan *peer);
+
+/* inet.c */
+struct hash *seats_new(void);
+void seats_free(struct hash *seats);
+void inet_apply(struct world *w, const struct event *ev);
+/* sets what is queued at c, of which *g is known, by the places of both halves */
+void inet_queue(const struct chan *c, const struct glimpse *theirs, bool first, struct glimpse *g);
+void inet_look_settled(struct world *w);
+bool inet_may_have_dropped(const struct chan *c);
+/* is this what a UDP socket sends out, and not the queue that it receives from? */
+bool inet_is_outgoing(const struct chan *c);
+/* anybody on a network may send there, unseen: what is missing came from outside */
+bool inet_takes_from_outside(const struct chan *c);
 
 /* the name that a record gives a channel; one that is known already stays unless replaced */
 void chan_name(struct chan *c, const struct event *ev, bool replace);

@@ -16,6 +16,7 @@ struct world *world_new(void)
 	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
 	s->window = window_new();
+	s->seats = seats_new();
 	w->model_private = s;
 	return w;
 }
@@ -47,6 +48,7 @@ void chan_free(struct chan *c)
 	free(c->ends);
 	free(c->types);
 	free(c->name);
+	free(c->inet);
 	free(c);
 }
 
@@ -68,6 +70,7 @@ void world_free(struct world *w)
 	hash_free(w->folds);
 	hash_free(s->ids);
 	window_free(s->window);
+	seats_free(s->seats);
 	free(s);
 	free(w->flows);
 	free(w->waits);

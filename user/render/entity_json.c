@@ -330,6 +330,35 @@ static void put_eventfd(struct json_object *o, const struct chan *c)
 	js_put(o, "semaphore", valid ? js_bool(semaphore) : NULL);
 }
 
+static void put_address(struct json_object *o, const char *key, const uint8_t address[16],
+			uint16_t port)
+{
+	_cleanup_(buf_fini) struct buf text = {};
+
+	mech_inet_address(address, port, &text);
+	js_put(o, key, js_text(text.data, text.len));
+}
+
+/* of a connection: as its first half has them */
+static void put_inet(struct json_object *o, const struct chan *c)
+{
+	static const char *const joined[] = {
+		[INET_SAME_NETNS] = "same-netns", [INET_OTHER_NETNS] = "other-netns",
+		[INET_TRANSLATED] = "translated",
+	};
+	const struct chan_inet *i = c->inet;
+
+	put_address(o, "local", i->local, i->local_port);
+	if (c->key.kind == LENS_KIND_UDP)
+		js_put(o, "dropped_messages", js_u64(i->drops));
+	if (!i->remote_port)
+		return;
+	put_address(o, "remote", i->remote, i->remote_port);
+	if (c->peer)
+		js_put(o, "joined", js_str(joined[i->joined]));
+	js_put(o, "external", js_bool(!c->peer && !(i->flags & LENS_SOCK_LOCAL)));
+}
+
 static void put_sysv(struct json_object *o, const struct chan *c)
 {
 	struct json_object *ns = js_object();
@@ -412,6 +441,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_sysv(o, c);
 	if (event_kind_is_socket(c->key.kind))
 		put_socket(o, c);
+	if (c->inet)
+		put_inet(o, c);
 	if (c->peer)
 		put_directions(o, c, messages, traffic);
 	if (c->key.kind == LENS_KIND_POSIX_MQ)

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * TCP over loopback: connections by every call and of several shapes. What a
+ * socket receives is a channel; its writers are whoever sends at the other end.
+ */
+#define _GNU_SOURCE 1
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "work.h"
+
+static char bytes[1 << 20];
+
+/* an end of a connection: what it receives is channel in, what it sends out */
+struct line {
+	int fd, in, out;
+};
+
+static struct line one[2];
+static struct sockaddr_in6 server;
+static socklen_t server_len;
+static int listener;
+
+static ssize_t did(const struct line *l, enum work_dir dir, ssize_t ret)
+{
+	return work_did(dir == WORK_READ ? l->in : l->out, dir, ret);
+}
+
+static void put(const struct line *l, size_t len)
+{
+	work_expect(did(l, WORK_WRITE, send(l->fd, bytes, len, MSG_NOSIGNAL)), (ssize_t)len,
+		    "send");
+}
+
+static void get(const struct line *l, size_t len)
+{
+	work_expect(did(l, WORK_READ, recv(l->fd, bytes, len, MSG_WAITALL)), (ssize_t)len, "recv");
+}
+
+/* at any port; of IPv6 also for IPv4, as mapped addresses */
+static void listen_at(const char *address, int backlog)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)&server;
+	int family = strchr(address, ':') ? AF_INET6 : AF_INET, off = 0;
+
+	memset(&server, 0, sizeof(server));
+	server.sin6_family = (sa_family_t)family;
+	if (inet_pton(family, address, family == AF_INET ? (void *)&four->sin_addr :
+		      (void *)&server.sin6_addr) != 1)
+		work_die(address);
+	listener = socket(family, SOCK_STREAM, 0);
+	if (family == AF_INET6)
+		setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	server_len = sizeof(server);
+	if (bind(listener, (struct sockaddr *)&server, family == AF_INET ? sizeof(*four) :
+		 sizeof(server)) || listen(listener, backlog) ||
+	    getsockname(listener, (struct sockaddr *)&server, &server_len))
+		work_skip("no such address to listen at");
+}
+
+/* the same port by an address of IPv4 */
+static void server_as_four(const char *address)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = server.sin6_port };
+
+	inet_pton(AF_INET, address, &four.sin_addr);
+	memcpy(&server, &four, sizeof(four));
+	server_len = sizeof(four);
+}
+
+static int connected(void)
+{
+	int fd = socket(((struct sockaddr *)&server)->sa_family, SOCK_STREAM, 0);
+
+	if (connect(fd, (struct sockaddr *)&server, server_len))
+		work_die("connect");
+	return fd;
+}
+
+/* the client is one[0] */
+static void join(int client, int accepted)
+{
+	int fd[2] = { client, accepted }, chan[2];
+
+	for (int i = 0; i < 2; i++)
+		chan[i] = work_socket(fd[i]);
+	for (int i = 0; i < 2; i++)
+		one[i] = (struct line){ fd[i], chan[i], chan[!i] };
+}
+
+static void connect_pair(const char *address)
+{
+	int client;
+
+	listen_at(address, 5);
+	client = connected();
+	join(client, accept(listener, NULL, NULL));
+	close(listener);
+}
+
+/* ------------------------------------------------------------------ streams */
+
+static void answer(void *unused)
+{
+	get(&one[1], 1000);
+	put(&one[1], 300);
+	get(&one[1], 200);
+	work_tick(0);
+}
+
+/* a request, an answer, and something left in each direction */
+static void talk(void)
+{
+	pid_t kid;
+
+	work_ready();
+	kid = work_spawn(answer, NULL);
+	put(&one[0], 1000);
+	get(&one[0], 250);
+	put(&one[0], 275);
+	work_wait(kid);
+}
+
+static void run_pair(void)
+{
+	connect_pair("127.0.0.1");
+	talk();
+}
+
+static void run_six(void)
+{
+	connect_pair("::1");
+	talk();
+}
+
+/* any of 127/8 is this host */
+static void run_eight(void)
+{
+	connect_pair("127.77.0.9");
+	talk();
+}
+
+/* the server sees ::ffff:127.0.0.1, the client 127.0.0.1 */
+static void run_mapped(void)
+{
+	int client;
+
+	listen_at("::", 5);
+	server_as_four("127.0.0.1");
+	client = connected();
+	join(client, accept(listener, NULL, NULL));
+	talk();
+}
+
+/* every call that moves bytes through a descriptor or a socket */
+static void run_calls(void)
+{
+	struct iovec v[2] = { { bytes, 10 }, { bytes + 50, 20 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	struct mmsghdr mm[3] = { { .msg_hdr = m }, { .msg_hdr = m }, { .msg_hdr = m } };
+	const struct line *a = &one[0], *b = &one[1];
+
+	connect_pair("127.0.0.1");
+	work_ready();
+	did(a, WORK_WRITE, write(a->fd, bytes, 100));
+	did(a, WORK_WRITE, writev(a->fd, v, 2));
+	did(a, WORK_WRITE, send(a->fd, bytes, 7, 0));
+	did(a, WORK_WRITE, sendto(a->fd, bytes, 8, 0, NULL, 0));
+	did(a, WORK_WRITE, sendmsg(a->fd, &m, 0));
+	work_expect(sendmmsg(a->fd, mm, 3, 0), 3, "sendmmsg");
+	for (int i = 0; i < 3; i++)
+		did(a, WORK_WRITE, mm[i].msg_len);
+	did(b, WORK_READ, read(b->fd, bytes, 50));
+	did(b, WORK_READ, readv(b->fd, v, 2));
+	did(b, WORK_READ, recv(b->fd, bytes, 9, 0));
+	did(b, WORK_READ, recvfrom(b->fd, bytes, 11, 0, NULL, NULL));
+	did(b, WORK_READ, recvmsg(b->fd, &m, 0));
+	work_expect(recvmmsg(b->fd, mm, 3, MSG_DONTWAIT, NULL), 3, "recvmmsg");
+	for (int i = 0; i < 3; i++)
+		did(b, WORK_READ, mm[i].msg_len);
+	/* looks, which move nothing, and bytes that are thrown away, which have left the queue */
+	for (int i = 0; i < 5; i++)
+		work_expect(recv(b->fd, bytes, 5, MSG_PEEK), 5, "peek");
+	did(b, WORK_READ, recv(b->fd, NULL, 15, MSG_TRUNC));
+	work_any_operations(b->in, WORK_READ);
+}
+
+/* until nothing fits, neither at the receiver nor at the sender; all of it is queued */
+static void run_full(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+	struct pollfd p;
+	ssize_t n;
+
+	connect_pair("127.0.0.1");
+	fcntl(a->fd, F_SETFL, O_NONBLOCK);
+	work_ready();
+	work_expect_error(did(b, WORK_READ, recv(b->fd, bytes, 1, MSG_DONTWAIT)), EAGAIN, "recv");
+	p = (struct pollfd){ .fd = a->fd, .events = POLLOUT };
+	/* what the receiver has not acknowledged may still make room for more */
+	do {
+		n = did(a, WORK_WRITE, send(a->fd, bytes, sizeof(bytes), 0));
+	} while (n > 0 || poll(&p, 1, 300) > 0);
+	work_expect_error(n, EAGAIN, "send");
+	did(b, WORK_READ, recv(b->fd, bytes, 5000, 0));
+	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 0, 0)), 0, "send");
+}
+
+/* shutdown of one direction; its reader sees the end, its writer an error */
+static void run_shutdown(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+
+	connect_pair("127.0.0.1");
+	work_ready();
+	put(a, 500);
+	shutdown(a->fd, SHUT_WR);
+	get(b, 400);
+	work_expect_error(did(a, WORK_WRITE, send(a->fd, bytes, 10, MSG_NOSIGNAL)), EPIPE, "send");
+	put(b, 70);
+	get(b, 100);
+	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "end");
+}
+
+/* ended in one direction, with bytes left before the end */
+static void run_halfread(void)
+{
+	connect_pair("127.0.0.1");
+	work_ready();
+	put(&one[0], 500);
+	shutdown(one[0].fd, SHUT_WR);
+	get(&one[1], 123);
+}
+
+/* closed with something inside, which is lost; the other end is reset */
+static void run_closed(void)
+{
+	connect_pair("127.0.0.1");
+	work_ready();
+	put(&one[0], 1000);
+	get(&one[1], 300);
+	put(&one[1], 40);
+	work_gone(one[1].in);
+	close(one[1].fd);
+	work_gone(one[0].in);
+	close(one[0].fd);
+}
+
+/* from a pipe, a file and into a pipe */
+static void run_splice(void)
+{
+	int file = memfd_create("source", 0), p[2];
+	const struct line *a = &one[0], *b = &one[1];
+
+	connect_pair("127.0.0.1");
+	if (file < 0 || ftruncate(file, 4096) || pipe(p))
+		work_die("source");
+	work_ready();
+	work_expect(write(p[1], bytes, 3000), 3000, "write");
+	work_expect(did(a, WORK_WRITE, splice(p[0], NULL, a->fd, NULL, 3000, 0)), 3000, "splice");
+	work_expect(did(a, WORK_WRITE, sendfile(a->fd, file, NULL, 4096)), 4096, "sendfile");
+	work_any_operations(a->out, WORK_WRITE);
+	for (size_t left = 6000; left;) {
+		ssize_t n = did(b, WORK_READ, splice(b->fd, NULL, p[1], NULL, left, 0));
+
+		if (n <= 0)
+			work_die("splice");
+		left -= (size_t)n;
+		work_expect(read(p[0], bytes, (size_t)n), n, "read");
+	}
+	work_any_operations(b->in, WORK_READ);
+	get(b, 1000);
+}
+
+static void many_writes(void *unused)
+{
+	for (int i = 0; i < 200; i++)
+		put(&one[0], 64);
+}
+
+/* two processes write, one reads */
+static void run_writers(void)
+{
+	pid_t kid[2];
+
+	connect_pair("127.0.0.1");
+	work_ready();
+	for (int i = 0; i < 2; i++)
+		kid[i] = work_spawn(many_writes, NULL);
+	for (int i = 0; i < 2; i++)
+		work_wait(kid[i]);
+	for (int i = 0; i < 390; i++)
+		get(&one[1], 64);
+}
+
+static void read_one(void *unused)
+{
+	get(&one[1], 500);
+}
+
+/* a read that began before the start is counted once, when it returns */
+static void run_straddleread(void)
+{
+	pid_t kid;
+
+	connect_pair("127.0.0.1");
+	kid = work_spawn(read_one, NULL);
+	work_wait_blocked(kid, SYS_recvfrom, (unsigned long)one[1].fd);
+	work_ready();
+	put(&one[0], 600);
+	work_wait(kid);
+}
+
+/* ------------------------------------------------------------- connections */
+
+/* one tuple used again and again: each connection is one of its own */
+static void run_again(void)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	struct linger hard = { .l_onoff = 1 };
+	socklen_t len = sizeof(from);
+	int yes = 1;
+
+	listen_at("127.0.0.1", 5);
+	work_ready();
+	for (size_t i = 1; i <= 50; i++) {
+		int client = socket(AF_INET, SOCK_STREAM, 0), accepted;
+
+		setsockopt(client, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+		setsockopt(client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		if (bind(client, (struct sockaddr *)&from, sizeof(from)) ||
+		    getsockname(client, (struct sockaddr *)&from, &len) ||
+		    connect(client, (struct sockaddr *)&server, server_len))
+			work_die("connect");
+		accepted = accept(listener, NULL, NULL);
+		join(client, accepted);
+		put(&one[0], i);
+		get(&one[1], i);
+		put(&one[1], 2 * i);
+		get(&one[0], i);
+		work_gone(one[0].in);
+		close(client);
+		work_gone(one[1].in);
+		close(accepted);
+	}
+}
+
+static int inherited;
+
+static void client_leaves(void *unused)
+{
+	int fd = connected();
+
+	inherited = work_socket(fd);
+	work_expect(write(fd, bytes, 777), 777, "write");
+	work_gone(inherited);
+	_exit(0);
+}
+
+/* written and closed before it was accepted: both ends are known all the same */
+static void run_early(void)
+{
+	pid_t kid;
+	int fd;
+
+	listen_at("127.0.0.1", 5);
+	work_ready();
+	kid = work_spawn(client_leaves, NULL);
+	work_reap(kid);
+	work_fact("kid", kid);
+	fd = accept(listener, NULL, NULL);
+	work_fact("got", recv(fd, bytes, 777, MSG_WAITALL));
+	work_expect(recv(fd, bytes, 1, 0), 0, "end");
+}
+
+/* what waited since before the start, in a connection that was accepted after it */
+static void run_waiting(void)
+{
+	int client;
+
+	listen_at("127.0.0.1", 5);
+	client = connected();
+	work_expect(write(client, bytes, 400), 400, "write");
+	work_ready();
+	work_expect(write(client, bytes, 50), 50, "write");
+	work_fact("got", recv(accept(listener, NULL, NULL), bytes, 425, MSG_WAITALL));
+}
+
+/* connected, but nobody accepts */
+static void run_pending(void)
+{
+	listen_at("127.0.0.1", 7);
+	work_ready();
+	for (int i = 0; i < 3; i++)
+		work_expect(write(connected(), bytes, 10), 10, "write");
+}
+
+static const struct work_mode modes[] = {
+	{ "pair", run_pair },
+	{ "six", run_six },
+	{ "eight", run_eight },
+	{ "mapped", run_mapped },
+	{ "calls", run_calls },
+	{ "full", run_full },
+	{ "shutdown", run_shutdown },
+	{ "halfread", run_halfread },
+	{ "closed", run_closed },
+	{ "splice", run_splice },
+	{ "writers", run_writers },
+	{ "straddleread", run_straddleread },
+	{ "again", run_again },
+	{ "early", run_early },
+	{ "waiting", run_waiting },
+	{ "pending", run_pending },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
