@@ -102,10 +102,10 @@ static void set_sys_kinds(struct live *l)
 			continue;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
 			kinds |= 1ull << c->kind;
-		/* tracepoints see the end of a call, whenever it began */
 		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
 			splice |= 1ull << c->kind;
-		else
+		/* tracepoints see the end of a call, whenever it began */
+		else if (strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
 			straddle |= 1ull << c->kind;
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
