@@ -111,6 +111,12 @@ static __noinline int holder_address(struct bpf_iter__task_file *ctx,
 	if (!sk)
 		return 0;
 	ident_split(key, &r.chan, &unused);
+	if (key->kind == LENS_KIND_UDP) {
+		/* what the socket sends elsewhere is there as long as it is */
+		r.chan.gen = LENS_GEN_OUTGOING;
+		totals_found(&r.chan);
+		r.chan.gen = 0;
+	}
 	inet_describe((__u64)sk, &r);
 	rec_init(&r.h, LENS_REC_SOCK, sizeof(r));
 	r.h.flags = LENS_F_SNAPSHOT;

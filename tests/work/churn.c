@@ -4,9 +4,11 @@
  * in the facts: how many pipes there were, and what was moved through them.
  */
 #define _GNU_SOURCE 1
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,14 +34,11 @@ static void share_counts(void)
 		work_die("mmap");
 }
 
-/* one pipe from its birth to its end */
-static void one_pipe(void)
+/* a channel between two descriptors, from its birth to its end: [0] is read from */
+static void use(const int fds[2])
 {
 	char data[BYTES] = { 0 };
-	int fds[2];
 
-	if (pipe(fds))
-		work_die("pipe");
 	work_expect(write(fds[1], data, BYTES), BYTES, "write");
 	work_expect(read(fds[0], data, BYTES), BYTES, "read");
 	close(fds[0]);
@@ -47,6 +46,43 @@ static void one_pipe(void)
 	sum->pipes++;
 	sum->calls += 2;
 	sum->bytes += BYTES;
+}
+
+static void one_pipe(void)
+{
+	int fds[2];
+
+	if (pipe(fds))
+		work_die("pipe");
+	use(fds);
+}
+
+static int listener;
+static struct sockaddr_in server = { .sin_family = AF_INET };
+
+static void listen_somewhere(void)
+{
+	socklen_t len = sizeof(server);
+
+	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&server, len) || listen(listener, 8) ||
+	    getsockname(listener, (struct sockaddr *)&server, &len))
+		work_die("listen");
+}
+
+/* ended by a reset, or there would soon be no port left */
+static void one_connection(void)
+{
+	struct linger hard = { .l_onoff = 1 };
+	int fds[2];
+
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(fds[1], (struct sockaddr *)&server, sizeof(server)))
+		work_die("connect");
+	fds[0] = accept(listener, NULL, NULL);
+	setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	use(fds);
 }
 
 static void tell(void)
@@ -64,8 +100,8 @@ static void await_more(void)
 		work_die("stdin");
 }
 
-/* rounds of pipes of one process, one after the other; between them "more" is awaited */
-static void run_pipes(void)
+/* rounds of channels of one process, one after the other; between them "more" is awaited */
+static void rounds_of(void (*one)(void))
 {
 	long rounds = work_arg(0, 1), each = work_arg(1, 3000);
 
@@ -75,9 +111,20 @@ static void run_pipes(void)
 		if (r)
 			await_more();
 		for (long i = 0; i < each; i++)
-			one_pipe();
+			one();
 	}
 	tell();
+}
+
+static void run_pipes(void)
+{
+	rounds_of(one_pipe);
+}
+
+static void run_connections(void)
+{
+	listen_somewhere();
+	rounds_of(one_connection);
 }
 
 static void flood(void *unused)
@@ -131,7 +178,8 @@ static void run_processes(void)
 }
 
 static const struct work_mode modes[] = {
-	{ "pipes", run_pipes }, { "flood", run_flood }, { "processes", run_processes },
+	{ "pipes", run_pipes }, { "connections", run_connections },
+	{ "flood", run_flood }, { "processes", run_processes },
 };
 
 int main(int argc, char **argv)
