@@ -23,7 +23,7 @@ PLAIN = (
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
-                    " straddleread again"),
+                    " straddleread again own reuseport fastopen zerocopy"),
 )
 
 # who receives a datagram is not seen at the end of system calls

@@ -7,10 +7,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -356,6 +360,121 @@ static void run_again(void)
 	}
 }
 
+/* from one address of this host to itself, which is not that of the loopback device */
+static void run_own(void)
+{
+	char text[INET_ADDRSTRLEN] = "";
+	struct ifaddrs *all, *i;
+
+	if (getifaddrs(&all))
+		work_die("getifaddrs");
+	for (i = all; i && !*text; i = i->ifa_next)
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+		    !(i->ifa_flags & IFF_LOOPBACK))
+			inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, text,
+				  sizeof(text));
+	freeifaddrs(all);
+	if (!*text)
+		work_skip("this host has no address but of loopback");
+	connect_pair(text);
+	talk();
+}
+
+/* two listeners of one port: the kernel chooses who gets a connection */
+static void run_reuseport(void)
+{
+	struct pollfd at[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	int yes = 1, client;
+
+	listen_at("127.0.0.1", 5);
+	close(listener);
+	for (int i = 0; i < 2; i++) {
+		at[i].fd = socket(AF_INET, SOCK_STREAM, 0);
+		setsockopt(at[i].fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
+		if (bind(at[i].fd, (struct sockaddr *)&server, sizeof(struct sockaddr_in)) ||
+		    listen(at[i].fd, 5))
+			work_die("listen");
+	}
+	work_ready();
+	for (size_t n = 1; n <= 20; n++) {
+		client = connected();
+		if (poll(at, 2, -1) != 1)
+			work_die("poll");
+		join(client, accept(at[at[0].revents ? 0 : 1].fd, NULL, NULL));
+		put(&one[0], n);
+		get(&one[1], n);
+	}
+}
+
+/* where the network is as we want it, and nobody else's */
+static void enter_own_network(const char *fastopen)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		work_skip("no network namespace can be made");
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (ioctl(fd, SIOCSIFFLAGS, &lo))
+		work_die("lo");
+	close(fd);
+	fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_WRONLY);
+	if (fd < 0)
+		work_skip("no TCP Fast Open");
+	work_expect(write(fd, fastopen, strlen(fastopen)), (ssize_t)strlen(fastopen), "sysctl");
+	close(fd);
+}
+
+/* the first bytes go with the packet that opens the connection */
+static void run_fastopen(void)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	int yes = 5, client, peer;
+	ssize_t n;
+
+	/* client and server, without cookies: Documentation/networking/ip-sysctl.rst */
+	enter_own_network("519");
+	listen_at("127.0.0.1", 5);
+	setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &yes, sizeof(yes));
+	work_ready();
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	n = sendto(client, bytes, 300, MSG_FASTOPEN, (struct sockaddr *)&server, server_len);
+	peer = accept(listener, NULL, NULL);
+	join(client, peer);
+	work_expect(did(&one[0], WORK_WRITE, n), 300, "sendto");
+	if (getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	    !(info.tcpi_options & TCPI_OPT_SYN_DATA))
+		work_die("nothing went with the first packet");
+	get(&one[1], 250);
+	put(&one[1], 40);
+	get(&one[0], 40);
+}
+
+/* the pages themselves are sent; what comes back of them is nothing that was received */
+static void run_zerocopy(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+	struct msghdr m = { 0 };
+	char control[200];
+	int yes = 1;
+
+	connect_pair("127.0.0.1");
+	if (setsockopt(a->fd, SOL_SOCKET, SO_ZEROCOPY, &yes, sizeof(yes)))
+		work_skip("no SO_ZEROCOPY");
+	work_ready();
+	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 50000, MSG_ZEROCOPY)), 50000, "send");
+	get(b, 50000);
+	put(b, 70);
+	get(a, 70);
+	m.msg_control = control;
+	m.msg_controllen = sizeof(control);
+	if (poll(&(struct pollfd){ .fd = a->fd }, 1, -1) != 1)
+		work_die("poll");
+	work_expect(recvmsg(a->fd, &m, MSG_ERRQUEUE), 0, "errors");
+	work_any_operations(a->in, WORK_READ);
+}
+
 static int inherited;
 
 static void client_leaves(void *unused)
@@ -420,6 +539,10 @@ static const struct work_mode modes[] = {
 	{ "writers", run_writers },
 	{ "straddleread", run_straddleread },
 	{ "again", run_again },
+	{ "own", run_own },
+	{ "reuseport", run_reuseport },
+	{ "fastopen", run_fastopen },
+	{ "zerocopy", run_zerocopy },
 	{ "early", run_early },
 	{ "waiting", run_waiting },
 	{ "pending", run_pending },
