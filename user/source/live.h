@@ -15,7 +15,7 @@ struct ring_buffer;
 /* channels of the self-test; all gone when it is over */
 enum live_test_chan {
 	TEST_PIPE_A, TEST_PIPE_B, TEST_QUEUE, TEST_STREAM_A, TEST_STREAM_B, TEST_DATAGRAM,
-	TEST_SPLICED, TEST_EVENTFD,
+	TEST_SPLICED, TEST_TCP_A, TEST_TCP_B, TEST_UDP, TEST_UDP_SENT, TEST_EVENTFD,
 	TEST_CHANS,
 };
 
