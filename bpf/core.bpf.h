@@ -152,9 +152,12 @@ static __always_inline void cpu_give(__u32 *busy)
 	*busy = 0;
 }
 
-/* a buffer for an event, SCRATCH_NONE (counted as loss) when all are taken */
-__hidden __u32 scratch_take(void);
-__hidden int scratch_give(__u32 which);
+/*
+ * A buffer for an event, SCRATCH_NONE (counted as loss) when all are taken. Global
+ * functions: the verifier would walk what follows once for every buffer else.
+ */
+__u32 scratch_take(void);
+int scratch_give(__u32 which);
 
 /* -------------------------------------------------------------- records */
 

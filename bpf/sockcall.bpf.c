@@ -15,21 +15,32 @@
 #define COMPAT_HEADER_BYTES 32
 #define COMPAT_HEADER_LEN_AT 28
 
-/* ret messages have been moved; without any, the call failed once */
-static __always_inline int count_headers(struct call_args *a, __u64 file, __u32 dir, bool compat,
-					 __s64 ret, __u64 kinds)
-{
-	__u64 at = a->arg[1] + (compat ? COMPAT_HEADER_LEN_AT : HEADER_LEN_AT);
-	__u32 flags = a->arg[3], stride = compat ? COMPAT_HEADER_BYTES : HEADER_BYTES, len, i;
+struct headers {
+	__u64 at;			/* where the length of the next one is, in user memory */
+	__u64 file, kinds;
+	__u32 stride, dir, flags;
+	__u32 pad;
+};
 
+static long count_header(__u32 i, struct headers *h)
+{
+	__u32 len = 0;
+
+	bpf_probe_read_user(&len, sizeof(len), (void *)h->at);
+	h->at += h->stride;
+	sock_returned(h->file, h->dir, len, h->flags, h->kinds);
+	return 0;
+}
+
+/*
+ * ret messages have been moved; without any, the call failed once. By bpf_loop(),
+ * since the verifier walks every turn of any other loop.
+ */
+static __always_inline int count_headers(struct headers *h, __s64 ret)
+{
 	if (ret <= 0)
-		return sock_returned(file, dir, ret, flags, kinds);
-	for (i = 0; i < HEADERS_MAX && i < ret; i++) {
-		len = 0;
-		bpf_probe_read_user(&len, sizeof(len), (void *)at);
-		at += stride;
-		sock_returned(file, dir, len, flags, kinds);
-	}
+		return sock_returned(h->file, h->dir, ret, h->flags, h->kinds);
+	bpf_loop(ret < HEADERS_MAX ? ret : HEADERS_MAX, count_header, h, 0);
 	return 0;
 }
 
@@ -56,8 +67,8 @@ __u32 sockcall_unwrap(struct call_args *a)
 
 int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret, __u64 kinds)
 {
+	struct headers h = {};
 	struct call_args a;
-	__u64 file;
 
 	if (is_restart(ret))
 		return 0;
@@ -66,20 +77,24 @@ int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret, __u64 ki
 		class = sockcall_unwrap(&a);
 	if (!class)
 		return 0;
-	file = (__u64)ident_fd_probe((void *)bpf_get_current_task_btf(), a.arg[0]);
-	if (!file) {
+	h.file = (__u64)ident_fd_probe((void *)bpf_get_current_task_btf(), a.arg[0]);
+	if (!h.file) {
 		fd_count_lost(ret);
 		return 0;
 	}
 	switch (class) {
 	case CALL_RECVFROM:
-		return sock_returned(file, LENS_READ, ret, a.arg[3], kinds);
+		return sock_returned(h.file, LENS_READ, ret, a.arg[3], kinds);
 	case CALL_RECVMSG:
-		return sock_returned(file, LENS_READ, ret, a.arg[2], kinds);
+		return sock_returned(h.file, LENS_READ, ret, a.arg[2], kinds);
 	case CALL_RECVMMSG:
-		return count_headers(&a, file, LENS_READ, compat, ret, kinds);
 	case CALL_SENDMMSG:
-		return count_headers(&a, file, LENS_WRITE, compat, ret, kinds);
+		h.at = a.arg[1] + (compat ? COMPAT_HEADER_LEN_AT : HEADER_LEN_AT);
+		h.stride = compat ? COMPAT_HEADER_BYTES : HEADER_BYTES;
+		h.dir = class == CALL_SENDMMSG ? LENS_WRITE : LENS_READ;
+		h.flags = a.arg[3];
+		h.kinds = kinds;
+		return count_headers(&h, ret);
 	}
-	return sock_returned(file, LENS_WRITE, ret, 0, kinds);
+	return sock_returned(h.file, LENS_WRITE, ret, 0, kinds);
 }
