@@ -178,7 +178,7 @@ static __noinline __u32 mqueue_emit(struct inode *inode, struct dentry *dentry,
 	r->mode = BPF_CORE_READ(inode, i_mode) & 0777;
 	r->notify_pid = pid_in_root(BPF_CORE_READ(q, notify_owner));
 	r->notify_how = BPF_CORE_READ(q, notify.sigev_notify);
-	name_len = describe_leaf(which, sizeof(*r), dentry) & DESCRIBE_LEN;
+	name_len = describe_leaf(which, sizeof(*r), (__u64)dentry) & DESCRIBE_LEN;
 	r->name_len = name_len;
 	len = align8(sizeof(*r) + name_len);
 	rec_init(&r->h, LENS_REC_MQ, len);

@@ -25,14 +25,6 @@ const volatile __u64 lens_straddle_kinds = 0;
 /* kinds whose hooks do not see what splice(2) takes out */
 const volatile __u64 lens_splice_kinds = 0;
 
-/* without the verifier's trust where that can be had, which spares it much searching */
-static __always_inline struct task_struct *calls_task(void)
-{
-	struct task_struct *t = bpf_get_current_task_btf();
-
-	return lens_has_cast ? core_cast(t, lens_type_task_struct) : t;
-}
-
 /*
  * The file behind a descriptor of the current task, with plain loads. The file
  * table is not locked; another thread may close the descriptor under our eyes,
@@ -59,11 +51,11 @@ static __always_inline __u64 calls_file_address(__u32 fd, bool done)
 	struct file *file;
 
 	if (lens_has_cast) {
-		file = calls_fd_file(calls_task(), fd);
+		file = calls_fd_file(ident_current(), fd);
 		if (file)
 			return ident_address(file);
 	} else {
-		file = ident_fd_probe((void *)calls_task(), fd);
+		file = ident_fd_probe((void *)ident_current(), fd);
 		if (file)
 			return (__u64)file;
 	}
@@ -84,12 +76,6 @@ static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_s
 	return fd_count(fd, dir, ret, is_short, kinds & ~KINDS_SOCK);
 }
 
-static __always_inline int calls_splice(__u32 in, __u32 out, __s64 ret, __u64 kinds)
-{
-	calls_count(in, LENS_READ, ret, false, kinds | lens_splice_kinds);
-	return calls_count(out, LENS_WRITE, ret, false, kinds);
-}
-
 static __always_inline int calls_msgctl(__s32 id, __u32 command, __s64 ret)
 {
 	/* the 32-bit ABI may add IPC_64 */
@@ -104,7 +90,7 @@ static __always_inline int calls_ipc(struct call_args *a, __s64 ret)
 	struct lens_total_key key;
 	__s32 id = a->arg[1];
 
-	sysvmsg_key(calls_task(), id, call == KDEF_IPC_MSGSND ? LENS_WRITE : LENS_READ, &key);
+	sysvmsg_key(ident_current(), id, call == KDEF_IPC_MSGSND ? LENS_WRITE : LENS_READ, &key);
 	if (call == KDEF_IPC_MSGSND)
 		return sysvmsg_sent(&key, sysvmsg_type(buffer, true), a->arg[2], ret);
 	if (call == KDEF_IPC_MSGCTL)
@@ -135,36 +121,35 @@ static __always_inline __s64 calls_amount(struct call_args *a, __u32 class, bool
 static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				  __u64 kinds)
 {
+	__u32 fd, dir = LENS_WRITE;
 	struct call_args a;
-	bool is_short;
 
 	arch_args(regs, compat, &a);
 	if (kinds & KIND_BIT(LENS_KIND_EVENTFD))
 		ret = calls_amount(&a, class, compat, ret);
-	is_short = ret > 0 && ret < (__s64)a.arg[2];
+	fd = a.arg[0];
 	switch (class) {
 	case CALL_READ:
-		return calls_count(a.arg[0], LENS_READ, ret, is_short, kinds);
-	case CALL_WRITE:
-		return calls_count(a.arg[0], LENS_WRITE, ret, is_short, kinds);
 	case CALL_READV:
-		return calls_count(a.arg[0], LENS_READ, ret, false, kinds);
-	case CALL_WRITEV:
-		return calls_count(a.arg[0], LENS_WRITE, ret, false, kinds);
+		dir = LENS_READ;
+		break;
 	case CALL_SPLICE:
-		return calls_splice(a.arg[0], a.arg[2], ret, kinds);
+		calls_count(fd, LENS_READ, ret, false, kinds | lens_splice_kinds);
+		fd = a.arg[2];
+		break;
 	case CALL_TEE:	/* copies; the source keeps its bytes */
-		return calls_count(a.arg[1], LENS_WRITE, ret, false, kinds);
+		fd = a.arg[1];
+		break;
 	case CALL_VMSPLICE:
-		return calls_count(a.arg[0], fd_dir(a.arg[0]), ret, false, kinds);
-	case CALL_SENDFILE:
-		return calls_count(a.arg[0], LENS_WRITE, ret, false, kinds);
+		dir = fd_dir(fd);
+		break;
 	case CALL_OPEN:
 		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
 	case CALL_EVENTFD:
 		return kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
 	}
-	return 0;
+	return calls_count(fd, dir, ret, (class == CALL_READ || class == CALL_WRITE) &&
+			   ret > 0 && ret < (__s64)a.arg[2], kinds);
 }
 
 static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
@@ -176,10 +161,10 @@ static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 	arch_args(regs, compat, &a);
 	switch (class) {
 	case CALL_MSGSND:
-		sysvmsg_key(calls_task(), a.arg[0], LENS_WRITE, &key);
+		sysvmsg_key(ident_current(), a.arg[0], LENS_WRITE, &key);
 		return sysvmsg_sent(&key, sysvmsg_type(a.arg[1], compat), a.arg[2], ret);
 	case CALL_MSGRCV:
-		sysvmsg_key(calls_task(), a.arg[0], LENS_READ, &key);
+		sysvmsg_key(ident_current(), a.arg[0], LENS_READ, &key);
 		return sysvmsg_received(&key, sysvmsg_type(a.arg[1], compat), a.arg[2],
 					a.arg[4], ret);
 	case CALL_MSGCTL:
@@ -234,7 +219,7 @@ static __always_inline bool calls_is_device(struct file *file)
 /* looks for the file again, so that calls on pipes need not keep it */
 static __always_inline int calls_no_pipe(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
 {
-	struct file *file = calls_fd_file(calls_task(), regs->di);
+	struct file *file = calls_fd_file(ident_current(), regs->di);
 
 	if (!file)
 		return 0;
@@ -255,7 +240,7 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 
 	if (is_restart(ret))
 		return 0;
-	t = calls_task();
+	t = ident_current();
 	file = calls_fd_file(t, regs->di);
 	if (!file) {
 		fd_count_lost(ret);
@@ -263,7 +248,7 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 	}
 	if (kinds & KINDS_FIFO &&
 	    pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
-		       ret > 0 && ret < (__s64)regs->dx))
+		       ret > 0 && ret < (__s64)regs->dx, FILE_MIXED))
 		return 0;
 	if (kinds & (KINDS_SOCK | KINDS_DEVICE))
 		calls_no_pipe(regs, class, ret, kinds);

@@ -15,6 +15,7 @@ const volatile __u32 lens_drop_every = 0;
 const volatile __u32 lens_type_file = 0;
 const volatile __u32 lens_type_hlist_head = 0;
 const volatile __u32 lens_type_task_struct = 0;
+const volatile __u32 lens_type_sock = 0;
 const volatile bool lens_has_cast = false;
 
 static __u32 drop_count;
@@ -24,35 +25,51 @@ struct ring_map lens_ops_ring SEC(".maps");
 struct scratch_map lens_scratch SEC(".maps");
 struct losses_map lens_losses SEC(".maps");
 
-bool core_drops(void)
+/* is this record to be lost on purpose? */
+static __always_inline bool core_drops(void)
 {
 	return lens_drop_every && __sync_fetch_and_add(&drop_count, 1) % lens_drop_every == 0;
 }
 
-static __always_inline bool scratch_try(__u32 which)
-{
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-
-	return s && cpu_take(&s->busy);
-}
+/* which of the buffers for events are taken; apart from them, for one look at all */
+struct scratch_busy {
+	__u32 busy[SCRATCH_COUNT];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch_busy);
+} lens_scratch_busy SEC(".maps");
 
 __u32 scratch_take(void)
 {
-	/* unrolled: the verifier of v6.1 takes a counter on the stack for an endless loop */
-#pragma unroll
-	for (__u32 which = SCRATCH_EVENTS; which < SCRATCH_NONE; which++)
-		if (scratch_try(which))
-			return which;
+	__u32 zero = 0;
+	struct scratch_busy *s = bpf_map_lookup_elem(&lens_scratch_busy, &zero);
+
+	if (!s)
+		return SCRATCH_NONE;
+	/* no loop: the verifier of v6.1 takes a counter on the stack for an endless one */
+	_Static_assert(SCRATCH_COUNT == 4, "a line for each");
+	if (cpu_take(&s->busy[0]))
+		return SCRATCH_EVENTS;
+	if (cpu_take(&s->busy[1]))
+		return SCRATCH_EVENTS + 1;
+	if (cpu_take(&s->busy[2]))
+		return SCRATCH_EVENTS + 2;
+	if (cpu_take(&s->busy[3]))
+		return SCRATCH_EVENTS + 3;
 	loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
 	return SCRATCH_NONE;
 }
 
 int scratch_give(__u32 which)
 {
-	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	__u32 zero = 0, i = which - SCRATCH_EVENTS;
+	struct scratch_busy *s = bpf_map_lookup_elem(&lens_scratch_busy, &zero);
 
-	if (s)
-		cpu_give(&s->busy);
+	if (s && i < SCRATCH_COUNT)
+		cpu_give(&s->busy[i]);
 	return 0;
 }
 

@@ -37,6 +37,7 @@ extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event 
 extern const volatile __u32 lens_type_file;
 extern const volatile __u32 lens_type_hlist_head;
 extern const volatile __u32 lens_type_task_struct;
+extern const volatile __u32 lens_type_sock;
 /* the kernel has bpf_rdonly_cast (v6.2) */
 extern const volatile bool lens_has_cast;
 
@@ -85,14 +86,13 @@ extern struct ring_map lens_ops_ring SEC(".maps");
  */
 #define SCRATCH_SIZE (2 * LENS_PATH_MAX)
 #define SCRATCH_SLACK 1024
+#define SCRATCH_COUNT 4
 struct scratch {
 	char data[SCRATCH_SIZE + SCRATCH_SLACK];
-	__u32 busy;
-	__u32 pad;
 };
 
 /* looks need none to be taken: only the collector reads iterators, and one at a time */
-enum { SCRATCH_LOOK, SCRATCH_EVENTS, SCRATCH_NONE = SCRATCH_EVENTS + 4 };
+enum { SCRATCH_LOOK, SCRATCH_EVENTS, SCRATCH_NONE = SCRATCH_EVENTS + SCRATCH_COUNT };
 
 struct scratch_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -172,9 +172,6 @@ static __always_inline void rec_init(struct lens_rec *r, __u32 type, __u32 len)
 /* hand a finished record over; the only places that fill a ring */
 __hidden int core_emit(void *rec, __u32 len, __u32 kind);
 __hidden int core_emit_ops(void *rec, __u32 len, __u32 ops);
-/* true when this record is to be lost on purpose */
-__hidden bool core_drops(void);
-
 static __always_inline __u32 align8(__u32 len)
 {
 	return (len + 7) & ~7u;

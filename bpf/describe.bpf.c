@@ -69,8 +69,9 @@ static __always_inline __u32 climb_result(const struct climb *c, __u32 start)
 	return len | (c->full ? DESCRIBE_TRUNCATED : 0);
 }
 
-__u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct path *path)
+__u32 describe_path(__u32 which, __u32 offset, __u32 limit, __u64 address)
 {
+	struct path *path = (void *)address;
 	struct climb c = { .which = which, .offset = offset, .end = offset + limit };
 	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
 
@@ -82,8 +83,9 @@ __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct path *path)
 	return climb_result(&c, offset);
 }
 
-__u32 describe_leaf(__u32 which, __u32 offset, struct dentry *dentry)
+__u32 describe_leaf(__u32 which, __u32 offset, __u64 address)
 {
+	struct dentry *dentry = (void *)address;
 	struct climb c = { .which = which, .offset = offset, .end = offset + COMPONENT_MAX };
 
 	climb_add(&c, BPF_CORE_READ(dentry, d_name.name));
@@ -107,10 +109,10 @@ static long climb_kernfs(__u32 i, struct climb *c)
 	return 0;
 }
 
-__u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct kernfs_node *kn)
+__u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, __u64 address)
 {
+	struct kernfs_node *kn = (void *)address;
 	struct climb c = { .which = which, .offset = offset, .end = offset + limit, .kn = kn };
-
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 
 	if (!kn || !s || offset >= SCRATCH_SIZE)
@@ -147,15 +149,16 @@ static long tally_buffer(__u32 i, struct tally *t)
 /* largest ring a pipe can have: pipe-max-size may be raised to 2 GiB, pages of 4 KiB */
 #define PIPE_SLOTS_MAX (1 << 19)
 
-int describe_pipe(struct file *file, struct lens_depth *ret)
+int describe_pipe(__u64 address, struct lens_depth *ret)
 {
+	struct file *file = ident_file_at(address);
 	struct pipe_inode_info *p;
 	struct inode *inode;
 	struct tally t = {};
 	__u32 used, slots;
 
-	if (lens_has_cast)
-		file = core_cast(file, lens_type_file);
+	if (!ret)
+		return 0;
 	inode = core_field(file, f_inode);
 	p = core_field(inode, i_pipe);
 	if (!p)
@@ -227,12 +230,15 @@ static __always_inline __u32 sleepers(struct mqueue_inode_info *q, __u32 which)
 }
 
 /* without who sleeps: from the hook to here little is left of the stack */
-int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret)
+int describe_mqueue_depth(__u64 address, struct lens_depth *ret)
 {
+	struct inode *inode = (void *)address;
 	struct mqueue_inode_info *q =
 		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
 	struct ipc_namespace *ns = BPF_CORE_READ(inode, i_sb, s_fs_info);
 
+	if (!ret)
+		return 0;
 	ret->queued_bytes = BPF_CORE_READ(q, qsize);
 	ret->queued_msgs = BPF_CORE_READ(q, attr.mq_curmsgs);
 	ret->capacity_msgs = BPF_CORE_READ(q, attr.mq_maxmsg);
@@ -247,16 +253,19 @@ int describe_mqueue(struct inode *inode, struct lens_depth *ret)
 	struct mqueue_inode_info *q =
 		(void *)inode - bpf_core_field_offset(struct mqueue_inode_info, vfs_inode);
 
-	describe_mqueue_depth(inode, ret);
+	describe_mqueue_depth((__u64)inode, ret);
 	ret->wait_writers = sleepers(q, 0);
 	ret->wait_readers = sleepers(q, 1);
 	return 0;
 }
 
-int describe_eventfd(struct file *file, struct lens_depth *ret)
+int describe_eventfd(__u64 address, struct lens_depth *ret)
 {
+	struct file *file = (void *)address;
 	struct eventfd_ctx *ctx = BPF_CORE_READ(file, private_data);
 
+	if (!ret)
+		return 0;
 	ret->queued_bytes = BPF_CORE_READ(ctx, count);
 	ret->valid = LENS_DEPTH_VALID;
 	if (BPF_CORE_READ(ctx, flags) & KDEF_EFD_SEMAPHORE)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * What a channel looks like at this moment: depth, capacity, path. Slow path
- * only; everything by probing reads, so that any pointer will do.
+ * only; everything by probing reads, so that any address will do. Global functions
+ * where that is possible: the verifier walks them once, and not for every result
+ * of what came before. They take addresses, since it lets no other pointer through.
  */
 #ifndef LENS_DESCRIBE_BPF_H
 #define LENS_DESCRIBE_BPF_H
@@ -19,9 +21,9 @@ static __always_inline __u16 describe_flags(__u32 described)
 	       (described & DESCRIBE_RAW ? LENS_F_RAW_NAME : 0);
 }
 
-static __always_inline struct path *path_of(struct file *file)
+static __always_inline __u64 path_of(__u64 file)
 {
-	return (void *)file + bpf_core_field_offset(struct file, f_path);
+	return file + bpf_core_field_offset(struct file, f_path);
 }
 
 /*
@@ -29,21 +31,21 @@ static __always_inline struct path *path_of(struct file *file)
  * into scratch buffer `which` from `offset` on, at most `limit` bytes. The
  * path is the one in the file's own mount tree, as far up as that goes.
  */
-__hidden __u32 describe_path(__u32 which, __u32 offset, __u32 limit, struct path *path);
+__u32 describe_path(__u32 which, __u32 offset, __u32 limit, __u64 path);
 /* likewise the path of a cgroup */
-__hidden __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, struct kernfs_node *kn);
+__u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, __u64 kernfs_node);
 /* depth of what is behind a file, one for each kind of file */
-__hidden int describe_pipe(struct file *file, struct lens_depth *ret);
-__hidden int describe_mqueue_depth(struct inode *inode, struct lens_depth *ret);
-__hidden int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret);
-__hidden int describe_eventfd(struct file *file, struct lens_depth *ret);
-__hidden int describe_inet(struct file *file, struct lens_depth *ret);
+int describe_pipe(__u64 file, struct lens_depth *ret);
+int describe_mqueue_depth(__u64 inode, struct lens_depth *ret);
+int describe_sock(__u32 kind, __u64 file, struct lens_depth *ret);
+int describe_eventfd(__u64 file, struct lens_depth *ret);
+int describe_inet(__u64 file, struct lens_depth *ret);
 /* the name of a socket that is bound to no path, as it is */
-__hidden __u32 describe_address(__u32 which, __u32 offset, struct unix_address *addr);
+__u32 describe_address(__u32 which, __u32 offset, __u64 unix_address);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
 __hidden int describe_mqueue(struct inode *inode, struct lens_depth *ret);
 /* the last component of a path, alone */
-__hidden __u32 describe_leaf(__u32 which, __u32 offset, struct dentry *dentry);
+__u32 describe_leaf(__u32 which, __u32 offset, __u64 dentry);
 
 /* what follows is inline, because the kernel limits how deeply functions call each other */
 
@@ -65,24 +67,24 @@ static __always_inline __u32 describe_sock_name(__u32 which, __u32 offset, struc
 	if (!addr)
 		return 0;
 	if (!BPF_CORE_READ(u, path.dentry))
-		return describe_address(which, offset, addr);
+		return describe_address(which, offset, (__u64)addr);
 	return describe_path(which, offset, LENS_PATH_MAX,
-			     (void *)u + bpf_core_field_offset(struct unix_sock, path));
+			     (__u64)u + bpf_core_field_offset(struct unix_sock, path));
 }
 
 /* depth of the channel behind a file, and its path where the kind has one */
 static __always_inline int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
 {
 	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
-		return describe_pipe(file, ret);
+		return describe_pipe((__u64)file, ret);
 	if (kind == LENS_KIND_POSIX_MQ)
-		return describe_mqueue_depth(BPF_CORE_READ(file, f_inode), ret);
+		return describe_mqueue_depth((__u64)BPF_CORE_READ(file, f_inode), ret);
 	if (kind_is_inet(kind))
-		return describe_inet(file, ret);
+		return describe_inet((__u64)file, ret);
 	if (kind_is_sock(kind))
-		return describe_sock(kind, file, ret);
+		return describe_sock(kind, (__u64)file, ret);
 	if (kind == LENS_KIND_EVENTFD)
-		return describe_eventfd(file, ret);
+		return describe_eventfd((__u64)file, ret);
 	return 0;
 }
 
@@ -90,9 +92,9 @@ static __always_inline __u32 describe_name(__u32 kind, __u32 which, __u32 offset
 					   struct file *file)
 {
 	if (kind == LENS_KIND_FIFO)
-		return describe_path(which, offset, LENS_PATH_MAX, path_of(file));
+		return describe_path(which, offset, LENS_PATH_MAX, path_of((__u64)file));
 	if (kind == LENS_KIND_POSIX_MQ)
-		return describe_leaf(which, offset, BPF_CORE_READ(file, f_path.dentry));
+		return describe_leaf(which, offset, (__u64)BPF_CORE_READ(file, f_path.dentry));
 	/* an address is no name: it comes in a record of its own */
 	if (kind_is_sock(kind) && !kind_is_inet(kind))
 		return describe_sock_name(which, offset, file);

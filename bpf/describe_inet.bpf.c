@@ -80,11 +80,11 @@ static __noinline int describe_datagrams(struct sock *sk, struct lens_depth *ret
 	return 0;
 }
 
-int describe_inet(struct file *file, struct lens_depth *ret)
+int describe_inet(__u64 file, struct lens_depth *ret)
 {
-	struct sock *sk = ident_file_sock(file);
+	struct sock *sk = ident_file_sock((struct file *)file);
 
-	if (!sk)
+	if (!sk || !ret)
 		return 0;
 	ret->key = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->valid = LENS_DEPTH_VALID;

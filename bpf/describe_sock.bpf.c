@@ -61,11 +61,11 @@ static __always_inline void describe_half(struct sock *sk, struct lens_depth *re
 		ret->valid |= LENS_DEPTH_PENDING;
 }
 
-int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret)
+int describe_sock(__u32 kind, __u64 file, struct lens_depth *ret)
 {
-	struct sock *sk = ident_file_sock(file);
+	struct sock *sk = ident_file_sock((struct file *)file);
 
-	if (!sk)
+	if (!sk || !ret)
 		return 0;
 	ret->queued_msgs = BPF_CORE_READ(sk, sk_receive_queue.qlen);
 	ret->key = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
@@ -84,8 +84,9 @@ int describe_sock(__u32 kind, struct file *file, struct lens_depth *ret)
 }
 
 /* sun_path, whose length counts: an abstract name begins with a NUL and may hold more */
-__u32 describe_address(__u32 which, __u32 offset, struct unix_address *addr)
+__u32 describe_address(__u32 which, __u32 offset, __u64 address)
 {
+	struct unix_address *addr = (void *)address;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	__u32 len = BPF_CORE_READ(addr, len) - sizeof(__u16);
 	const char *name = (void *)addr + bpf_core_field_offset(struct unix_address, name) +

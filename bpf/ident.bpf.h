@@ -27,6 +27,18 @@ static __always_inline struct task_struct *ident_task(struct task_struct *t)
 	return lens_has_cast ? core_cast(t, lens_type_task_struct) : t;
 }
 
+/* the current task, without the verifier's trust where that can be had (see core_cast()) */
+static __always_inline struct task_struct *ident_current(void)
+{
+	return ident_task(bpf_get_current_task_btf());
+}
+
+/* file as the verifier is quicker with (see core_cast()) */
+static __always_inline struct file *ident_untrusted(struct file *file)
+{
+	return lens_has_cast ? core_cast(file, lens_type_file) : file;
+}
+
 static __always_inline struct file *ident_file_at(__u64 address)
 {
 	return lens_has_cast ? core_cast((void *)address, lens_type_file) : (struct file *)address;

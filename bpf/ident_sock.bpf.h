@@ -45,10 +45,18 @@ static __always_inline bool kind_has_halves(__u32 kind)
 	return kind == LENS_KIND_UNIX_STREAM || kind == LENS_KIND_UNIX_SEQPACKET;
 }
 
-/* sk is known to the verifier; its file, NULL if it has no inode. The user is left open */
+/*
+ * sk is known to the verifier; its file, NULL if it has no inode. The user is left open.
+ * Following pointers from a socket that the verifier trusts makes it search all types of
+ * the kernel at every step; core_cast() ends the trust, and spares it that.
+ */
 static __always_inline struct file *ident_sock(struct sock *sk, struct lens_total_key *k)
 {
-	struct file *f = sk->sk_socket->file;
+	struct file *f;
+
+	if (lens_has_cast)
+		sk = core_cast(sk, lens_type_sock);
+	f = sk->sk_socket->file;
 
 	k->kind = sock_kind(sk->__sk_common.skc_family, sk->sk_type, sk->sk_protocol);
 	k->ino = f->f_inode->i_ino;

@@ -30,7 +30,7 @@ static __always_inline int inet_count(struct sock *sk, struct lens_total_key *ke
 				      __u32 dir, const struct call *call)
 {
 	ident_user(bpf_get_current_task_btf(), dir, key);
-	if (totals_count_new(key, f, FILE_TYPED | FILE_SOCKET, call))
+	if (totals_count_new(key, f, FILE_TYPED | FILE_INET, call))
 		inet_introduce(ident_address(sk), key);
 	return 0;
 }
@@ -76,7 +76,7 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct lens_total
 	note->to.kind = LENS_KIND_NONE;
 	key->ino = note->to.ino;
 	ident_user(t, LENS_WRITE, key);
-	totals_count(key, (struct file *)note->file, FILE_SOCKET, call);
+	totals_count(key, (struct file *)note->file, FILE_INET, call);
 	return 0;
 }
 

@@ -14,7 +14,7 @@ static __always_inline int mqueue_count(__u64 file, __u32 dir, const struct call
 	if (!ident_mqueue_inode(BPF_CORE_READ(f, f_inode), &key))
 		return 0;	/* no queue: the call failed with EBADF */
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
-	return totals_count(&key, f, 0, call);
+	return totals_count(&key, f, FILE_MQUEUE, call);
 }
 
 int mqueue_sent(__u64 file, __u32 priority, __u64 size, __s64 ret)

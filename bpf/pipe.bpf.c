@@ -40,19 +40,16 @@ static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __
 {
 	if (is_restart(ret))
 		return 0;
+	/* trusted pointers, which the verifier is slower with: loads through them are cheaper */
 	pipe_count(bpf_get_current_task_btf(), iocb->ki_filp, dir, ret,
-		   ret > 0 && iter->count > 0);
+		   ret > 0 && iter->count > 0, 0);
 	return 0;
 }
 
-static __noinline int pipe_splice(struct file *in, struct file *out, __s64 ret)
+/* not inlined: splice(2) may be about two of them */
+static __noinline int pipe_moved(struct file *file, __u32 dir, __s64 ret)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-
-	if (is_restart(ret))
-		return 0;
-	pipe_count(t, in, LENS_READ, ret, false);
-	pipe_count(t, out, LENS_WRITE, ret, false);
+	pipe_count(ident_current(), ident_untrusted(file), dir, ret, false, 0);
 	return 0;
 }
 
@@ -90,7 +87,10 @@ SEC("?fexit/do_splice")
 int BPF_PROG(pipe__fexit_any__splice, struct file *in, void *in_offset, struct file *out,
 	     void *out_offset, unsigned long size, unsigned int flags, long ret)
 {
-	return pipe_splice(in, out, ret);
+	if (is_restart(ret))
+		return 0;
+	pipe_moved(in, LENS_READ, ret);
+	return pipe_moved(out, LENS_WRITE, ret);
 }
 
 SEC("?fexit/do_tee")
@@ -99,8 +99,7 @@ int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned l
 {
 	if (is_restart(ret))
 		return 0;
-	pipe_count(bpf_get_current_task_btf(), out, LENS_WRITE, ret, false);
-	return 0;
+	return pipe_moved(out, LENS_WRITE, ret);
 }
 
 SEC("?fexit/__x64_sys_vmsplice")

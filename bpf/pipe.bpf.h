@@ -7,9 +7,12 @@
 
 #include "totals.bpf.h"
 
-/* file is known to the verifier; false: it is no pipe, and nothing was counted */
+/*
+ * file is known to the verifier; mixed: FILE_MIXED or 0. False: it is no pipe, and
+ * nothing was counted.
+ */
 static __always_inline bool pipe_count(struct task_struct *t, struct file *file, __u32 dir,
-				       __s64 ret, bool is_short)
+				       __s64 ret, bool is_short, __u32 mixed)
 {
 	struct lens_total_key key;
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
@@ -17,7 +20,7 @@ static __always_inline bool pipe_count(struct task_struct *t, struct file *file,
 	if (!ident_pipe(file, &key))
 		return false;
 	ident_user(t, dir, &key);
-	totals_count(&key, file, FILE_TYPED, &call);
+	totals_count(&key, file, FILE_TYPED | FILE_PIPE | mixed, &call);
 	return true;
 }
 

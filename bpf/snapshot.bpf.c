@@ -73,7 +73,7 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 
 /* ------------------------------------------------------------------ holders */
 
-/* the file stands for the channel of key, of which t has it open in that mode by fd */
+/* the file at an address stands for the channel of key, which is open in that mode by fd */
 static __noinline int holder_found(struct bpf_iter__task_file *ctx,
 				   const struct lens_total_key *key, struct file *file, __u32 mode)
 {
@@ -171,11 +171,11 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	/* datagrams are sent through a socket, but not to it */
 	if (key.kind == LENS_KIND_UNIX_DGRAM || key.kind == LENS_KIND_UDP)
 		mode = KDEF_FMODE_READ;
-	holder_found(ctx, &key, file, mode);
+	holder_found(ctx, &key, (struct file *)address, mode);
 	if (kind_is_inet(key.kind))
-		holder_address(ctx, &key, file);
+		holder_address(ctx, &key, (struct file *)address);
 	else if (kind_is_sock(key.kind))
-		holder_peer(ctx, &key, file);
+		holder_peer(ctx, &key, (struct file *)address);
 	if (key.kind == LENS_KIND_POSIX_MQ)
 		backlog_mqueue(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry));
 	return 0;

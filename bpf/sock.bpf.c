@@ -69,7 +69,7 @@ int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 		call.is_copy = true;
 	}
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
-	if (!totals_count_new(&key, f, FILE_SOCKET, &call))
+	if (!totals_count_new(&key, f, FILE_SOCKET | FILE_MIXED, &call))
 		return 0;
 	if (kind_is_inet(key.kind))
 		inet_introduce((__u64)sk, &key);

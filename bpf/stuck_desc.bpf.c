@@ -59,13 +59,19 @@ static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc 
 
 /* ---------------------------------------------------------- files with a name */
 
-static __always_inline void fill_pipe(struct file *f, struct inode *i, struct lens_rec_desc *d)
+/* the file as a plain address: of what is in a record the verifier knows nothing */
+static __always_inline struct file *file_address(const struct lens_rec_desc *d)
+{
+	return (struct file *)*(const volatile __u64 *)&d->file;
+}
+
+static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 {
 	struct lens_depth depth = {};
 
 	d->object = d->dev == lens_pipefs_dev ? LENS_OBJECT_PIPE : LENS_OBJECT_FIFO;
 	d->self = (__u64)BPF_CORE_READ(i, i_pipe);
-	describe_depth(d->object, f, &depth);
+	describe_depth(d->object, file_address(d), &depth);
 	d->queued_bytes = depth.queued_bytes;
 	d->queued_msgs = depth.queued_msgs;
 	d->capacity_bytes = depth.capacity_bytes;
@@ -147,7 +153,7 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 	if (core_field(i, i_nlink))
 		d->flags |= LENS_DESC_NAMED;
 	if (mode == KDEF_S_IFIFO)
-		fill_pipe(f, i, d);
+		fill_pipe(i, d);
 	else if (mode == KDEF_S_IFSOCK && magic == KDEF_SOCKFS_MAGIC)
 		fill_socket(f, d, name);
 	else if (magic == KDEF_MQUEUE_MAGIC && mode == KDEF_S_IFREG)
@@ -176,12 +182,12 @@ static __always_inline bool closes_on_exec(struct task_struct *t, __u32 fd)
 }
 
 /* length of the name that stuck_file() left behind the record, its end included */
-static __always_inline __u32 name_length(const struct lens_rec_desc *d, struct file *f)
+static __always_inline __u32 name_length(const struct lens_rec_desc *d)
 {
 	__u32 which = SCRATCH_LOOK;
 
 	if (d->object == LENS_OBJECT_FIFO)
-		return describe_name(LENS_KIND_FIFO, which, sizeof(*d), f);
+		return describe_name(LENS_KIND_FIFO, which, sizeof(*d), file_address(d));
 	return d->name_len & (STUCK_NAME_MAX - 1);
 }
 
@@ -207,7 +213,7 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 		d->flags |= LENS_DESC_CLOEXEC;
 	d->proc.tgid = t->tgid;
 	d->proc.start_ns = t->group_leader->start_boottime;
-	name_len = name_length(d, f);
+	name_len = name_length(d);
 	len = align8(sizeof(*d) + (name_len & DESCRIBE_LEN));
 	rec_init(&d->h, LENS_REC_DESC, len);
 	d->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);

@@ -32,7 +32,7 @@ int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64
 
 	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
-	return totals_count(key, NULL, 0, &call);
+	return totals_count(key, NULL, FILE_NONE, &call);
 }
 
 int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, __u32 flags,
@@ -51,7 +51,7 @@ int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, _
 	/* what MSG_NOERROR cut off is gone; a message of just that size looks the same */
 	if (flags & KDEF_MSG_NOERROR && call.moved && (__u64)ret == size)
 		call.is_short = true;
-	return totals_count(key, NULL, 0, &call);
+	return totals_count(key, NULL, FILE_NONE, &call);
 }
 
 int sysvmsg_removed(__s32 id)

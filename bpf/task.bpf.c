@@ -152,11 +152,11 @@ __u32 task_describe(struct task_struct *t, __u32 which, __u32 why)
 	if (!s || !at)
 		return 0;
 	if (exe)
-		exe_len = describe_path(which, at, EXE_MAX, path_of(exe));
+		exe_len = describe_path(which, at, EXE_MAX, path_of((__u64)exe));
 	r->exe_len = exe_len & DESCRIBE_LEN;
 	at += exe_len & DESCRIBE_LEN;
 	cgroup_len = describe_cgroup(which, at, CGROUP_MAX,
-				     BPF_CORE_READ(t, cgroups, dfl_cgrp, kn));
+				     (__u64)BPF_CORE_READ(t, cgroups, dfl_cgrp, kn));
 	r->cgroup_len = cgroup_len & DESCRIBE_LEN;
 	at = align8(at + (cgroup_len & DESCRIBE_LEN));
 	r->h.len = at;

@@ -292,40 +292,106 @@ int totals_refill(struct cache_set *set, const struct lens_total_key *key)
 	return second | is_new;
 }
 
-int totals_announce(const struct lens_total_key *wanted, __u64 file)
+/* an END record without name and depth, in a scratch buffer; SCRATCH_NONE: there is none */
+__u32 totals_end_begin(const struct lens_total_key *wanted)
 {
-	__u32 which, len = sizeof(struct lens_rec_end), name_len;
 	struct lens_total_key key;
 	struct lens_rec_end *e;
 	struct lens_total *t;
-	struct scratch *s;
+	__u32 which;
 
 	if (!wanted)
-		return 0;
+		return SCRATCH_NONE;
 	key = *wanted;
 	t = bpf_map_lookup_elem(&lens_totals, &key);
 	if (!t)
-		return 0;
+		return SCRATCH_NONE;
 	task_announce(t->flags & ((1 << EPOCH_SHIFT) - 1));
 	which = scratch_take();
-	s = bpf_map_lookup_elem(&lens_scratch, &which);
-	e = (void *)s;
-	if (!s)
-		return 0;
+	e = bpf_map_lookup_elem(&lens_scratch, &which);
+	if (!e)
+		return SCRATCH_NONE;
 	__builtin_memset(e, 0, sizeof(*e));
 	ident_split(&key, &e->chan, &e->proc);
 	e->dir = key.dir;
 	e->id = t->id;
 	e->flags = t->flags & ((1 << EPOCH_SHIFT) - 1);
-	name_len = describe_name(key.kind, which, sizeof(*e), (struct file *)file);
-	describe_depth(key.kind, (struct file *)file, &e->depth);
+	return which;
+}
+
+/* hands it over, with a name of name_len as describe_name() returned it */
+int totals_end_finish(__u32 which, __u32 name_len)
+{
+	struct lens_rec_end *e = bpf_map_lookup_elem(&lens_scratch, &which);
+	__u32 len;
+
+	if (!e)
+		return 0;
 	e->name_len = name_len & DESCRIBE_LEN;
-	len = align8(len + e->name_len);
+	len = align8(sizeof(*e) + e->name_len);
 	rec_init(&e->h, LENS_REC_END, len);
 	e->h.flags = describe_flags(name_len);
 	if (len <= SCRATCH_SIZE)
-		core_emit(e, len, key.kind);
+		core_emit(e, len, e->chan.kind);
 	return scratch_give(which);
+}
+
+/* what: which kinds of files can be met here; a constant */
+static __always_inline int announce(const struct lens_total_key *key, __u64 address, __u32 what)
+{
+	__u32 which = totals_end_begin(key), name_len = 0;
+	struct lens_rec_end *e = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct file *file = (struct file *)address;
+
+	if (!key || !e || which == SCRATCH_NONE)
+		return 0;
+	if (what & FILE_PIPE) {
+		if (key->kind == LENS_KIND_FIFO)
+			name_len = describe_name(LENS_KIND_FIFO, which, sizeof(*e), file);
+		describe_depth(LENS_KIND_PIPE, file, &e->depth);
+	} else if (what & FILE_SOCKET) {
+		name_len = describe_sock_name(which, sizeof(*e), file);
+		describe_sock(key->kind, address, &e->depth);
+	} else if (what & FILE_MQUEUE) {
+		name_len = describe_name(LENS_KIND_POSIX_MQ, which, sizeof(*e), file);
+		describe_depth(LENS_KIND_POSIX_MQ, file, &e->depth);
+	} else if (what & FILE_INET) {
+		describe_inet(address, &e->depth);
+	} else if (!(what & FILE_NONE)) {
+		name_len = describe_name(key->kind, which, sizeof(*e), file);
+		describe_depth(key->kind, file, &e->depth);
+	}
+	return totals_end_finish(which, name_len);
+}
+
+int totals_announce(const struct lens_total_key *key, __u64 file)
+{
+	return announce(key, file, 0);
+}
+
+int totals_announce_pipe(const struct lens_total_key *key, __u64 file)
+{
+	return announce(key, file, FILE_PIPE);
+}
+
+int totals_announce_sock(const struct lens_total_key *key, __u64 file)
+{
+	return announce(key, file, FILE_SOCKET);
+}
+
+int totals_announce_mqueue(const struct lens_total_key *key, __u64 file)
+{
+	return announce(key, file, FILE_MQUEUE);
+}
+
+int totals_announce_inet(const struct lens_total_key *key, __u64 file)
+{
+	return announce(key, file, FILE_INET);
+}
+
+int totals_announce_unnamed(const struct lens_total_key *key)
+{
+	return announce(key, 0, FILE_NONE);
 }
 
 __u64 totals_direct(const struct lens_total_key *key, const struct call *call)

@@ -61,8 +61,20 @@ extern __u32 lens_look;
  */
 #define TOTALS_NEW 2
 int totals_refill(struct cache_set *set, const struct lens_total_key *key);
-/* not by the above: the kernel limits how deeply functions call each other */
+/*
+ * Tells of a new endpoint. Not by the above: the kernel limits how deeply functions
+ * call each other. One for each kind of file, since what a program can call is part of
+ * it, and the kernel's work for a program grows faster than its size.
+ */
 int totals_announce(const struct lens_total_key *key, __u64 file);
+int totals_announce_pipe(const struct lens_total_key *key, __u64 file);
+int totals_announce_sock(const struct lens_total_key *key, __u64 file);
+int totals_announce_mqueue(const struct lens_total_key *key, __u64 file);
+int totals_announce_inet(const struct lens_total_key *key, __u64 file);
+int totals_announce_unnamed(const struct lens_total_key *key);
+/* parts of them */
+__u32 totals_end_begin(const struct lens_total_key *key);
+int totals_end_finish(__u32 which, __u32 name_len);
 /*
  * The way around a busy cache. What is left to do: TOTALS_NEW, TOTALS_STREAM,
  * and the id of the endpoint above TOTALS_ID_SHIFT.
@@ -114,14 +126,37 @@ static __always_inline bool is_restart(__s64 ret)
 /* what is known of the file behind a channel; constants, so that nothing else is compiled in */
 enum {
 	FILE_TYPED = 1,		/* the verifier knows it to be a file */
-	FILE_SOCKET = 2,	/* it can be no pipe */
+	FILE_PIPE = 2,		/* what it can only be */
+	FILE_SOCKET = 4,
+	FILE_MQUEUE = 8,
+	FILE_NONE = 16,
+	FILE_INET = 32,
+	FILE_KINDS = FILE_PIPE | FILE_SOCKET | FILE_MQUEUE | FILE_NONE | FILE_INET,
+	FILE_MIXED = 64,	/* the program counts other kinds, too, and describes any file */
 };
+
+static __always_inline void totals_introduce(const struct lens_total_key *key, __u64 file,
+					     __u32 what)
+{
+	if (what & FILE_MIXED || !(what & FILE_KINDS))
+		totals_announce(key, file);
+	else if (what & FILE_PIPE)
+		totals_announce_pipe(key, file);
+	else if (what & FILE_SOCKET)
+		totals_announce_sock(key, file);
+	else if (what & FILE_MQUEUE)
+		totals_announce_mqueue(key, file);
+	else if (what & FILE_INET)
+		totals_announce_inet(key, file);
+	else
+		totals_announce_unnamed(key);
+}
 
 static __always_inline void totals_follow(__u32 id, const struct lens_total_key *key, __u64 file,
 					  __u32 what, const struct call *call)
 {
-	bool is_pipe = !(what & FILE_SOCKET) &&
-		       (key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO);
+	bool is_pipe = what & FILE_KINDS ? what & FILE_PIPE :
+		       key->kind == LENS_KIND_PIPE || key->kind == LENS_KIND_FIFO;
 
 	if (is_pipe)
 		totals_stream_pipe(id, key, file, call);
@@ -137,7 +172,7 @@ static __always_inline bool totals_around(const struct lens_total_key *key, stru
 	__u64 left = totals_direct(key, call);
 
 	if (left & TOTALS_NEW)
-		totals_announce(key, FILE_ADDRESS(file, what));
+		totals_introduce(key, FILE_ADDRESS(file, what), what);
 	if (left & TOTALS_STREAM)
 		totals_follow(left >> TOTALS_ID_SHIFT, key, FILE_ADDRESS(file, what), what, call);
 	return left & TOTALS_NEW;
@@ -166,7 +201,7 @@ static __always_inline bool totals_count_new(const struct lens_total_key *key, s
 		place = totals_refill(set, key);
 		slot = &set->slot[place & 1];
 		if (place & TOTALS_NEW)
-			totals_announce(key, FILE_ADDRESS(file, what));
+			totals_introduce(key, FILE_ADDRESS(file, what), what);
 	}
 	total_add(&slot->sum, call);
 	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)

@@ -51,13 +51,12 @@ static __always_inline void unix_introduce(struct sock *sk, const struct lens_to
 /* at the own socket */
 static __always_inline int unix_count(struct sock *sk, __u32 dir, const struct call *call)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
 	struct lens_total_key key = {};
 	struct file *f = ident_sock(sk, &key);
 
 	if (!f)
 		return 0;
-	ident_user(t, dir, &key);
+	ident_user(ident_current(), dir, &key);
 	if (totals_count_new(&key, f, FILE_TYPED | FILE_SOCKET, call) && kind_has_halves(key.kind))
 		unix_introduce(sk, &key);
 	return 0;
@@ -127,7 +126,7 @@ static __always_inline int unix_datagram_sent(struct sock *sk, const struct call
 			return 0;
 		file = ident_address(f);
 	}
-	ident_user(t, LENS_WRITE, &key);
+	ident_user(ident_current(), LENS_WRITE, &key);
 	totals_count(&key, (struct file *)file, FILE_SOCKET, call);
 	return 0;
 }
@@ -169,29 +168,28 @@ static __always_inline void packet_received(struct call *call)
 		call->ret = note->copied;
 }
 
-/* ------------------------------------------------------------------- calls */
+/* --------------------------------------- calls; type is of the socket */
 
-static __always_inline int unix_sent(struct sock *sk, __s64 ret, bool is_short)
+static __always_inline int unix_sent(struct sock *sk, __u16 type, __s64 ret, bool is_short)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
 
-	if (sk->__sk_common.skc_family != KDEF_AF_UNIX || is_restart(ret))
+	if (is_restart(ret))
 		return 0;
-	if (sk->sk_type == KDEF_SOCK_STREAM)
-		return unix_count(sk, LENS_WRITE, &call);
-	call.moved = ret >= 0;
-	if (sk->sk_type == KDEF_SOCK_DGRAM)
+	if (type != KDEF_SOCK_STREAM)
+		call.moved = ret >= 0;
+	if (type == KDEF_SOCK_DGRAM)
 		return unix_datagram_sent(sk, &call);
 	return unix_count(sk, LENS_WRITE, &call);
 }
 
-static __always_inline int unix_received(struct sock *sk, __s64 ret, __u32 flags)
+static __always_inline int unix_received(struct sock *sk, __u16 type, __s64 ret, __u32 flags)
 {
 	struct call call = { .ret = ret, .moved = ret > 0 };
 
-	if (sk->__sk_common.skc_family != KDEF_AF_UNIX || is_restart(ret))
+	if (is_restart(ret))
 		return 0;
-	if (sk->sk_type != KDEF_SOCK_STREAM)
+	if (type != KDEF_SOCK_STREAM)
 		packet_received(&call);
 	if (flags & KDEF_MSG_PEEK && ret >= 0) {
 		call.ret = 0;
@@ -207,13 +205,15 @@ static __always_inline int unix_received(struct sock *sk, __s64 ret, __u32 flags
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(unix__sock_any__sent, struct sock *sk, int ret, int flags)
 {
-	return unix_sent(sk, ret, false);
+	return sk->__sk_common.skc_family == KDEF_AF_UNIX ?
+	       unix_sent(sk, sk->sk_type, ret, false) : 0;
 }
 
 SEC("?tp_btf/sock_recv_length")
 int BPF_PROG(unix__sock_any__received, struct sock *sk, int ret, int flags)
 {
-	return unix_received(sk, ret, flags);
+	return sk->__sk_common.skc_family == KDEF_AF_UNIX ?
+	       unix_received(sk, sk->sk_type, ret, flags) : 0;
 }
 
 SEC("?tp_btf/sk_data_ready")
@@ -237,7 +237,7 @@ SEC("?fexit/unix_stream_splice_read")
 int BPF_PROG(unix__sockfexit__spliced, struct socket *sock, long *position, void *pipe,
 	     unsigned long size, unsigned int flags, long ret)
 {
-	unix_received(sock->sk, ret, 0);
+	unix_received(sock->sk, KDEF_SOCK_STREAM, ret, 0);
 	return 0;
 }
 
@@ -245,7 +245,7 @@ SEC("?fexit/unix_stream_splice_read")
 int BPF_PROG(unix__fexit__spliced, struct socket *sock, long *position, void *pipe,
 	     unsigned long size, unsigned int flags, long ret)
 {
-	unix_received(sock->sk, ret, 0);
+	unix_received(sock->sk, KDEF_SOCK_STREAM, ret, 0);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ SEC("?fexit/unix_stream_sendmsg")
 int BPF_PROG(unix__fexit__stream_sent, struct socket *sock, struct msghdr *msg,
 	     unsigned long size, int ret)
 {
-	unix_sent(sock->sk, ret, ret > 0 && ret < size);
+	unix_sent(sock->sk, KDEF_SOCK_STREAM, ret, ret > 0 && ret < size);
 	return 0;
 }
 
@@ -262,7 +262,7 @@ SEC("?fexit/unix_stream_sendpage")
 int BPF_PROG(unix__fexit__page_sent, struct socket *sock, void *page, int offset,
 	     unsigned long size, int flags, long ret)
 {
-	unix_sent(sock->sk, ret, false);
+	unix_sent(sock->sk, KDEF_SOCK_STREAM, ret, false);
 	return 0;
 }
 
@@ -270,7 +270,7 @@ SEC("?fexit/unix_stream_recvmsg")
 int BPF_PROG(unix__fexit__stream_received, struct socket *sock, struct msghdr *msg,
 	     unsigned long size, int flags, int ret)
 {
-	unix_received(sock->sk, ret, flags);
+	unix_received(sock->sk, KDEF_SOCK_STREAM, ret, flags);
 	return 0;
 }
 
@@ -280,7 +280,7 @@ SEC("?fexit/unix_seqpacket_sendmsg")
 int BPF_PROG(unix__fexit__packet_sent, struct socket *sock, struct msghdr *msg,
 	     unsigned long size, int ret)
 {
-	unix_sent(sock->sk, ret, false);
+	unix_sent(sock->sk, KDEF_SOCK_SEQPACKET, ret, false);
 	return 0;
 }
 
@@ -288,7 +288,7 @@ SEC("?fexit/unix_seqpacket_recvmsg")
 int BPF_PROG(unix__fexit__packet_received, struct socket *sock, struct msghdr *msg,
 	     unsigned long size, int flags, int ret)
 {
-	unix_received(sock->sk, ret, flags);
+	unix_received(sock->sk, KDEF_SOCK_SEQPACKET, ret, flags);
 	return 0;
 }
 
@@ -303,7 +303,7 @@ int BPF_PROG(unix__fexit__datagram_sent, struct socket *sock, struct msghdr *msg
 	/* without an address it went to the peer, whatever was looked up before */
 	if (!msg->msg_namelen)
 		note_forget_receiver();
-	unix_sent(sk, ret, false);
+	unix_sent(sk, KDEF_SOCK_DGRAM, ret, false);
 	return 0;
 }
 
@@ -314,7 +314,7 @@ int BPF_PROG(unix__fexit__datagram_received, struct socket *sock, struct msghdr 
 	struct sock *sk = sock->sk;
 
 	if (sk->sk_type == KDEF_SOCK_DGRAM)
-		unix_received(sk, ret, flags);
+		unix_received(sk, KDEF_SOCK_DGRAM, ret, flags);
 	return 0;
 }
 

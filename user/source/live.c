@@ -153,6 +153,7 @@ int live_configure_types(struct lens *s, const struct kernel *k)
 							    BTF_KIND_STRUCT);
 	s->rodata->lens_type_task_struct = kernel_types_find(k->types, "task_struct",
 							     BTF_KIND_STRUCT);
+	s->rodata->lens_type_sock = kernel_types_find(k->types, "sock", BTF_KIND_STRUCT);
 	s->rodata->lens_has_cast = k->cast_function != 0;
 	return 0;
 }
