@@ -410,7 +410,7 @@ def find_channel(doc, truth):
     if direction:
         return direction
     number = truth["id"] if truth["type"] == "sysv-msg" else truth["ino"]
-    found = [c for c in doc["channels"]
+    found = [c for c in counters.candidates(doc, truth)
              if c["type"] == truth["type"] and re.split("[^0-9]", c["id"])[-1] == str(number)]
     if "ipcns" in truth:
         found = [c for c in found if c["ns"]["ipc"] == str(truth["ipcns"])]
