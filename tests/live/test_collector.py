@@ -133,12 +133,17 @@ def still_there(objects):
 @lens.test()
 def killed_leaves_nothing():
     observer, work = under_load()
-    objects = set()
-    for pid in lens.descendants(observer.process.pid):
-        objects |= kernel_objects(pid)
+
+    def objects_now():
+        """None while some go: what counts the calls older than the hooks ends with the last one."""
+        objects = set()
+        for pid in lens.descendants(observer.process.pid):
+            objects |= kernel_objects(pid)
+        return objects if still_there(objects) == objects else None
+
+    objects = lens.wait_for(objects_now, 5, "moment at which all objects that it has stay")
     lens.require({kind for kind, _ in objects} >= {"map"} and len(objects) > 3,
                  "only these objects found: %r" % sorted(objects))
-    lens.equal("objects before", objects, still_there(objects))
     observer.signal(signal.SIGKILL).finish(-signal.SIGKILL)
     lens.wait_for(lambda: not still_there(objects), 5, "end of all programs and maps")
     finish_load(work)
