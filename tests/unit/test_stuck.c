@@ -71,6 +71,31 @@ TEST(alternative_breaks_cycle)
 	CHECK(!is_bad(s));
 }
 
+/* who may go on is on the circle: what each of them blocks is not about who else there is */
+TEST(circle_of_the_living)
+{
+	for (unsigned others = 0; others < 4; others++) {
+		_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+		struct stuck_thread *a = thread_of(s, 1), *b = thread_of(s, 2);
+		struct stuck_thread *outside = thread_of(s, 3);
+
+		for (unsigned i = 0; i < others; i++)
+			thread_of(s, 10 + i)->own = HOPE_RUNS;
+		waits_for(a, b->proc)->want = WANT_ROOM;
+		waits_for(b, a->proc)->want = WANT_ROOM;
+		waits_for(outside, a->proc)->want = WANT_ROOM;
+		a->own = HOPE_OUTSIDE;
+		stuck_judge(s);
+		CHECK(!is_bad(s));
+		CHECK_EQ_U64(s->root_count, 2);
+		/* worst first, then what blocks most */
+		CHECK(s->roots[0].proc == a->proc);
+		CHECK_EQ_U64(s->roots[0].blocks, 2);
+		CHECK(s->roots[1].proc == b->proc);
+		CHECK_EQ_U64(s->roots[1].blocks, 1);
+	}
+}
+
 TEST(dead_alternative_does_not)
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();

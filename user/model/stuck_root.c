@@ -82,13 +82,20 @@ static struct stuck_root *add_root(struct stuck *s, struct stuck_proc *p,
 	return &s->roots[s->root_count++];
 }
 
-/* follows the chain from t to where it ends */
-static struct stuck_root *root_of(struct stuck *s, const struct stuck_thread *t)
+/*
+ * Follows the chain from t to where it ends; walk: a number that no walk had yet.
+ * A chain that comes round without being a deadlock, since one of those on it may
+ * go on, ends where it entered the circle; one that began on it, with the next.
+ */
+static struct stuck_root *root_of(struct stuck *s, const struct stuck_thread *t, size_t walk)
 {
-	for (size_t steps = 0; steps <= s->proc_count; steps++) {
+	const struct stuck_thread *begin = t;
+
+	for (;;) {
 		const struct stuck_thread *next;
 		struct stuck_proc *p;
 
+		t->proc->mark = walk;
 		if (t->verdict == STUCK_OWNER_DEAD || t->verdict == STUCK_NO_MATCH)
 			return add_root(s, t->proc, t);
 		if (t->proc->ring && t->verdict == STUCK_DEADLOCK)
@@ -98,12 +105,15 @@ static struct stuck_root *root_of(struct stuck *s, const struct stuck_thread *t)
 			return add_root(s, t->proc, t);
 		if (t->verdict == STUCK_EOF_LEAK)
 			return add_root(s, p, t);
+		if (p == begin->proc)
+			return add_root(s, stuck_main_provider(begin), begin);
+		if (p->mark == walk)
+			return add_root(s, p, t);
 		next = next_link(p, t->verdict);
 		if (!next)
 			return add_root(s, p, t);
 		t = next;
 	}
-	return add_root(s, t->proc, t);
 }
 
 /* worst first, then what blocks most, then as found */
@@ -135,9 +145,11 @@ const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p)
 
 void stuck_root_settle(struct stuck *s)
 {
+	for (size_t i = 0; i < s->proc_count; i++)
+		s->procs[i]->mark = 0;
 	for (size_t i = 0; i < s->proc_count; i++) {
 		const struct stuck_thread *t = stuck_worst_wait(s->procs[i]);
-		struct stuck_root *r = t ? root_of(s, t) : NULL;
+		struct stuck_root *r = t ? root_of(s, t, i + 1) : NULL;
 
 		if (r && r->proc != s->procs[i])
 			r->blocks++;
