@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-"""Pipes through io_uring, which under `sys` no system call tells of."""
+"""Through io_uring, which under `sys` no system call tells of."""
 
 import lens
 
@@ -76,3 +76,10 @@ def uring_eventfd_as(*options):
 
 lens.register("uring_eventfd", uring_eventfd_as)
 lens.register("uring_sys_eventfd", lambda: uring_eventfd_as("--variant", "eventfd=sys"))
+
+
+@lens.test()
+def uring_sockets():
+    """Hooks of sockets see them whoever asked."""
+    doc, truth = lens.watched("uring", "sockets")
+    lens.compare(doc, without_attempts(truth))

@@ -39,29 +39,30 @@ static struct feed moved(uint64_t added, uint64_t taken, uint64_t left)
 	return f;
 }
 
+static void check_books(struct feed *f, int64_t by_kernel, int64_t unaccounted)
+{
+	const struct ledger *l;
+
+	world_settle(f->w);
+	l = feed_ledger(f, counter(3, 0));
+	CHECK_EQ_I64(l->queued, 10);
+	CHECK_EQ_I64(l->by_kernel, by_kernel);
+	CHECK_EQ_I64(l->unaccounted, unaccounted);
+	feed_check_identity(l);
+}
+
 TEST(balances)
 {
 	_feed_ struct feed f = moved(50, 40, 10);
-	const struct ledger *l;
 
-	world_settle(f.w);
-	l = feed_ledger(&f, counter(3, 0));
-	CHECK_EQ_I64(l->unaccounted, 0);
-	CHECK_EQ_I64(l->by_kernel, 0);
-	CHECK_EQ_I64(l->queued, 10);
-	feed_check_identity(l);
+	check_books(&f, 0, 0);
 }
 
 TEST(what_nobody_added_was_the_kernel)
 {
 	_feed_ struct feed f = moved(50, 55, 10);
-	const struct ledger *l;
 
-	world_settle(f.w);
-	l = feed_ledger(&f, counter(3, 0));
-	CHECK_EQ_I64(l->by_kernel, 15);
-	CHECK_EQ_I64(l->unaccounted, 0);
-	feed_check_identity(l);
+	check_books(&f, 15, 0);
 }
 
 /* a value that was not seen can be what is missing */
@@ -69,26 +70,18 @@ TEST(unless_something_was_lost)
 {
 	_feed_ struct feed f = moved(50, 55, 10);
 	struct lens_rec_loss loss = { .kind = LENS_KIND_EVENTFD };
-	const struct ledger *l;
 
 	loss.count[LENS_LOSS_UNSEEN] = 1;
 	feed_raw(&f, &loss, LENS_REC_LOSS, sizeof(loss));
-	world_settle(f.w);
-	l = feed_ledger(&f, counter(3, 0));
-	CHECK_EQ_I64(l->by_kernel, 0);
-	CHECK_EQ_I64(l->unaccounted, -15);
+	check_books(&f, 0, -15);
 }
 
 /* too much added is never taken for the kernel's doing */
 TEST(a_surplus_is_unaccounted)
 {
 	_feed_ struct feed f = moved(50, 30, 10);
-	const struct ledger *l;
 
-	world_settle(f.w);
-	l = feed_ledger(&f, counter(3, 0));
-	CHECK_EQ_I64(l->by_kernel, 0);
-	CHECK_EQ_I64(l->unaccounted, 10);
+	check_books(&f, 0, 10);
 }
 
 /* nobody knows how much a call under way adds, but one that sleeps has added nothing */

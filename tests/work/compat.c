@@ -14,11 +14,12 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "duct.h"
-#include "work.h"
+#include "line.h"
 
 /* arch/x86/entry/syscalls/syscall_32.tbl */
 enum {
@@ -26,11 +27,19 @@ enum {
 	NR32_MQSEND = 279, NR32_MQRECEIVE = 280, NR32_MQSEND64 = 418, NR32_MQRECEIVE64 = 419,
 	NR32_READV = 145, NR32_WRITEV = 146, NR32_MSGSND = 400, NR32_MSGRCV = 401,
 	NR32_EVENTFD2 = 328,
+	NR32_SOCKETCALL = 102, NR32_SENDTO = 369, NR32_SENDMSG = 370, NR32_RECVFROM = 371,
+	NR32_RECVMSG = 372,
 };
 
 enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12 };	/* linux/ipc.h */
 
+enum {	/* linux/net.h */
+	SYS32_SEND = 9, SYS32_RECV = 10, SYS32_SENDTO = 11, SYS32_RECVFROM = 12,
+	SYS32_SENDMSG = 16, SYS32_RECVMSG = 17,
+};
+
 struct iovec32 { uint32_t base, len; };
+struct msghdr32 { uint32_t name, name_len, v, v_len, control, control_len, flags; };
 struct message32 { int32_t type; char text[100]; };
 struct kludge32 { uint32_t message; int32_t type; };
 
@@ -38,6 +47,8 @@ struct kludge32 { uint32_t message; int32_t type; };
 struct low {
 	char text[4096];
 	struct iovec32 v[2];
+	struct msghdr32 header;
+	uint32_t arg[6];
 	struct message32 message;
 	struct kludge32 kludge;
 	uint32_t priority;
@@ -246,12 +257,60 @@ static void run_eventfd(void)
 	work_fact("calls", 2 * times + 1);
 }
 
+static long socketcall(uint32_t call, int fd, uint32_t data, uint32_t len)
+{
+	low->arg[0] = (uint32_t)fd;
+	low->arg[1] = data;
+	low->arg[2] = len;
+	return call32(NR32_SOCKETCALL, call, at(low->arg), 0, 0, 0);
+}
+
+static void moved(const struct line *l, enum work_dir dir, long ret, ssize_t len)
+{
+	work_expect(line_did(l, dir, ret), len, "32-bit call on a socket");
+}
+
+/* by the multiplexer and by the calls that came later */
+static void run_sockets(void)
+{
+	long times = work_arg(0, 50);
+	uint32_t text, header;
+	struct line l[2];
+	int fd[2];
+
+	enter();
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		work_die("socketpair");
+	line_join(fd, false, l);
+	text = at(low->text);
+	header = at(&low->header);
+	low->v[0] = (struct iovec32){ text, 25 };
+	low->v[1] = (struct iovec32){ text, 15 };
+	low->header = (struct msghdr32){ .v = at(low->v), .v_len = 2 };
+	work_ready();
+	for (long i = 0; i < times; i++) {
+		moved(&l[0], WORK_WRITE, socketcall(SYS32_SEND, fd[0], text, 10), 10);
+		moved(&l[0], WORK_WRITE, socketcall(SYS32_SENDTO, fd[0], text, 20), 20);
+		moved(&l[0], WORK_WRITE, socketcall(SYS32_SENDMSG, fd[0], header, 0), 40);
+		moved(&l[1], WORK_READ, socketcall(SYS32_RECV, fd[1], text, 11), 11);
+		moved(&l[1], WORK_READ, socketcall(SYS32_RECVFROM, fd[1], text, 9), 9);
+		moved(&l[1], WORK_READ, socketcall(SYS32_RECVMSG, fd[1], header, 0), 40);
+		moved(&l[1], WORK_READ, call32(NR32_RECVFROM, (uint32_t)fd[1], text, 10, 0, 0), 10);
+		moved(&l[1], WORK_WRITE, call32(NR32_SENDTO, (uint32_t)fd[1], text, 7, 0, 0), 7);
+		moved(&l[1], WORK_WRITE, call32(NR32_SENDMSG, (uint32_t)fd[1], header, 0, 0, 0),
+		      40);
+		moved(&l[0], WORK_READ, call32(NR32_RECVMSG, (uint32_t)fd[0], header, 0, 0, 0), 40);
+	}
+	work_fact("calls", 10 * times);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
 	{ "sysvmsg", run_sysvmsg },
 	{ "mqueue", run_mqueue },
 	{ "eventfd", run_eventfd },
+	{ "sockets", run_sockets },
 };
 
 int main(int argc, char **argv)

@@ -15,42 +15,16 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "work.h"
-
-static char bytes[1 << 20];
-
-/* an end of a connection: what it receives is channel in, what it sends out */
-struct line {
-	int fd, in, out;
-};
+#include "line.h"
 
 static struct line one[2];
 static struct sockaddr_in6 server;
 static socklen_t server_len;
 static int listener;
-
-static ssize_t did(const struct line *l, enum work_dir dir, ssize_t ret)
-{
-	return work_did(dir == WORK_READ ? l->in : l->out, dir, ret);
-}
-
-static void put(const struct line *l, size_t len)
-{
-	work_expect(did(l, WORK_WRITE, send(l->fd, bytes, len, MSG_NOSIGNAL)), (ssize_t)len,
-		    "send");
-}
-
-static void get(const struct line *l, size_t len)
-{
-	work_expect(did(l, WORK_READ, recv(l->fd, bytes, len, MSG_WAITALL)), (ssize_t)len, "recv");
-}
 
 /* at any port; of IPv6 also for IPv4, as mapped addresses */
 static void listen_at(const char *address, int backlog)
@@ -95,12 +69,9 @@ static int connected(void)
 /* the client is one[0] */
 static void join(int client, int accepted)
 {
-	int fd[2] = { client, accepted }, chan[2];
+	int fd[2] = { client, accepted };
 
-	for (int i = 0; i < 2; i++)
-		chan[i] = work_socket(fd[i]);
-	for (int i = 0; i < 2; i++)
-		one[i] = (struct line){ fd[i], chan[i], chan[!i] };
+	line_join(fd, false, one);
 }
 
 static void connect_pair(const char *address)
@@ -115,44 +86,23 @@ static void connect_pair(const char *address)
 
 /* ------------------------------------------------------------------ streams */
 
-static void answer(void *unused)
-{
-	get(&one[1], 1000);
-	put(&one[1], 300);
-	get(&one[1], 200);
-	work_tick(0);
-}
-
-/* a request, an answer, and something left in each direction */
-static void talk(void)
-{
-	pid_t kid;
-
-	work_ready();
-	kid = work_spawn(answer, NULL);
-	put(&one[0], 1000);
-	get(&one[0], 250);
-	put(&one[0], 275);
-	work_wait(kid);
-}
-
 static void run_pair(void)
 {
 	connect_pair("127.0.0.1");
-	talk();
+	line_talk(one);
 }
 
 static void run_six(void)
 {
 	connect_pair("::1");
-	talk();
+	line_talk(one);
 }
 
 /* any of 127/8 is this host */
 static void run_eight(void)
 {
 	connect_pair("127.77.0.9");
-	talk();
+	line_talk(one);
 }
 
 /* the server sees ::ffff:127.0.0.1, the client 127.0.0.1 */
@@ -164,40 +114,17 @@ static void run_mapped(void)
 	server_as_four("127.0.0.1");
 	client = connected();
 	join(client, accept(listener, NULL, NULL));
-	talk();
+	line_talk(one);
 }
 
-/* every call that moves bytes through a descriptor or a socket */
 static void run_calls(void)
 {
-	struct iovec v[2] = { { bytes, 10 }, { bytes + 50, 20 } };
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
-	struct mmsghdr mm[3] = { { .msg_hdr = m }, { .msg_hdr = m }, { .msg_hdr = m } };
-	const struct line *a = &one[0], *b = &one[1];
+	const struct line *b = &one[1];
 
 	connect_pair("127.0.0.1");
-	work_ready();
-	did(a, WORK_WRITE, write(a->fd, bytes, 100));
-	did(a, WORK_WRITE, writev(a->fd, v, 2));
-	did(a, WORK_WRITE, send(a->fd, bytes, 7, 0));
-	did(a, WORK_WRITE, sendto(a->fd, bytes, 8, 0, NULL, 0));
-	did(a, WORK_WRITE, sendmsg(a->fd, &m, 0));
-	work_expect(sendmmsg(a->fd, mm, 3, 0), 3, "sendmmsg");
-	for (int i = 0; i < 3; i++)
-		did(a, WORK_WRITE, mm[i].msg_len);
-	did(b, WORK_READ, read(b->fd, bytes, 50));
-	did(b, WORK_READ, readv(b->fd, v, 2));
-	did(b, WORK_READ, recv(b->fd, bytes, 9, 0));
-	did(b, WORK_READ, recvfrom(b->fd, bytes, 11, 0, NULL, NULL));
-	did(b, WORK_READ, recvmsg(b->fd, &m, 0));
-	work_expect(recvmmsg(b->fd, mm, 3, MSG_DONTWAIT, NULL), 3, "recvmmsg");
-	for (int i = 0; i < 3; i++)
-		did(b, WORK_READ, mm[i].msg_len);
-	/* looks, which move nothing, and bytes that are thrown away, which have left the queue */
-	for (int i = 0; i < 5; i++)
-		work_expect(recv(b->fd, bytes, 5, MSG_PEEK), 5, "peek");
-	did(b, WORK_READ, recv(b->fd, NULL, 15, MSG_TRUNC));
-	work_any_operations(b->in, WORK_READ);
+	line_calls(one);
+	/* bytes that are thrown away have left the queue */
+	line_did(b, WORK_READ, recv(b->fd, NULL, 15, MSG_TRUNC));
 }
 
 /* until nothing fits, neither at the receiver nor at the sender; all of it is queued */
@@ -210,31 +137,22 @@ static void run_full(void)
 	connect_pair("127.0.0.1");
 	fcntl(a->fd, F_SETFL, O_NONBLOCK);
 	work_ready();
-	work_expect_error(did(b, WORK_READ, recv(b->fd, bytes, 1, MSG_DONTWAIT)), EAGAIN, "recv");
+	work_expect_error(line_did(b, WORK_READ, recv(b->fd, line_bytes, 1, MSG_DONTWAIT)), EAGAIN,
+			  "recv");
 	p = (struct pollfd){ .fd = a->fd, .events = POLLOUT };
 	/* what the receiver has not acknowledged may still make room for more */
 	do {
-		n = did(a, WORK_WRITE, send(a->fd, bytes, sizeof(bytes), 0));
+		n = line_did(a, WORK_WRITE, send(a->fd, line_bytes, sizeof(line_bytes), 0));
 	} while (n > 0 || poll(&p, 1, 300) > 0);
 	work_expect_error(n, EAGAIN, "send");
-	did(b, WORK_READ, recv(b->fd, bytes, 5000, 0));
-	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 0, 0)), 0, "send");
+	line_did(b, WORK_READ, recv(b->fd, line_bytes, 5000, 0));
+	work_expect(line_did(a, WORK_WRITE, send(a->fd, line_bytes, 0, 0)), 0, "send");
 }
 
-/* shutdown of one direction; its reader sees the end, its writer an error */
 static void run_shutdown(void)
 {
-	const struct line *a = &one[0], *b = &one[1];
-
 	connect_pair("127.0.0.1");
-	work_ready();
-	put(a, 500);
-	shutdown(a->fd, SHUT_WR);
-	get(b, 400);
-	work_expect_error(did(a, WORK_WRITE, send(a->fd, bytes, 10, MSG_NOSIGNAL)), EPIPE, "send");
-	put(b, 70);
-	get(b, 100);
-	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "end");
+	line_shutdown(one);
 }
 
 /* ended in one direction, with bytes left before the end */
@@ -242,55 +160,28 @@ static void run_halfread(void)
 {
 	connect_pair("127.0.0.1");
 	work_ready();
-	put(&one[0], 500);
+	line_put(&one[0], 500);
 	shutdown(one[0].fd, SHUT_WR);
-	get(&one[1], 123);
+	line_get(&one[1], 123);
 }
 
-/* closed with something inside, which is lost; the other end is reset */
+/* the other end is reset */
 static void run_closed(void)
 {
 	connect_pair("127.0.0.1");
-	work_ready();
-	put(&one[0], 1000);
-	get(&one[1], 300);
-	put(&one[1], 40);
-	work_gone(one[1].in);
-	close(one[1].fd);
-	work_gone(one[0].in);
-	close(one[0].fd);
+	line_closed(one, 1);
 }
 
-/* from a pipe, a file and into a pipe */
 static void run_splice(void)
 {
-	int file = memfd_create("source", 0), p[2];
-	const struct line *a = &one[0], *b = &one[1];
-
 	connect_pair("127.0.0.1");
-	if (file < 0 || ftruncate(file, 4096) || pipe(p))
-		work_die("source");
-	work_ready();
-	work_expect(write(p[1], bytes, 3000), 3000, "write");
-	work_expect(did(a, WORK_WRITE, splice(p[0], NULL, a->fd, NULL, 3000, 0)), 3000, "splice");
-	work_expect(did(a, WORK_WRITE, sendfile(a->fd, file, NULL, 4096)), 4096, "sendfile");
-	work_any_operations(a->out, WORK_WRITE);
-	for (size_t left = 6000; left;) {
-		ssize_t n = did(b, WORK_READ, splice(b->fd, NULL, p[1], NULL, left, 0));
-
-		if (n <= 0)
-			work_die("splice");
-		left -= (size_t)n;
-		work_expect(read(p[0], bytes, (size_t)n), n, "read");
-	}
-	work_any_operations(b->in, WORK_READ);
-	get(b, 1000);
+	line_splice(one, 4096, 1000);
 }
 
 static void many_writes(void *unused)
 {
 	for (int i = 0; i < 200; i++)
-		put(&one[0], 64);
+		line_put(&one[0], 64);
 }
 
 /* two processes write, one reads */
@@ -305,12 +196,12 @@ static void run_writers(void)
 	for (int i = 0; i < 2; i++)
 		work_wait(kid[i]);
 	for (int i = 0; i < 390; i++)
-		get(&one[1], 64);
+		line_get(&one[1], 64);
 }
 
 static void read_one(void *unused)
 {
-	get(&one[1], 500);
+	line_get(&one[1], 500);
 }
 
 /* a read that began before the start is counted once, when it returns */
@@ -322,7 +213,7 @@ static void run_straddleread(void)
 	kid = work_spawn(read_one, NULL);
 	work_wait_blocked(kid, SYS_recvfrom, (unsigned long)one[1].fd);
 	work_ready();
-	put(&one[0], 600);
+	line_put(&one[0], 600);
 	work_wait(kid);
 }
 
@@ -349,10 +240,10 @@ static void run_again(void)
 			work_die("connect");
 		accepted = accept(listener, NULL, NULL);
 		join(client, accepted);
-		put(&one[0], i);
-		get(&one[1], i);
-		put(&one[1], 2 * i);
-		get(&one[0], i);
+		line_put(&one[0], i);
+		line_get(&one[1], i);
+		line_put(&one[1], 2 * i);
+		line_get(&one[0], i);
 		work_gone(one[0].in);
 		close(client);
 		work_gone(one[1].in);
@@ -377,7 +268,7 @@ static void run_own(void)
 	if (!*text)
 		work_skip("this host has no address but of loopback");
 	connect_pair(text);
-	talk();
+	line_talk(one);
 }
 
 /* two listeners of one port: the kernel chooses who gets a connection */
@@ -401,8 +292,8 @@ static void run_reuseport(void)
 		if (poll(at, 2, -1) != 1)
 			work_die("poll");
 		join(client, accept(at[at[0].revents ? 0 : 1].fd, NULL, NULL));
-		put(&one[0], n);
-		get(&one[1], n);
+		line_put(&one[0], n);
+		line_get(&one[1], n);
 	}
 }
 
@@ -439,16 +330,16 @@ static void run_fastopen(void)
 	setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &yes, sizeof(yes));
 	work_ready();
 	client = socket(AF_INET, SOCK_STREAM, 0);
-	n = sendto(client, bytes, 300, MSG_FASTOPEN, (struct sockaddr *)&server, server_len);
+	n = sendto(client, line_bytes, 300, MSG_FASTOPEN, (struct sockaddr *)&server, server_len);
 	peer = accept(listener, NULL, NULL);
 	join(client, peer);
-	work_expect(did(&one[0], WORK_WRITE, n), 300, "sendto");
+	work_expect(line_did(&one[0], WORK_WRITE, n), 300, "sendto");
 	if (getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &len) ||
 	    !(info.tcpi_options & TCPI_OPT_SYN_DATA))
 		work_die("nothing went with the first packet");
-	get(&one[1], 250);
-	put(&one[1], 40);
-	get(&one[0], 40);
+	line_get(&one[1], 250);
+	line_put(&one[1], 40);
+	line_get(&one[0], 40);
 }
 
 /* the pages themselves are sent; what comes back of them is nothing that was received */
@@ -463,10 +354,11 @@ static void run_zerocopy(void)
 	if (setsockopt(a->fd, SOL_SOCKET, SO_ZEROCOPY, &yes, sizeof(yes)))
 		work_skip("no SO_ZEROCOPY");
 	work_ready();
-	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 50000, MSG_ZEROCOPY)), 50000, "send");
-	get(b, 50000);
-	put(b, 70);
-	get(a, 70);
+	work_expect(line_did(a, WORK_WRITE, send(a->fd, line_bytes, 50000, MSG_ZEROCOPY)), 50000,
+		    "send");
+	line_get(b, 50000);
+	line_put(b, 70);
+	line_get(a, 70);
 	m.msg_control = control;
 	m.msg_controllen = sizeof(control);
 	if (poll(&(struct pollfd){ .fd = a->fd }, 1, -1) != 1)
@@ -482,7 +374,7 @@ static void client_leaves(void *unused)
 	int fd = connected();
 
 	inherited = work_socket(fd);
-	work_expect(write(fd, bytes, 777), 777, "write");
+	work_expect(write(fd, line_bytes, 777), 777, "write");
 	work_gone(inherited);
 	_exit(0);
 }
@@ -499,8 +391,8 @@ static void run_early(void)
 	work_reap(kid);
 	work_fact("kid", kid);
 	fd = accept(listener, NULL, NULL);
-	work_fact("got", recv(fd, bytes, 777, MSG_WAITALL));
-	work_expect(recv(fd, bytes, 1, 0), 0, "end");
+	work_fact("got", recv(fd, line_bytes, 777, MSG_WAITALL));
+	work_expect(recv(fd, line_bytes, 1, 0), 0, "end");
 }
 
 /* what waited since before the start, in a connection that was accepted after it */
@@ -510,10 +402,10 @@ static void run_waiting(void)
 
 	listen_at("127.0.0.1", 5);
 	client = connected();
-	work_expect(write(client, bytes, 400), 400, "write");
+	work_expect(write(client, line_bytes, 400), 400, "write");
 	work_ready();
-	work_expect(write(client, bytes, 50), 50, "write");
-	work_fact("got", recv(accept(listener, NULL, NULL), bytes, 425, MSG_WAITALL));
+	work_expect(write(client, line_bytes, 50), 50, "write");
+	work_fact("got", recv(accept(listener, NULL, NULL), line_bytes, 425, MSG_WAITALL));
 }
 
 /* connected, but nobody accepts */
@@ -522,7 +414,7 @@ static void run_pending(void)
 	listen_at("127.0.0.1", 7);
 	work_ready();
 	for (int i = 0; i < 3; i++)
-		work_expect(write(connected(), bytes, 10), 10, "write");
+		work_expect(write(connected(), line_bytes, 10), 10, "write");
 }
 
 static const struct work_mode modes[] = {

@@ -6,115 +6,39 @@
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "work.h"
-
-static char bytes[1 << 20];
-
-/* an end of a connection: what it receives is channel in, what it sends out */
-struct line {
-	int fd, in, out;
-	bool messages;
-};
-
-static ssize_t did(const struct line *l, enum work_dir dir, ssize_t ret)
-{
-	int chan = dir == WORK_READ ? l->in : l->out;
-
-	return l->messages ? work_did_message(chan, dir, ret) : work_did(chan, dir, ret);
-}
-
-static void put(const struct line *l, size_t len)
-{
-	work_expect(did(l, WORK_WRITE, send(l->fd, bytes, len, MSG_NOSIGNAL)), (ssize_t)len,
-		    "send");
-}
-
-static void get(const struct line *l, size_t len)
-{
-	work_expect(did(l, WORK_READ, recv(l->fd, bytes, len, MSG_WAITALL)), (ssize_t)len, "recv");
-}
+#include "line.h"
 
 static void line_pair(int type, struct line ret_ends[2])
 {
-	int fd[2], chan[2];
+	int fd[2];
 
 	if (socketpair(AF_UNIX, type, 0, fd))
 		work_die("socketpair");
-	for (int i = 0; i < 2; i++)
-		chan[i] = work_socket(fd[i]);
-	for (int i = 0; i < 2; i++)
-		ret_ends[i] = (struct line){ fd[i], chan[i], chan[!i],
-					   (type & 0xf) != SOCK_STREAM };
+	line_join(fd, (type & 0xf) != SOCK_STREAM, ret_ends);
 }
 
 static struct line one[2];
 
 /* ------------------------------------------------------------------ streams */
 
-static void answer(void *unused)
-{
-	get(&one[1], 1000);
-	put(&one[1], 300);
-	get(&one[1], 200);
-	work_tick(0);
-}
-
-/* a request, an answer, and something left in each direction */
 static void run_pair(void)
 {
-	pid_t kid;
-
 	line_pair(SOCK_STREAM, one);
-	work_ready();
-	kid = work_spawn(answer, NULL);
-	put(&one[0], 1000);
-	get(&one[0], 250);
-	put(&one[0], 275);
-	work_wait(kid);
+	line_talk(one);
 }
 
-/* every call that moves bytes through a descriptor or a socket */
 static void run_calls(void)
 {
-	struct iovec v[2] = { { bytes, 10 }, { bytes + 50, 20 } };
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
-	struct mmsghdr mm[3] = { { .msg_hdr = m }, { .msg_hdr = m }, { .msg_hdr = m } };
-	const struct line *a = &one[0], *b = &one[1];
-
 	line_pair(SOCK_STREAM, one);
-	work_ready();
-	did(a, WORK_WRITE, write(a->fd, bytes, 100));
-	did(a, WORK_WRITE, writev(a->fd, v, 2));
-	did(a, WORK_WRITE, send(a->fd, bytes, 7, 0));
-	did(a, WORK_WRITE, sendto(a->fd, bytes, 8, 0, NULL, 0));
-	did(a, WORK_WRITE, sendmsg(a->fd, &m, 0));
-	work_expect(sendmmsg(a->fd, mm, 3, 0), 3, "sendmmsg");
-	for (int i = 0; i < 3; i++)
-		did(a, WORK_WRITE, mm[i].msg_len);
-	did(b, WORK_READ, read(b->fd, bytes, 50));
-	did(b, WORK_READ, readv(b->fd, v, 2));
-	did(b, WORK_READ, recv(b->fd, bytes, 9, 0));
-	did(b, WORK_READ, recvfrom(b->fd, bytes, 11, 0, NULL, NULL));
-	did(b, WORK_READ, recvmsg(b->fd, &m, 0));
-	work_expect(recvmmsg(b->fd, mm, 3, MSG_DONTWAIT, NULL), 3, "recvmmsg");
-	for (int i = 0; i < 3; i++)
-		did(b, WORK_READ, mm[i].msg_len);
-	/* looks, which move nothing */
-	for (int i = 0; i < 5; i++)
-		work_expect(recv(b->fd, bytes, 5, MSG_PEEK), 5, "peek");
-	work_any_operations(b->in, WORK_READ);
+	line_calls(one);
 }
 
 /* until it does not fit, in part, and not at all; then nobody is there any more */
@@ -125,71 +49,33 @@ static void run_full(void)
 
 	line_pair(SOCK_STREAM | SOCK_NONBLOCK, one);
 	work_ready();
-	work_expect_error(did(b, WORK_READ, recv(b->fd, bytes, 1, 0)), EAGAIN, "recv");
+	work_expect_error(line_did(b, WORK_READ, recv(b->fd, line_bytes, 1, 0)), EAGAIN, "recv");
 	do {
-		n = did(a, WORK_WRITE, send(a->fd, bytes, sizeof(bytes), 0));
+		n = line_did(a, WORK_WRITE, send(a->fd, line_bytes, sizeof(line_bytes), 0));
 	} while (n > 0);
 	work_expect_error(n, EAGAIN, "send");
-	did(b, WORK_READ, recv(b->fd, bytes, 5000, 0));
+	line_did(b, WORK_READ, recv(b->fd, line_bytes, 5000, 0));
 	/* nothing is sent: a stream has no empty messages */
-	work_expect(did(a, WORK_WRITE, send(a->fd, bytes, 0, 0)), 0, "send");
-	work_expect_error(did(a, WORK_WRITE, send(a->fd, (void *)8, 10, 0)), EAGAIN, "send");
+	work_expect(line_did(a, WORK_WRITE, send(a->fd, line_bytes, 0, 0)), 0, "send");
+	work_expect_error(line_did(a, WORK_WRITE, send(a->fd, (void *)8, 10, 0)), EAGAIN, "send");
 }
 
-/* shutdown of one direction; its reader sees the end, its writer an error */
 static void run_shutdown(void)
 {
-	const struct line *a = &one[0], *b = &one[1];
-
 	line_pair(SOCK_STREAM, one);
-	work_ready();
-	put(a, 500);
-	shutdown(a->fd, SHUT_WR);
-	get(b, 400);
-	work_expect_error(did(a, WORK_WRITE, send(a->fd, bytes, 10, MSG_NOSIGNAL)), EPIPE, "send");
-	put(b, 70);
-	get(b, 100);
-	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "end");
+	line_shutdown(one);
 }
 
-/* closed with something inside, which is lost */
 static void run_closed(void)
 {
 	line_pair(SOCK_STREAM, one);
-	work_ready();
-	put(&one[0], 1000);
-	get(&one[1], 300);
-	put(&one[1], 40);
-	work_gone(one[0].in);
-	close(one[0].fd);
-	work_gone(one[1].in);
-	close(one[1].fd);
+	line_closed(one, 0);
 }
 
-/* from a pipe, a file and into a pipe */
 static void run_splice(void)
 {
-	int file = memfd_create("source", 0), p[2];
-	const struct line *a = &one[0], *b = &one[1];
-
 	line_pair(SOCK_STREAM, one);
-	if (file < 0 || ftruncate(file, 5000) || pipe(p))
-		work_die("source");
-	work_ready();
-	work_expect(write(p[1], bytes, 3000), 3000, "write");
-	work_expect(did(a, WORK_WRITE, splice(p[0], NULL, a->fd, NULL, 3000, 0)), 3000, "splice");
-	work_expect(did(a, WORK_WRITE, sendfile(a->fd, file, NULL, 5000)), 5000, "sendfile");
-	work_any_operations(a->out, WORK_WRITE);
-	for (size_t left = 6000; left;) {
-		ssize_t n = did(b, WORK_READ, splice(b->fd, NULL, p[1], NULL, left, 0));
-
-		if (n <= 0)
-			work_die("splice");
-		left -= (size_t)n;
-		work_expect(read(p[0], bytes, (size_t)n), n, "read");
-	}
-	work_any_operations(b->in, WORK_READ);
-	get(b, 1500);
+	line_splice(one, 5000, 1500);
 }
 
 /* ------------------------------------------------------------------ servers */
@@ -250,11 +136,11 @@ static void serve(void *first)
 		l.out = chan[0];
 		l.in = work_socket(l.fd);
 		l.messages = false;
-		did(&l, WORK_READ, sizeof(chan));
+		line_did(&l, WORK_READ, sizeof(chan));
 		work_expect(write(l.fd, &l.in, sizeof(l.in)), sizeof(l.in), "write");
-		did(&l, WORK_WRITE, sizeof(l.in));
-		get(&l, 100);
-		put(&l, 1000);
+		line_did(&l, WORK_WRITE, sizeof(l.in));
+		line_get(&l, 100);
+		line_put(&l, 1000);
 		work_tick(1);
 		work_tick(2);
 	}
@@ -276,10 +162,10 @@ static void run_prefork(void)
 		l.in = chan[0] = work_socket(l.fd);
 		work_expect(write(l.fd, chan, sizeof(chan)), sizeof(chan), "write");
 		work_expect(read(l.fd, &l.out, sizeof(l.out)), sizeof(l.out), "read");
-		did(&l, WORK_READ, sizeof(l.out));
-		did(&l, WORK_WRITE, sizeof(chan));
-		put(&l, 100);
-		get(&l, 900);
+		line_did(&l, WORK_READ, sizeof(l.out));
+		line_did(&l, WORK_WRITE, sizeof(chan));
+		line_put(&l, 100);
+		line_get(&l, 900);
 		work_wait_ticks(2, (unsigned)i + 1);
 	}
 }
@@ -288,7 +174,7 @@ static void client_leaves(void *unused)
 {
 	int fd = connected(SOCK_STREAM);
 
-	work_expect(write(fd, bytes, 777), 777, "write");
+	work_expect(write(fd, line_bytes, 777), 777, "write");
 	_exit(0);
 }
 
@@ -303,7 +189,7 @@ static void run_early(void)
 	kid = work_spawn(client_leaves, NULL);
 	work_reap(kid);
 	fd = accept(listener, NULL, NULL);
-	work_expect(recv(fd, bytes, 1000, MSG_WAITALL), 777, "recv");
+	work_expect(recv(fd, line_bytes, 1000, MSG_WAITALL), 777, "recv");
 	work_fact("kid", kid);
 	work_fact("got", 777);
 }
@@ -317,7 +203,7 @@ static void run_pending(void)
 	work_ready();
 	for (int i = 0; i < 3; i++) {
 		fd[i] = connected(SOCK_STREAM);
-		work_expect(write(fd[i], bytes, 10), 10, "write");
+		work_expect(write(fd[i], line_bytes, 10), 10, "write");
 	}
 }
 
@@ -329,20 +215,20 @@ static void run_seqpacket(void)
 
 	line_pair(SOCK_SEQPACKET, one);
 	work_ready();
-	put(a, 100);
-	put(a, 0);
-	put(a, 1000);
-	put(a, 2000);
-	put(a, 30);
-	put(b, 5);
-	get(b, 100);
-	get(b, 0);
+	line_put(a, 100);
+	line_put(a, 0);
+	line_put(a, 1000);
+	line_put(a, 2000);
+	line_put(a, 30);
+	line_put(b, 5);
+	line_get(b, 100);
+	line_get(b, 0);
 	/* cut: the rest of the message is lost, whatever the call returns */
-	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 400, 0)), 400, "recv");
+	work_expect(line_did(b, WORK_READ, recv(b->fd, line_bytes, 400, 0)), 400, "recv");
 	work_discarded(b->in, 600, 0);
-	work_expect(recv(b->fd, bytes, 400, MSG_PEEK | MSG_TRUNC), 2000, "peek");
-	work_expect(recv(b->fd, bytes, 500, MSG_TRUNC), 2000, "recv");
-	did(b, WORK_READ, 500);
+	work_expect(recv(b->fd, line_bytes, 400, MSG_PEEK | MSG_TRUNC), 2000, "peek");
+	work_expect(recv(b->fd, line_bytes, 500, MSG_TRUNC), 2000, "recv");
+	line_did(b, WORK_READ, 500);
 	work_discarded(b->in, 1500, 0);
 	work_any_operations(b->in, WORK_READ);
 }
@@ -354,13 +240,13 @@ static void run_seqend(void)
 
 	line_pair(SOCK_SEQPACKET, one);
 	work_ready();
-	put(a, 10);
-	put(a, 0);
+	line_put(a, 10);
+	line_put(a, 0);
 	shutdown(a->fd, SHUT_WR);
-	get(b, 10);
-	work_expect(did(b, WORK_READ, recv(b->fd, bytes, 10, 0)), 0, "empty message");
-	work_expect(recv(b->fd, bytes, 10, 0), 0, "end");
-	work_expect(recv(b->fd, bytes, 10, 0), 0, "end");
+	line_get(b, 10);
+	work_expect(line_did(b, WORK_READ, recv(b->fd, line_bytes, 10, 0)), 0, "empty message");
+	work_expect(recv(b->fd, line_bytes, 10, 0), 0, "end");
+	work_expect(recv(b->fd, line_bytes, 10, 0), 0, "end");
 	work_any_operations(b->in, WORK_READ);
 }
 
@@ -383,7 +269,8 @@ static void send_some(void *count)
 
 	for (int i = 0; i < *(int *)count; i++)
 		work_did_message(receiver_chan, WORK_WRITE,
-				 sendto(fd, bytes, 20, 0, (struct sockaddr *)&server, server_len));
+				 sendto(fd, line_bytes, 20, 0, (struct sockaddr *)&server,
+					server_len));
 }
 
 /* senders that never connect */
@@ -397,7 +284,7 @@ static void run_sendto(void)
 	work_wait(work_spawn(send_some, &many));
 	for (int i = 0; i < 5; i++)
 		work_expect(work_did_message(receiver_chan, WORK_READ,
-					     recv(receiver, bytes, 100, 0)), 20, "recv");
+					     recv(receiver, line_bytes, 100, 0)), 20, "recv");
 }
 
 /* connected to one, and sending to another all the same */
@@ -410,18 +297,20 @@ static void run_detour(void)
 	line_pair(SOCK_DGRAM, to);
 	fd = to[0].fd;
 	work_ready();
-	put(&to[0], 11);
+	line_put(&to[0], 11);
 	work_did_message(receiver_chan, WORK_WRITE,
-			 sendto(fd, bytes, 22, 0, (struct sockaddr *)&server, server_len));
-	put(&to[0], 33);
-	get(&to[1], 11);
-	work_did_message(receiver_chan, WORK_READ, recv(receiver, bytes, 100, 0));
+			 sendto(fd, line_bytes, 22, 0, (struct sockaddr *)&server, server_len));
+	line_put(&to[0], 33);
+	line_get(&to[1], 11);
+	work_did_message(receiver_chan, WORK_READ, recv(receiver, line_bytes, 100, 0));
 }
 
 /* several messages in one call, an empty one among them */
 static void run_mmsg(void)
 {
-	struct iovec v[4] = { { bytes, 10 }, { bytes, 0 }, { bytes, 30 }, { bytes, 40 } };
+	struct iovec v[4] = {
+		{ line_bytes, 10 }, { line_bytes, 0 }, { line_bytes, 30 }, { line_bytes, 40 },
+	};
 	struct mmsghdr mm[4] = { 0 };
 	const struct line *a = &one[0], *b = &one[1];
 
@@ -433,12 +322,12 @@ static void run_mmsg(void)
 	work_ready();
 	work_expect(sendmmsg(a->fd, mm, 4, 0), 4, "sendmmsg");
 	for (int i = 0; i < 4; i++)
-		did(a, WORK_WRITE, mm[i].msg_len);
+		line_did(a, WORK_WRITE, mm[i].msg_len);
 	for (int i = 0; i < 4; i++)
 		v[i].iov_len = 25;
 	work_expect(recvmmsg(b->fd, mm, 3, 0, NULL), 3, "recvmmsg");
 	for (int i = 0; i < 3; i++)
-		did(b, WORK_READ, mm[i].msg_len);
+		line_did(b, WORK_READ, mm[i].msg_len);
 	work_discarded(b->in, 5, 0);
 }
 
@@ -451,7 +340,7 @@ static void run_dgramfull(void)
 	line_pair(SOCK_DGRAM | SOCK_NONBLOCK, one);
 	work_ready();
 	do {
-		n = did(a, WORK_WRITE, send(a->fd, bytes, 5, 0));
+		n = line_did(a, WORK_WRITE, send(a->fd, line_bytes, 5, 0));
 	} while (n > 0);
 	work_expect_error(n, EAGAIN, "send");
 }
@@ -459,13 +348,13 @@ static void run_dgramfull(void)
 static void many_writes(void *unused)
 {
 	for (int i = 0; i < 200; i++)
-		put(&one[0], 64);
+		line_put(&one[0], 64);
 }
 
 static void many_reads(void *unused)
 {
 	for (int i = 0; i < 200; i++)
-		get(&one[1], 64);
+		line_get(&one[1], 64);
 }
 
 /* two processes write and two read one inherited pair */

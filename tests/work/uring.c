@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Pipes through io_uring, by its system calls: inline, by worker threads,
+ * Pipes, sockets and eventfds through io_uring, by its system calls: inline, by worker threads,
  * with registered files, polled by a kernel thread, and by operations that
  * wait for data. What posts no completion is counted by what arrives.
  */
@@ -8,15 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "duct.h"
-#include "work.h"
+#include "line.h"
 
 #define ENTRIES 8
 
@@ -291,6 +293,60 @@ static void run_eventfd(void)
 	work_fact("vectors", 1);
 }
 
+static void over_line(const struct line *l, enum work_dir dir, unsigned opcode, void *data,
+		      unsigned len, unsigned flags)
+{
+	struct io_uring_sqe op = operation(opcode, l->fd, data, len);
+
+	op.flags = (uint8_t)flags;
+	/* neither an offset nor a second address */
+	op.off = opcode == IORING_OP_WRITE || opcode == IORING_OP_READ ? (uint64_t)-1 : 0;
+	work_expect(line_did(l, dir, do_op(&op)), 100, "io_uring operation on a socket");
+}
+
+static void over_connection(const struct line ends[2])
+{
+	struct iovec v[2] = { { line_bytes, 30 }, { line_bytes + 50, 70 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+
+	for (unsigned i = 0; i < 50; i++) {
+		unsigned flags = i % 2 ? IOSQE_ASYNC : 0;
+
+		over_line(&ends[0], WORK_WRITE, IORING_OP_SEND, line_bytes, 100, flags);
+		over_line(&ends[1], WORK_READ, IORING_OP_RECV, line_bytes, 100, flags);
+		over_line(&ends[1], WORK_WRITE, IORING_OP_WRITE, line_bytes, 100, flags);
+		over_line(&ends[0], WORK_READ, IORING_OP_READ, line_bytes, 100, flags);
+		over_line(&ends[0], WORK_WRITE, IORING_OP_SENDMSG, &m, 1, flags);
+		over_line(&ends[1], WORK_READ, IORING_OP_RECVMSG, &m, 1, flags);
+	}
+	line_put(&ends[0], 40);
+}
+
+/* two connections, one of them over loopback */
+static void run_sockets(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof(at);
+	struct line local[2], tcp[2];
+	int fd[2], listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	ring_open(0);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		work_die("socketpair");
+	line_join(fd, false, local);
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(fd[0], (struct sockaddr *)&at, len))
+		work_die("connect");
+	fd[1] = accept(listener, NULL, NULL);
+	line_join(fd, false, tcp);
+	work_ready();
+	over_connection(local);
+	over_connection(tcp);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "workers", run_workers },
@@ -300,6 +356,7 @@ static const struct work_mode modes[] = {
 	{ "waiting", run_waiting },
 	{ "silent", run_silent },
 	{ "eventfd", run_eventfd },
+	{ "sockets", run_sockets },
 };
 
 int main(int argc, char **argv)
