@@ -82,16 +82,21 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct lens_total
 
 /* ------------------------------------------------------------------- calls */
 
+/* one of the kernel's own has no file: NULL, as for calls that will be made again */
+static __always_inline struct file *inet_called(struct sock *sk, __s64 ret,
+						struct lens_total_key *ret_key)
+{
+	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || is_restart(ret))
+		return NULL;
+	return ident_sock(sk, ret_key);
+}
+
 static __always_inline int inet_sent(struct sock *sk, __s64 ret, bool is_short)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
 	struct lens_total_key key = {};
-	struct file *f;
+	struct file *f = inet_called(sk, ret, &key);
 
-	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || is_restart(ret))
-		return 0;
-	/* one of the kernel's own has no file */
-	f = ident_sock(sk, &key);
 	if (!f)
 		return 0;
 	if (key.kind == LENS_KIND_TCP)
@@ -104,22 +109,15 @@ static __always_inline int inet_received(struct sock *sk, __s64 ret, __u32 flags
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
 	struct lens_total_key key = {};
-	struct file *f;
+	struct file *f = inet_called(sk, ret, &key);
 
-	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || is_restart(ret))
-		return 0;
-	f = ident_sock(sk, &key);
 	if (!f)
 		return 0;
 	if (key.kind == LENS_KIND_UDP)
 		call.moved = ret >= 0;
 	/* neither a look nor what comes back of the own sends leaves the queue */
-	if (flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0) {
-		call.ret = 0;
-		call.moved = false;
-		call.is_short = false;
-		call.is_copy = true;
-	}
+	if (flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0)
+		call_is_look(&call);
 	return inet_count(sk, &key, f, LENS_READ, &call);
 }
 

@@ -63,11 +63,8 @@ int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 	if (key.kind == LENS_KIND_UDP && dir == LENS_WRITE)
 		key.gen = LENS_GEN_OUTGOING;
 	call.moved = is_message(sk, key.kind, dir, ret);
-	if (dir == LENS_READ && flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0) {
-		call.ret = 0;
-		call.moved = false;
-		call.is_copy = true;
-	}
+	if (dir == LENS_READ && flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0)
+		call_is_look(&call);
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
 	if (!totals_count_new(&key, f, FILE_SOCKET | FILE_MIXED, &call))
 		return 0;

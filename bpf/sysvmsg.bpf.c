@@ -42,12 +42,8 @@ int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, _
 
 	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
-	if (flags & KDEF_MSG_COPY && ret >= 0) {
-		/* a look at a message; it stays */
-		call.ret = 0;
-		call.moved = false;
-		call.is_copy = true;
-	}
+	if (flags & KDEF_MSG_COPY && ret >= 0)
+		call_is_look(&call);
 	/* what MSG_NOERROR cut off is gone; a message of just that size looks the same */
 	if (flags & KDEF_MSG_NOERROR && call.moved && (__u64)ret == size)
 		call.is_short = true;

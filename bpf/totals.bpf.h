@@ -104,6 +104,15 @@ static __always_inline __u32 key_set(const struct lens_total_key *k)
 	return (h >> 40) & lens_cache_mask;
 }
 
+/* what the call saw stays where it was */
+static __always_inline void call_is_look(struct call *c)
+{
+	c->ret = 0;
+	c->moved = false;
+	c->is_short = false;
+	c->is_copy = true;
+}
+
 static __always_inline void total_add(struct lens_total *t, const struct call *c)
 {
 	t->ops++;

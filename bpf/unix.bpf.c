@@ -191,12 +191,8 @@ static __always_inline int unix_received(struct sock *sk, __u16 type, __s64 ret,
 		return 0;
 	if (type != KDEF_SOCK_STREAM)
 		packet_received(&call);
-	if (flags & KDEF_MSG_PEEK && ret >= 0) {
-		call.ret = 0;
-		call.moved = false;
-		call.is_short = false;
-		call.is_copy = true;
-	}
+	if (flags & KDEF_MSG_PEEK && ret >= 0)
+		call_is_look(&call);
 	return unix_count(sk, LENS_READ, &call);
 }
 
