@@ -146,6 +146,17 @@ def filter_by_pid():
     lens.require(unwanted["channels"][0]["name"] not in names, "a channel of another process")
 
 
+@lens.test(limit_s=40)
+def every_type_alone():
+    """Hooks that several types share are good enough for one of them, too."""
+    doc = lens.parse(lens.run("report", "--json", "--duration", "10ms", *lens.OPTIONS)[0])
+    together = {row["type"]: row["variant"] for row in doc["coverage"]}
+    for kind, variant in together.items():
+        out, _ = lens.run("report", "--json", "--duration", "10ms", "-t", kind, *lens.OPTIONS)
+        lens.equal("coverage with -t " + kind, [(kind, variant, "observed")],
+                   [(r["type"], r["variant"], r["state"]) for r in lens.parse(out)["coverage"]])
+
+
 @lens.test()
 def filter_by_type():
     work, queue = lens.Workload("pipe", "rw"), lens.Workload("sysvmsg", "types")

@@ -89,24 +89,34 @@ static uint32_t cache_sets(int cpu_count)
 	return sets;
 }
 
-/* which kinds are counted at the end of system calls, and whether any is not */
+static const char *const kind_groups[] = {
+#define X(id, value, group, type) [LENS_KIND_##id] = #group,
+	LENS_KINDS(X)
+#undef X
+};
+
+/*
+ * Which kinds are counted at the end of system calls, and whether any is not. All of
+ * a group, as by its other hooks, whichever of them are asked for: the self-test makes
+ * calls on some of them, and a report leaves out what it is not about.
+ */
 static void set_sys_kinds(struct live *l)
 {
 	uint64_t kinds = 0, straddle = 0, splice = 0;
 
-	for (size_t i = 0; i < l->opt.choice_count; i++) {
-		const struct live_choice *c = &l->opt.choices[i];
-		const struct plan_row *row = plan_chosen(&l->plan, c->group);
+	for (size_t kind = LENS_KIND_NONE + 1; kind < ARRAY_SIZE(kind_groups); kind++) {
+		const char *group = kind_groups[kind];
+		const struct plan_row *row = group ? plan_chosen(&l->plan, group) : NULL;
 
 		if (!row)
 			continue;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
-			kinds |= 1ull << c->kind;
+			kinds |= 1ull << kind;
 		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
-			splice |= 1ull << c->kind;
+			splice |= 1ull << kind;
 		/* tracepoints see the end of a call, whenever it began */
 		else if (strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
-			straddle |= 1ull << c->kind;
+			straddle |= 1ull << kind;
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
 	l->skel->rodata->lens_preemptible = straddle != 0;
