@@ -20,7 +20,7 @@ def memory_kb(observer, field):
 
 def pipes(rows):
     """Pipes or connections; not the socket over which the workload is told what to do."""
-    return [row for row in rows if row["type"] in ("pipe", "tcp")]
+    return [row for row in rows if row["type"] in ("pipe", "tcp", "unix-seqpacket")]
 
 
 def sides(doc, comm):
@@ -117,13 +117,12 @@ def memory_churn():
         lens.require(replayed == out, "the replay differs")
 
 
-@lens.test(limit_s=90)
-def memory_connections():
+def connections_come_and_go(mode, kind):
     """A server whose clients come and go does not fill the table, however long it lives."""
     rounds = 5
-    work = lens.Workload("churn", "connections", rounds, 1200)
+    work = lens.Workload("churn", mode, rounds, 1200)
     # of each connection two ends are counted: all of them together have no room
-    observer = lens.observe("--max-channels", 4096, "--comm", "churn", "--verbose", "-t", "tcp")
+    observer = lens.observe("--max-channels", 4096, "--comm", "churn", "--verbose", "-t", kind)
     work.go()
     for _ in range(rounds - 1):
         wait_retired(observer, many=100)
@@ -133,6 +132,10 @@ def memory_connections():
     lens.check_document(doc, lost=True)
     lens.equal("map_full", 0, doc["loss"]["map_full"])
     check_sums(doc, truth)
+
+
+lens.register("memory_connections", lambda: connections_come_and_go("connections", "tcp"), 90)
+lens.register("memory_pairs", lambda: connections_come_and_go("pairs", "unix-seqpacket"), 90)
 
 
 def flood(peak_kb, *options):

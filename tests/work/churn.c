@@ -121,6 +121,20 @@ static void run_pipes(void)
 	rounds_of(one_pipe);
 }
 
+static void one_pair(void)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds))
+		work_die("socketpair");
+	use(fds);
+}
+
+static void run_pairs(void)
+{
+	rounds_of(one_pair);
+}
+
 static void run_connections(void)
 {
 	listen_somewhere();
@@ -179,6 +193,7 @@ static void run_processes(void)
 
 static const struct work_mode modes[] = {
 	{ "pipes", run_pipes }, { "connections", run_connections },
+	{ "pairs", run_pairs },
 	{ "flood", run_flood }, { "processes", run_processes },
 };
 

@@ -306,11 +306,10 @@ int live_totals(struct live *l, source_sink sink, void *arg)
 	return read_totals(l, &v, sink, arg);
 }
 
-/* kinds whose channels a look finds, wherever they are */
+/* kinds whose channels a look finds, wherever they are: all but queues nobody holds */
 static bool is_found_by_looks(uint32_t kind)
 {
-	return kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO || kind == LENS_KIND_SYSV_MSG ||
-	       kind == LENS_KIND_TCP || kind == LENS_KIND_UDP || kind == LENS_KIND_EVENTFD;
+	return kind != LENS_KIND_POSIX_MQ;
 }
 
 /*
