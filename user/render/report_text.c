@@ -300,6 +300,6 @@ void render_report_text(FILE *out, const struct world *w, const struct render_op
 	print_chans(out, &v, opt);
 	section_folded(out, w, &v, opt);
 	section_pressure(out, w, &v, opt);
-	section_limits(out, w, opt);
+	section_limits(out, w, &v, opt);
 	section_left_out(out, &v, opt);
 }

@@ -53,19 +53,45 @@ void section_heading(FILE *out, const struct world *w, const struct render_optio
 	table_paragraph(out, "interval", interval.data, opt->width);
 }
 
-void section_limits(FILE *out, const struct world *w, const struct render_options *opt)
+static bool shows_kind(const struct view *v, unsigned kind)
 {
+	for (size_t i = 0; i < v->chan_count; i++)
+		if (v->chans[i].chan->key.kind == kind)
+			return true;
+	for (size_t i = 0; i < v->fold_count; i++)
+		if (v->folds[i]->kind == kind)
+			return true;
+	return false;
+}
+
+/* why something is unavailable stands in the first line already */
+static bool has_limits(const struct coverage *row)
+{
+	return row->kind && row->observed && row->detail[0];
+}
+
+void section_limits(FILE *out, const struct world *w, const struct view *v,
+		    const struct render_options *opt)
+{
+	bool others = false;
+
 	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
 		const struct coverage *row = &w->cover[kind];
 		_cleanup_(buf_fini) struct buf text = {};
 
-		/* why something is unavailable stands in the first line already */
-		if (!row->kind || !row->observed || !row->detail[0])
+		if (!has_limits(row))
 			continue;
+		if (!shows_kind(v, kind)) {
+			others = true;
+			continue;
+		}
 		buf_printf(&text, "%s: ", event_kind_name(kind));
 		text_escape(&text, row->detail, strnlen(row->detail, sizeof(row->detail)));
 		table_paragraph(out, "limits", text.data, opt->width);
 	}
+	if (others)
+		table_paragraph(out, "limits", "of types that are not shown: `ipclens doctor`",
+				opt->width);
 }
 
 void section_left_out(FILE *out, const struct view *v, const struct render_options *opt)

@@ -17,7 +17,8 @@ void section_pressure(FILE *out, const struct world *w, const struct view *v,
 /* nothing if nothing was summed up */
 void section_folded(FILE *out, const struct world *w, const struct view *v,
 		    const struct render_options *opt);
-void section_limits(FILE *out, const struct world *w, const struct render_options *opt);
+void section_limits(FILE *out, const struct world *w, const struct view *v,
+		    const struct render_options *opt);
 void section_left_out(FILE *out, const struct view *v, const struct render_options *opt);
 
 /* how many of `count` rows a table shows; says so when it is not all */
