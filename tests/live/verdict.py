@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""How a test says that it failed, or could not be made."""
+
+
+class Failure(Exception):
+    """What ipclens said is not what happened."""
+
+
+class Skip(Exception):
+    """This machine cannot run the test; the text says why."""
+
+
+class Timeout(Exception):
+    """A test, or a step of it, took longer than it may."""
+
+
+def require(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def equal(what, expected, got):
+    if expected != got:
+        raise Failure("%s: expected %r, got %r" % (what, expected, got))
