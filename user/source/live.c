@@ -103,6 +103,7 @@ static const char *const kind_groups[] = {
 static void set_sys_kinds(struct live *l)
 {
 	uint64_t kinds = 0, straddle = 0, splice = 0;
+	bool preemptible = false;
 
 	for (size_t kind = LENS_KIND_NONE + 1; kind < ARRAY_SIZE(kind_groups); kind++) {
 		const char *group = kind_groups[kind];
@@ -110,6 +111,7 @@ static void set_sys_kinds(struct live *l)
 
 		if (!row)
 			continue;
+		preemptible |= strstr(row->variant, PLAN_FUNCTION_HOOKS) != NULL;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
 			kinds |= 1ull << kind;
 		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
@@ -119,7 +121,7 @@ static void set_sys_kinds(struct live *l)
 			straddle |= 1ull << kind;
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
-	l->skel->rodata->lens_preemptible = straddle != 0;
+	l->skel->rodata->lens_preemptible = preemptible;
 	/* function hooks are given the file itself */
 	l->skel->rodata->lens_strict = kinds && l->opt.check_descriptors;
 	l->skel->rodata->lens_straddle_kinds = straddle;

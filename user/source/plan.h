@@ -19,6 +19,8 @@ struct bpf_program;
 #define PLAN_SHARED_VARIANT "sys"
 /* tracepoints of sockets, which do not see what splice(2) takes out: that counts as in `sys` */
 #define PLAN_SOCK_VARIANT "sock"
+/* in the name of every variant that hooks functions, where a program can lose its CPU */
+#define PLAN_FUNCTION_HOOKS "fexit"
 /* a group that completes those variants where it can; none of them needs it */
 #define PLAN_EXTRA_GROUP "uring"
 
