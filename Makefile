@@ -42,7 +42,8 @@ endif
 
 # Definitions before users: libbpf 1.1 links a map that it first meets as an
 # extern declaration to the wrong place.
-BPF_FIRST := core totals backlog snapshot task describe strict calls ident fd stuck sock
+BPF_FIRST := core totals backlog snapshot task describe strict calls ident fd stuck sock \
+	     vma object space handoff mapping
 BPF_FIRST := $(wildcard $(BPF_FIRST:%=bpf/%.bpf.c))
 BPF_SRC   := $(BPF_FIRST) $(filter-out $(BPF_FIRST),$(sort $(wildcard bpf/*.bpf.c)))
 USER_SRC  := $(sort $(wildcard user/*.c user/*/*.c))

@@ -26,8 +26,15 @@ enum call_class {
 	CALL_SOCKETCALL,		/* i386 multiplexer of all these */
 	CALL_SOCK_LAST = CALL_SOCKETCALL,	/* so far about one that is a socket */
 	CALL_MSGSND, CALL_MSGRCV, CALL_MSGCTL,
-	CALL_IPC,			/* i386 multiplexer */
+	CALL_IPC,			/* i386 multiplexer, of messages and shared memory */
 	CALL_MQSEND, CALL_MQRECEIVE,	/* (queue, buffer, size, priority, timeout) */
+	CALL_MMAP,			/* (address, length, protection, flags, fd, ...) */
+	CALL_MUNMAP, CALL_MPROTECT,	/* (address, length, ...) */
+	CALL_MREMAP,			/* (address, length, new length, flags, ...) */
+	CALL_SHMGET, CALL_SHMAT, CALL_SHMDT, CALL_SHMCTL,
+	CALL_SEAL,			/* fcntl(2), of which one command matters */
+	CALL_FUTEX,			/* (word, operation, ...) */
+	CALL_FUTEX_WAITV, CALL_FUTEX_WAKE, CALL_FUTEX_WAIT,
 };
 
 #define CALL_TABLE 512
@@ -71,6 +78,16 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(418, CALL_MQSEND), C(419, CALL_MQRECEIVE),			\
 	N(284, CALL_EVENTFD), N(290, CALL_EVENTFD),			\
 	C(323, CALL_EVENTFD),						\
+	N(9, CALL_MMAP), C(192, CALL_MMAP),				\
+	N(10, CALL_MPROTECT), N(11, CALL_MUNMAP), N(25, CALL_MREMAP),	\
+	C(125, CALL_MPROTECT), C(91, CALL_MUNMAP), C(163, CALL_MREMAP),	\
+	N(329, CALL_MPROTECT), C(380, CALL_MPROTECT),	/* pkey_mprotect */	\
+	N(29, CALL_SHMGET), N(30, CALL_SHMAT), N(31, CALL_SHMCTL), N(67, CALL_SHMDT),	\
+	C(395, CALL_SHMGET), C(397, CALL_SHMAT), C(396, CALL_SHMCTL), C(398, CALL_SHMDT),	\
+	N(72, CALL_SEAL), C(55, CALL_SEAL), C(221, CALL_SEAL),		\
+	N(202, CALL_FUTEX), C(240, CALL_FUTEX), C(422, CALL_FUTEX),	\
+	NC(449, CALL_FUTEX_WAITV, CALL_FUTEX_WAITV),			\
+	NC(454, CALL_FUTEX_WAKE, CALL_FUTEX_WAKE), NC(455, CALL_FUTEX_WAIT, CALL_FUTEX_WAIT),	\
 }
 
 /* class by number; older verifiers forget the bound of a spilled index, so it is masked */
@@ -183,6 +200,12 @@ static __always_inline void arch_args_probe(struct pt_regs *r, bool compat, stru
 		a->arg[4] = BPF_CORE_READ(r, r8);
 		a->arg[5] = BPF_CORE_READ(r, r9);
 	}
+}
+
+/* which call of the i386 ipc(2) multiplexer it is */
+static __always_inline __u32 arch_ipc_call(struct pt_regs *r)
+{
+	return r->bx & 0xffff;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "arch.bpf.h"
 #include "eventfd.bpf.h"
 #include "fd.bpf.h"
+#include "mapping.bpf.h"
 #include "mqueue.bpf.h"
 #include "pipe.bpf.h"
 #include "sock.bpf.h"
@@ -188,6 +189,16 @@ static __noinline int calls_mqueue(struct pt_regs *regs, __u32 class, bool compa
 	return mqueue_received(file, priority, ret);
 }
 
+static __noinline int calls_mappings(struct pt_regs *regs, __u32 class, bool compat, __s64 ret)
+{
+	struct call_args a;
+
+	arch_args(regs, compat, &a);
+	if (class == CALL_IPC)
+		class = mapping_ipc(arch_ipc_call(regs), &a, &ret);
+	return mapping_wants(class, &a) ? mapping_ended(class, &a, ret) : 0;
+}
+
 static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				       __u64 kinds)
 {
@@ -195,8 +206,16 @@ static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool c
 		return calls_files(regs, class, compat, ret, kinds);
 	if (class <= CALL_SOCK_LAST)
 		return sockcall(regs, class, compat, ret, kinds);
+	if (class >= CALL_MMAP)
+		return calls_mappings(regs, class, compat, ret);
 	if (class >= CALL_MQSEND)
 		return calls_mqueue(regs, class, compat, ret);
+	if (class == CALL_IPC) {
+		if (arch_ipc_call(regs) >= KDEF_IPC_SHMAT)
+			return kinds & KINDS_MEMORY ? calls_mappings(regs, class, compat, ret) : 0;
+		if (!(kinds & KIND_BIT(LENS_KIND_SYSV_MSG)))
+			return 0;
+	}
 	return calls_queues(regs, class, compat, ret);
 }
 
@@ -207,7 +226,11 @@ static __always_inline __u64 calls_kinds(__u32 class)
 		return KINDS_FD;
 	if (class <= CALL_SOCK_LAST)
 		return KINDS_SOCK;
-	return class >= CALL_MQSEND ? KIND_BIT(LENS_KIND_POSIX_MQ) : KIND_BIT(LENS_KIND_SYSV_MSG);
+	if (class < CALL_IPC)
+		return KIND_BIT(LENS_KIND_SYSV_MSG);
+	if (class == CALL_IPC)
+		return KIND_BIT(LENS_KIND_SYSV_MSG) | KINDS_MEMORY;
+	return class < CALL_MMAP ? KIND_BIT(LENS_KIND_POSIX_MQ) : KINDS_MEMORY;
 }
 
 /* may it be of a kind in KINDS_DEVICE? file is known to the verifier */

@@ -18,8 +18,11 @@
 #define KINDS_SOCK (KINDS_UNIX | KINDS_INET)
 /* neither of these, but read and written like them */
 #define KINDS_DEVICE KIND_BIT(LENS_KIND_EVENTFD)
-/* those that a descriptor stands for */
+/* those whose bytes move through descriptors */
 #define KINDS_FD (KINDS_FIFO | KINDS_SOCK | KINDS_DEVICE)
+#define KINDS_MEMORY (KIND_BIT(LENS_KIND_SYSV_SHM) | KIND_BIT(LENS_KIND_POSIX_SHM) |	\
+		      KIND_BIT(LENS_KIND_MEMFD) | KIND_BIT(LENS_KIND_MMAP_FILE) |	\
+		      KIND_BIT(LENS_KIND_SHARED_ANON))
 
 /* which kinds the end of system calls counts; set by user space before loading */
 extern const volatile __u64 lens_sys_kinds;

@@ -4,6 +4,7 @@
  */
 #include "birth.bpf.h"
 #include "ident_sock.bpf.h"
+#include "memory.bpf.h"
 
 struct births_map lens_births SEC(".maps");
 
@@ -31,4 +32,37 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 	if (ident_eventfd(f, ret))
 		return ident_birth(ret);
 	return LENS_KIND_NONE;
+}
+
+int ident_held(__u64 file, struct lens_total_key *ret)
+{
+	struct file *f = (struct file *)file;
+	__u32 kind;
+
+	if (!f || !ret)
+		return LENS_KIND_NONE;
+	kind = ident_file(file, ret);
+	if (kind)
+		return kind;
+	kind = memory_kind(f);
+	/* an open file is no channel until somebody maps it */
+	if (kind != LENS_KIND_POSIX_SHM && kind != LENS_KIND_MEMFD)
+		return LENS_KIND_NONE;
+	memory_key(f, kind, ret);
+	return kind;
+}
+
+int ident_mapped(__u64 file, struct lens_total_key *ret)
+{
+	struct file *f = (struct file *)file;
+	__u32 kind;
+
+	if (!f || !ret)
+		return LENS_KIND_NONE;
+	kind = memory_kind(f);
+	if (kind == LENS_KIND_SYSV_SHM)
+		return memory_key_sysv(f, ret) ? kind : LENS_KIND_NONE;
+	if (kind)
+		memory_key(f, kind, ret);
+	return kind;
 }

@@ -108,6 +108,10 @@ static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_k
  * global function, so that the verifier walks it once.
  */
 int ident_file(__u64 file, struct lens_total_key *ret);
+/* likewise, or memory that a descriptor stands for, whose reads and writes are not counted */
+int ident_held(__u64 file, struct lens_total_key *ret);
+/* likewise for a file that is mapped shared */
+int ident_mapped(__u64 file, struct lens_total_key *ret);
 
 /* i is just an address; a POSIX message queue has a name on a file system of its own */
 static __always_inline bool ident_mqueue_inode(struct inode *i, struct lens_total_key *k)

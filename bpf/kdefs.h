@@ -99,10 +99,47 @@
 #define KDEF_MSG_COPY 040000
 #define KDEF_IPC_RMID 0
 
+/* include/linux/shm.h: in the mode of a removed segment; not exported */
+#define KDEF_SHM_DEST 01000
+
+/* include/uapi/linux/magic.h */
+#define KDEF_TMPFS_MAGIC 0x01021994
+#define KDEF_HUGETLBFS_MAGIC 0x958458f6
+#define KDEF_DMA_BUF_MAGIC 0x444d4142
+
+/* include/linux/fs.h: mounted by the kernel itself, has no place in any tree; not exported */
+#define KDEF_SB_KERNMOUNT (1 << 22)
+
+/* include/linux/mm.h; not exported */
+#define KDEF_VM_WRITE 0x02
+#define KDEF_VM_MAYWRITE 0x20
+#define KDEF_VM_MAYSHARE 0x80
+
+/* include/uapi/linux/mman.h, asm-generic/mman-common.h, asm-generic/mman.h */
+#define KDEF_MAP_TYPE 0x0f
+#define KDEF_MAP_PRIVATE 0x02
+#define KDEF_MAP_FIXED 0x10
+#define KDEF_MREMAP_DONTUNMAP 4
+
+/* include/uapi/linux/fcntl.h */
+#define KDEF_F_ADD_SEALS 1033
+
+/* include/uapi/linux/futex.h */
+#define KDEF_FUTEX_WAIT 0
+#define KDEF_FUTEX_WAKE 1
+#define KDEF_FUTEX_WAIT_BITSET 9
+#define KDEF_FUTEX_WAKE_BITSET 10
+#define KDEF_FUTEX_PRIVATE_FLAG 128
+#define KDEF_FUTEX_CMD_MASK 0x7f
+
 /* include/uapi/linux/ipc.h: first argument of the i386 ipc(2) multiplexer */
 #define KDEF_IPC_MSGSND 11
 #define KDEF_IPC_MSGRCV 12
 #define KDEF_IPC_MSGCTL 14
+#define KDEF_IPC_SHMAT 21
+#define KDEF_IPC_SHMDT 22
+#define KDEF_IPC_SHMGET 23
+#define KDEF_IPC_SHMCTL 24
 
 /* include/uapi/linux/io_uring.h */
 #define KDEF_IORING_OP_READV 1

@@ -54,6 +54,12 @@ struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
 	void *s_fs_info;
+	unsigned long s_flags;
+	unsigned long s_blocksize;
+};
+
+struct address_space {
+	unsigned long nrpages;
 };
 
 struct file_lock_context {
@@ -66,6 +72,8 @@ struct inode {
 	__u32 i_nlink;
 	__u32 i_rdev;
 	kuid_t i_uid;
+	long long i_size;
+	struct address_space *i_mapping;
 	unsigned long i_ino;
 	__u32 i_generation;
 	struct super_block *i_sb;
@@ -389,6 +397,13 @@ struct tty_file_private {
 	struct tty_struct *tty;
 };
 
+/* ---------------------------------------------------------- shared memory */
+
+/* the tree of the mappings of an address space; pointers to nodes carry type bits */
+struct maple_tree {
+	void *ma_root;
+};
+
 /* -------------------------------------------------------------- processes */
 
 struct net {
@@ -424,6 +439,7 @@ struct css_set {
 };
 
 struct mm_struct {
+	struct maple_tree mm_mt;
 	struct file *exe_file;
 	unsigned long arg_start;
 	unsigned long arg_end;
@@ -567,20 +583,6 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
-};
-
-struct vm_area_struct {
-	unsigned long vm_start;
-	unsigned long vm_end;
-	unsigned long vm_flags;
-	unsigned long vm_pgoff;
-	struct file *vm_file;
-};
-
-struct bpf_iter__task_vma {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-	struct vm_area_struct *vma;
 };
 
 struct bpf_iter__task_file {

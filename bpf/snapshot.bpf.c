@@ -11,7 +11,8 @@
 #include "describe.bpf.h"
 #include "ident_sock.bpf.h"
 #include "inet.bpf.h"
-#include "queue.bpf.h"
+#include "ipc.bpf.h"
+#include "object.bpf.h"
 #include "sockcall.bpf.h"
 #include "straddle.bpf.h"
 #include "task.bpf.h"
@@ -88,8 +89,13 @@ static __noinline int holder_found(struct bpf_iter__task_file *ctx,
 	totals_found(&h->chan);
 	h->fd = ctx->fd;
 	h->mode = mode;
-	describe_depth(key->kind, file, &h->depth);
-	name_len = describe_name(key->kind, which, sizeof(*h), file);
+	if (object_is_memory(key->kind)) {
+		object_depth(key->kind, file, &h->depth);
+		name_len = object_name(key->kind, which, sizeof(*h), file);
+	} else {
+		describe_depth(key->kind, file, &h->depth);
+		name_len = describe_name(key->kind, which, sizeof(*h), file);
+	}
 	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
 	rec_init(&h->h, LENS_REC_HOLD, len);
 	h->h.flags = LENS_F_SNAPSHOT | describe_flags(name_len);
@@ -161,7 +167,7 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	if (!t || !file)
 		return 0;
 	address = ident_address(file);
-	if (!ident_file(address, &key))
+	if (!ident_held(address, &key))
 		return 0;
 	t = ident_task(t);
 	leader = core_field(t, group_leader);
@@ -351,7 +357,7 @@ struct queue_walk {
 static long queue_next(__u32 index, struct queue_walk *w)
 {
 	struct lens_rec_chan r = {};
-	struct msg_queue *q = queue_at(w->ns, index);
+	struct msg_queue *q = ipc_at(w->ns, IPC_MESSAGES, index);
 
 	if (!q)
 		return 0;
@@ -394,11 +400,8 @@ int sysvmsg__iter__queues(struct bpf_iter__task *ctx)
 		return 0;
 	if (bpf_map_update_elem(&lens_walked, &walked, &w.inum, BPF_ANY))
 		loss_add(LENS_KIND_SYSV_MSG, LENS_LOSS_MAP_FULL, 1, 0);
-	if (bpf_probe_read_kernel(&max, sizeof(max), (void *)ns +
-				  bpf_core_field_offset(struct ipc_namespace, ids) +
-				  bpf_core_type_size(struct ipc_ids) +
-				  bpf_core_field_offset(struct ipc_ids, max_idx)) || max < 0)
-		return 0;
-	bpf_loop(max + 1, queue_next, &w, 0);
+	max = ipc_max(ns, IPC_MESSAGES);
+	if (max >= 0)
+		bpf_loop(max + 1, queue_next, &w, 0);
 	return 0;
 }

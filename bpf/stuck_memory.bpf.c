@@ -4,7 +4,8 @@
  * addresses in the memory of the process; locks and semaphores in the kernel;
  * shared mappings. The memory may be on disk, so the iterator may sleep.
  */
-#include "queue.bpf.h"
+#include "ipc.bpf.h"
+#include "ktypes_memory.bpf.h"
 #include "stuck.bpf.h"
 
 /* ------------------------------------------------------------------- semaphores */

@@ -5,16 +5,14 @@
  * argument, so that no other thread can have changed it; do_msgrcv() has
  * written it to the caller's buffer.
  */
-#include "queue.bpf.h"
+#include "ipc.bpf.h"
 #include "sysvmsg.bpf.h"
-
-/* IPCMNI: the low bits of an id are its index, unless booted with ipcmni_extend */
-#define QUEUE_INDEX_MASK 0x7fff
 
 /* does the namespace of t have a queue of this id? */
 static __noinline bool queue_exists(struct task_struct *t, __s32 id)
 {
-	struct msg_queue *q = queue_at(BPF_CORE_READ(t, nsproxy, ipc_ns), id & QUEUE_INDEX_MASK);
+	struct msg_queue *q = ipc_at(BPF_CORE_READ(t, nsproxy, ipc_ns), IPC_MESSAGES,
+				     id & IPC_INDEX_MASK);
 
 	return q && BPF_CORE_READ(q, q_perm.id) == id;
 }

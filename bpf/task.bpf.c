@@ -62,6 +62,11 @@ __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 	return flags;
 }
 
+bool task_is_self(const struct lens_proc *proc)
+{
+	return bpf_map_lookup_elem(&lens_self_procs, proc) != NULL;
+}
+
 /*
  * Run once by the collector: its process is the one to leave out, known by
  * kernel identity, which no pid namespace can hide.

@@ -12,6 +12,8 @@
 /* which LENS_END_* a new endpoint of the current task carries; learns who reads our output */
 __hidden __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 			      __u32 dir);
+/* ipclens, or a reader of its output */
+__hidden bool task_is_self(const struct lens_proc *proc);
 /* a short PROC record of the current task */
 __hidden int task_announce(__u32 flags);
 /* puts a PROC record of t, with executable and cgroup, into scratch `which`; returns its length */

@@ -42,6 +42,11 @@
 	X(UNIX_SEQPACKET, 7, unix, "unix-seqpacket")	\
 	X(TCP, 8, inet, "tcp")			\
 	X(UDP, 9, inet, "udp")			\
+	X(SYSV_SHM, 10, mapping, "sysv-shm")	\
+	X(POSIX_SHM, 11, mapping, "posix-shm")	\
+	X(MEMFD, 12, mapping, "memfd")		\
+	X(MMAP_FILE, 13, mapping, "mmap-file")	\
+	X(SHARED_ANON, 14, mapping, "shared-anon")	\
 	X(EVENTFD, 16, eventfd, "eventfd")
 
 enum lens_kind {
@@ -77,12 +82,13 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
 /*
  * One kernel IPC object. Never a kernel pointer, never an inode alone.
  * pipe: inode number on pipefs. fifo: inode, device and generation of the
- * file. sysv-msg: ino is the queue id (its sequence number included), dev the
- * inode number of the ipc namespace. posix-mq: inode of the queue; each ipc
+ * file. sysv-msg, sysv-shm: ino is the id (its sequence number included), dev
+ * the inode number of the ipc namespace. posix-mq: inode of the queue; each ipc
  * namespace has its own device for them. Sockets: inode number on sockfs; one
  * that has a connection is half of it, one for datagrams is the queue it
  * receives from. eventfd: ino is its id, which the kernel gives to the next one
- * as soon as it is free, gen the number of those seen made with that id.
+ * as soon as it is free, gen the number of those seen made with that id. Other
+ * memory: as for a fifo.
  */
 struct lens_chan {
 	__u64 ino;
@@ -207,6 +213,16 @@ struct lens_depth {
 #define LENS_DEPTH_LISTENING 4	/* socket that takes connections and carries nothing */
 #define LENS_DEPTH_PENDING 8	/* connected, but not accepted: its peer has no inode yet */
 #define LENS_DEPTH_SEMAPHORE 16	/* eventfd of which a read takes one (EFD_SEMAPHORE) */
+/*
+ * Shared memory: capacity_bytes is the size of the object, queued_bytes what
+ * of it is in the page cache, whoever brought it there; readers is the number
+ * of attachments the kernel counts (sysv-shm).
+ */
+#define LENS_DEPTH_UNLINKED 0x100	/* has no name any more */
+#define LENS_DEPTH_REMOVED 0x200	/* sysv-shm: IPC_RMID, waits for its last detach */
+#define LENS_DEPTH_RESIDENT 0x400	/* queued_bytes is known */
+#define LENS_DEPTH_SEALABLE 0x800	/* memfd: the seals (F_SEAL_*) are known */
+#define LENS_DEPTH_SEALS_SHIFT 16
 
 /* a process used a channel in one direction for the first time */
 struct lens_rec_end {
@@ -232,12 +248,13 @@ struct lens_rec_hold {
 	__u32 name_len;		/* components of the path (fifo), or 0 */
 };
 
-/* a channel that no descriptor names (snapshot; SysV queues) */
+/* a channel that no descriptor names (snapshot; SysV queues and segments) */
 struct lens_rec_chan {
 	struct lens_rec h;
 	struct lens_chan chan;
 	struct lens_depth depth;
-	__u32 lspid, lrpid;	/* last sender and receiver, initial pid namespace */
+	/* last sender and receiver; sysv-shm: creator, last to attach; initial pid namespace */
+	__u32 lspid, lrpid;
 	__u32 uid;		/* owner */
 	__u32 mode;		/* permission bits */
 };
@@ -339,6 +356,58 @@ struct lens_rec_sock {
 #define LENS_SOCK_SYNCED 1	/* the origins are valid */
 #define LENS_SOCK_PLACED 2	/* sent and taken are valid */
 #define LENS_SOCK_LOCAL 4	/* the remote address is one of this host, as routes go */
+
+/*
+ * What became of shared memory in an address space. Of ranges that go or
+ * change only the address is known: what was there, the reader of these
+ * records remembers.
+ */
+enum lens_map_op {
+	LENS_MAP_FOUND,		/* is there (snapshot) */
+	LENS_MAP_MAP,		/* mmap(2) */
+	LENS_MAP_ATTACH,	/* shmat(2) */
+	LENS_MAP_UNMAP,		/* nothing shared is there any more; no channel */
+	LENS_MAP_DETACH,	/* shmdt(2): all that was attached at start; no channel */
+	LENS_MAP_MOVE,		/* mremap(2): [from, from_len) became this; channel NONE: gone */
+	LENS_MAP_PROTECT,	/* mprotect(2); no channel */
+	LENS_MAP_REMOVE,	/* IPC_RMID of the channel; no address */
+	LENS_MAP_SEAL,		/* F_ADD_SEALS on the channel; no address */
+	LENS_MAP_OP_MAX
+};
+
+#define LENS_PROT_READ 1
+#define LENS_PROT_WRITE 2
+#define LENS_PROT_EXEC 4
+#define LENS_PROT_MAY_WRITE 8	/* mprotect(2) could make it writable */
+#define LENS_PROT_MASK 15
+
+struct lens_rec_map {
+	struct lens_rec h;
+	struct lens_chan chan;	/* kind LENS_KIND_NONE: none */
+	struct lens_proc proc;
+	struct lens_depth depth;
+	__u64 start, len;	/* addresses */
+	__u64 offset;		/* of start in the object */
+	__u64 from, from_len;
+	__u32 op;		/* enum lens_map_op */
+	__u32 prot;		/* LENS_PROT_* */
+	__u32 tid;
+	__u32 name_len;		/* components of the path, or 0 */
+};
+
+/*
+ * Hand-offs at one word of shared memory: how many waiters a process has woken
+ * there, or how often one of its threads was woken (futex(2)), since the attach.
+ */
+struct lens_rec_edge {
+	struct lens_rec h;
+	struct lens_chan chan;
+	struct lens_proc proc;
+	__u64 offset;		/* of the word in the object */
+	__u64 count;
+	__u32 dir;		/* LENS_WRITE: woke others; LENS_READ: was woken */
+	__u32 pad;
+};
 
 struct lens_rec_total {
 	struct lens_rec h;
@@ -451,6 +520,8 @@ struct lens_rec_cover {
 	X(COVER, 14, lens_rec_cover)	\
 	X(OPEN, 15, lens_rec_open)	\
 	X(PEER, 16, lens_rec_peer)	\
+	X(MAP, 18, lens_rec_map)	\
+	X(EDGE, 19, lens_rec_edge)	\
 	X(THREAD, 21, lens_rec_thread)	\
 	X(DESC, 22, lens_rec_desc)	\
 	X(ITEM, 23, lens_rec_item)	\
@@ -484,5 +555,7 @@ _Static_assert(sizeof(struct lens_rec_open) == 72, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_wait) == 96, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mq) == 112, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sock) == 112, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_map) == 160, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_edge) == 80, "wire layout changed");
 
 #endif

@@ -83,15 +83,15 @@ def check_identity(channel):
           + ledger["unaccounted"] - ledger.get("by_kernel", 0))
 
 
-GROUPS = {"fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue", "unix-stream": "unix",
-          "unix-dgram": "unix", "unix-seqpacket": "unix", "tcp": "inet", "udp": "inet"}
+MEMORY = ("sysv-shm", "posix-shm", "memfd", "mmap-file", "shared-anon")
+GROUPS = {"fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue", "tcp": "inet", "udp": "inet",
+          **dict.fromkeys(MEMORY, "mapping")}
 QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket", "udp")
 
 
 def check_variants(doc, forced):
+    listed = doc["schema"].startswith("ipclens.list/")
     for row in doc["coverage"]:
-        group = GROUPS.get(row["type"], row["type"])
-        want = forced.get(group) or os.environ.get("LENS_EXPECT_VARIANT_" + group)
-        want = "iter" if doc["schema"].startswith("ipclens.list/") else want
-        if want:
-            equal("hook variant of " + row["type"], want, row["variant"])
+        group = GROUPS.get(row["type"], row["type"].partition("-")[0])
+        want = forced.get(group) or os.environ.get("LENS_EXPECT_VARIANT_" + group, row["variant"])
+        equal("hook variant of " + row["type"], "iter" if listed else want, row["variant"])

@@ -74,6 +74,12 @@ static void begin(enum lens_rec_type type)
 	case LENS_REC_MQ:
 		rec.lens_rec_mq.chan.kind = KIND_OK;
 		break;
+	case LENS_REC_MAP:
+		rec.lens_rec_map.chan.kind = LENS_KIND_MEMFD;
+		break;
+	case LENS_REC_EDGE:
+		rec.lens_rec_edge.chan.kind = LENS_KIND_MEMFD;
+		break;
 	default:
 		break;
 	}
@@ -213,6 +219,8 @@ TEST(lengths)
 			if (len >= sizeof(struct lens_rec) && len != sizes[type])
 				CHECK_EQ_I64(decode_copy(len), -EBADMSG);
 		}
+		if (!sizes[type])
+			continue;
 		begin((enum lens_rec_type)type);
 		for (size_t size = 0; size < sizes[type]; size++)
 			CHECK_EQ_I64(decode_copy(size), -EBADMSG);
@@ -296,6 +304,41 @@ TEST(enums)
 	CHECK_RANGE(LENS_REC_LOSS, lens_rec_loss.kind, 0, LENS_KIND_MAX - 1);
 	CHECK_RANGE(LENS_REC_MARK, lens_rec_mark.mark, 0, LENS_MARK_MAX - 1);
 	CHECK_RANGE(LENS_REC_COVER, lens_rec_cover.kind, 1, LENS_KIND_MAX - 1);
+}
+
+/* a range that wraps, or an object that cannot be mapped, is none */
+TEST(mappings)
+{
+	CHECK_RANGE(LENS_REC_MAP, lens_rec_map.chan.kind, LENS_KIND_SYSV_SHM,
+		    LENS_KIND_SHARED_ANON);
+	CHECK_RANGE(LENS_REC_MAP, lens_rec_map.op, 0, LENS_MAP_OP_MAX - 1);
+	CHECK_RANGE(LENS_REC_MAP, lens_rec_map.prot, 0, LENS_PROT_MASK);
+	CHECK_RANGE(LENS_REC_EDGE, lens_rec_edge.dir, 0, LENS_DIR_MAX - 1);
+	begin(LENS_REC_MAP);
+	rec.lens_rec_map.chan.kind = LENS_KIND_NONE;
+	REFUSE();
+	rec.lens_rec_map.op = LENS_MAP_UNMAP;
+	ACCEPT();
+	rec.lens_rec_map.start = UINT64_MAX - 4095;
+	rec.lens_rec_map.len = 4095;
+	ACCEPT();
+	rec.lens_rec_map.len = 4096;
+	REFUSE();
+	begin(LENS_REC_MAP);
+	rec.lens_rec_map.from = UINT64_MAX;
+	rec.lens_rec_map.from_len = 1;
+	REFUSE();
+	begin(LENS_REC_MAP);
+	rec.lens_rec_map.offset = UINT64_MAX;
+	rec.lens_rec_map.len = 4096;
+	REFUSE();
+	begin(LENS_REC_MAP);
+	append("shm\0dev\0", 8);
+	rec.lens_rec_map.name_len = 8;
+	ACCEPT();
+	CHECK_EQ_U64(decoded().name.len, 8);
+	rec.lens_rec_map.name_len = 7;
+	REFUSE();
 }
 
 /* one NUL fewer than needed in each array that is promised to have one */

@@ -60,7 +60,7 @@ TEST(text_says_what_it_could_not_see)
 	scene_cover(w, LENS_KIND_SYSV_MSG, "", "no test_run");
 	((struct chan *)hash_at(w->chans, 2))->types_truncated = true;
 	text = scene_render(render_list_text, w, NULL);
-	scene_has(text, "sysv-msg: unavailable: no test_run\n");
+	scene_has(text, "sysv-msg: unavailable: no test_run");
 	scene_has(text, "the backlog of 1 queue is longer");
 }
 

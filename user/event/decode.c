@@ -49,6 +49,22 @@ static bool cover_ok(const struct lens_rec_cover *cover)
 	return kind_ok(cover->kind) && TERMINATED(cover->variant) && TERMINATED(cover->detail);
 }
 
+/* no range wraps, and whoever names an object names one that can be mapped */
+static bool map_ok(const struct lens_rec_map *map)
+{
+	bool names = map->op == LENS_MAP_FOUND || map->op == LENS_MAP_MAP ||
+		     map->op == LENS_MAP_ATTACH || map->op == LENS_MAP_REMOVE ||
+		     map->op == LENS_MAP_SEAL;
+
+	if (map->op >= LENS_MAP_OP_MAX || map->prot & ~LENS_PROT_MASK)
+		return false;
+	if (names ? !event_kind_is_memory(map->chan.kind) :
+	    map->chan.kind && !event_kind_is_memory(map->chan.kind))
+		return false;
+	return map->start + map->len >= map->start && map->from + map->from_len >= map->from &&
+	       map->offset + map->len >= map->offset;
+}
+
 /* no default: the compiler names a type that was forgotten */
 static bool fields_ok(const struct event *ev)
 {
@@ -89,6 +105,10 @@ static bool fields_ok(const struct event *ev)
 		return event_kind_is_inet(ev->lens_rec_sock->chan.kind);
 	case LENS_REC_MQ:
 		return kind_ok(ev->lens_rec_mq->chan.kind);
+	case LENS_REC_MAP:
+		return map_ok(ev->lens_rec_map);
+	case LENS_REC_EDGE:
+		return use_ok(&ev->lens_rec_edge->chan, ev->lens_rec_edge->dir);
 	case LENS_REC_THREAD:
 		return ev->lens_rec_thread->call < LENS_CALL_MAX;
 	case LENS_REC_DESC:
@@ -126,6 +146,8 @@ static uint64_t variable_len(const struct event *ev)
 		return ev->lens_rec_memory->size;
 	case LENS_REC_MQ:
 		return ev->lens_rec_mq->name_len;
+	case LENS_REC_MAP:
+		return ev->lens_rec_map->name_len;
 	case LENS_REC_MSGS:
 		return ev->lens_rec_msgs->count * (uint64_t)sizeof(struct lens_msg);
 	case LENS_REC_OPS:
@@ -168,6 +190,9 @@ static bool set_variable(struct event *ev)
 		return true;
 	case LENS_REC_MQ:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_mq->name_len };
+		return components_ok(ev->name);
+	case LENS_REC_MAP:
+		ev->name = (struct event_bytes){ data, ev->lens_rec_map->name_len };
 		return components_ok(ev->name);
 	case LENS_REC_MSGS:
 		ev->msgs = (const struct lens_msg *)(const void *)data;

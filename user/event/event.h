@@ -33,7 +33,7 @@ struct event {
 	struct event_bytes exe;		/* PROC: components, leaf first */
 	struct event_bytes argv;	/* PROC: NUL separated */
 	struct event_bytes cgroup;	/* PROC: components, leaf first */
-	/* END, HOLD: components, leaf first, or raw bytes; DESC: see its flags */
+	/* END, HOLD, MQ, MAP: components, leaf first, or raw bytes; DESC: see its flags */
 	struct event_bytes name;
 	struct event_bytes memory;	/* MEMORY: user memory */
 	const struct lens_op *ops;	/* OPS: count of them */
@@ -63,6 +63,8 @@ bool event_kind_is_socket(unsigned kind);
 bool event_kind_has_bytes(unsigned kind);
 /* its address is an internet address */
 bool event_kind_is_inet(unsigned kind);
+/* shared memory: is mapped, and carries no bytes that anybody could count */
+bool event_kind_is_memory(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */

@@ -86,6 +86,11 @@ bool event_kind_has_bytes(unsigned kind)
 	return kind != LENS_KIND_EVENTFD;
 }
 
+bool event_kind_is_memory(unsigned kind)
+{
+	return kind >= LENS_KIND_SYSV_SHM && kind <= LENS_KIND_SHARED_ANON;
+}
+
 unsigned event_kind_by_name(const char *name)
 {
 	for (unsigned kind = 0; kind < ARRAY_SIZE(kind_names); kind++)

@@ -3,6 +3,7 @@
  * How each record changes the world. Records may come in any order: whatever
  * is named for the first time is made on the spot.
  */
+#include "model/mapping.h"
 #include "model/ops.h"
 
 static void set_path(char **to, const struct event *ev, struct event_bytes components, bool replace)
@@ -68,8 +69,12 @@ static void apply_proc(struct world *w, const struct event *ev)
 	if (ev->argv.len && (newer || !p->argv))
 		set_argv(p, ev->argv.data, ev->argv.len);
 	parent = r->why == LENS_PROC_FORK ? hash_get(w->procs, &p->parent) : NULL;
-	if (parent)
+	if (parent) {
 		inherit(p, parent);
+		mapping_fork(parent, p, ev->ts_ns);
+	}
+	if (r->why == LENS_PROC_EXEC)
+		mapping_clear(p, ev->ts_ns);
 }
 
 static void apply_exit(struct world *w, const struct event *ev)
@@ -80,6 +85,7 @@ static void apply_exit(struct world *w, const struct event *ev)
 	p->exit_look = world_state(w)->looks_begun;
 	p->exit_ns = ev->ts_ns;
 	p->exit_code = ev->lens_rec_exit->code;
+	mapping_clear(p, UINT64_MAX);
 }
 
 static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)
@@ -281,6 +287,10 @@ void world_apply(struct world *w, const struct event *ev)
 		return inet_apply(w, ev);
 	case LENS_REC_MQ:
 		return look_mq(w, ev);
+	case LENS_REC_MAP:
+		return mapping_apply(w, ev);
+	case LENS_REC_EDGE:
+		return handoff_apply(w, ev);
 	case LENS_REC_TOTAL:
 		return apply_total(w, ev);
 	case LENS_REC_OPS:

@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 
+#include "model/mapping.h"
 #include "model/ops.h"
 
 static const char why_order[] =
@@ -392,4 +393,6 @@ void world_settle(struct world *w)
 		c->empty_share = (double)c->blocked_samples[LENS_READ] / w->sample_rounds;
 	}
 	flow_settle(w);
+	mapping_settle(w);
+	handoff_settle(w);
 }

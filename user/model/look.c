@@ -4,6 +4,7 @@
  * calls between them. A look stands between two readings of the totals, so
  * that what moved while it lasted is bounded.
  */
+#include "model/mapping.h"
 #include "model/state.h"
 
 static void begin(struct world *w, uint64_t ts_ns)
@@ -64,6 +65,7 @@ static void settled(struct world *w)
 {
 	struct world_state *ws = world_state(w);
 
+	mapping_look_settled(w, ws->look_ns);
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
 		struct chan_state *s = chan_state(c);
@@ -73,7 +75,8 @@ static void settled(struct world *w)
 		s->now = NULL;
 		if (s->last)
 			chan_moved(c, false, &s->last->after);
-		c->live = s->in_look;
+		/* memory may have been mapped after it was looked for */
+		c->live = s->in_look || c->memory.mappers;
 		if (!c->live)
 			c->gone = true;
 		/* one that came up meanwhile may just not have been there yet */
@@ -172,7 +175,11 @@ void look_chan(struct world *w, const struct event *ev)
 	const struct lens_rec_chan *r = ev->lens_rec_chan;
 	struct chan *c = world_chan(w, &r->chan);
 
-	found(c, &r->depth, ev->ts_ns);
+	/* of segments events tell, too: that one exists is no find of the look under way */
+	if (ev->snapshot || !chan_is_memory(c))
+		found(c, &r->depth, ev->ts_ns);
+	else if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
+		c->depth = r->depth;
 	c->lspid = r->lspid;
 	c->lrpid = r->lrpid;
 	c->uid = r->uid;

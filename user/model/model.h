@@ -13,6 +13,21 @@
 #include "event/event.h"
 #include "model/stuck.h"
 
+/* a piece of an address space that is shared: [start, end) */
+struct map_range {
+	uint64_t start, end;
+	uint64_t offset;		/* of start in the object */
+	uint64_t ns;			/* known since */
+	struct endpoint *end_point;	/* object and process */
+	uint32_t prot;			/* LENS_PROT_* */
+};
+
+/* all of them in one address space, sorted, without overlap */
+struct space {
+	struct map_range *ranges;
+	size_t count, room;
+};
+
 struct proc {
 	struct lens_proc key;
 	struct lens_proc parent;	/* tgid 0: unknown */
@@ -31,9 +46,24 @@ struct proc {
 	char *cgroup;
 	char *argv;			/* argv_len bytes, NUL separated */
 	size_t argv_len;
+	struct space *space;		/* NULL: never had shared memory */
 	uint32_t end_count;		/* endpoints that name it */
 	/* looks begun when it ended, and when one last came by it; model/ only */
 	uint32_t exit_look, seen_look;
+};
+
+enum mapper_how { MAPPER_BEFORE, MAPPER_MAPPED, MAPPER_ATTACHED, MAPPER_INHERITED };
+
+/* what an endpoint of shared memory maps of it; ranges: in the space of its process */
+struct mapper {
+	bool is_mapper;			/* has it mapped, or had once */
+	enum mapper_how how;		/* first mapping: there before the start, by mmap, ... */
+	const struct proc *from;	/* MAPPER_INHERITED: the parent */
+	uint64_t since_ns;
+	uint64_t maps, unmaps;		/* calls seen that made or ended mappings of it */
+	uint64_t mapped_bytes, peak_bytes;
+	uint32_t prot;			/* of all that is mapped now; after world_settle() */
+	uint32_t prot_ever;
 };
 
 /* one direction of an endpoint */
@@ -69,7 +99,30 @@ struct endpoint {
 	/* the thread that used it last, and when that call returned; streamed operations only */
 	uint32_t last_tid;
 	uint64_t last_return_ns;
+	struct mapper mapper;
 	struct side side[LENS_DIR_MAX];
+};
+
+/* wake-ups at one word of shared memory; from NULL: nobody was seen to wake there */
+struct handoff {
+	struct proc *from, *to;
+	uint64_t offset;		/* of the word in the object */
+	uint64_t count;
+	bool exact;
+	const char *why;		/* when not exact; static text */
+};
+
+/* shared memory, beyond size and residency, which are its depth */
+struct memory {
+	size_t mappers, peak_mappers;	/* processes that map it: now, at most at one time */
+	uint64_t extent;		/* largest offset that was ever mapped */
+	uint64_t overlap_bytes;		/* mapped by two processes or more; after world_settle() */
+	uint64_t overlap_peak_bytes;	/* the most at one time */
+	bool overlap_peak_is_low;	/* not always worked out: there were too many mappers */
+	bool removed;			/* IPC_RMID was called */
+	struct handoff *handoffs;	/* after world_settle() */
+	size_t handoff_count;
+	void *words;			/* model/ only */
 };
 
 /*
@@ -137,6 +190,7 @@ struct chan {
 	struct chan *peer;		/* the other half; NULL: none, or not known */
 	bool is_second;			/* a document shows it as a part of its peer */
 	struct ledger ledger;		/* valid after world_settle() */
+	struct memory memory;		/* if chan_is_memory() */
 	/* back-pressure: share of the sampled time in which some thread slept, 0..1 */
 	double full_share, empty_share;
 	uint64_t blocked_samples[LENS_DIR_MAX];	/* rounds with at least one sleeper */
@@ -163,6 +217,13 @@ struct loss {
 	uint64_t bytes;			/* moved by operations under MAP_FULL */
 	uint64_t bytes_by_kind[LENS_KIND_MAX];
 	uint64_t bad_records;		/* records that did not decode */
+};
+
+/* what the last MAP record that was applied changed, channel by channel */
+struct map_change {
+	struct endpoint *end;
+	uint64_t mapped_bytes, unmapped_bytes;
+	uint64_t start, offset;		/* where the first piece of it lies */
 };
 
 /* a call found in progress by the last look */
@@ -217,6 +278,8 @@ struct world {
 	struct loss loss;
 	struct wait *waits;
 	size_t wait_count;
+	struct map_change *map_changes;
+	size_t map_change_count;
 	uint64_t sample_rounds;		/* SAMPLE marks seen */
 	uint64_t sample_period_ns;
 	void *model_private;		/* model/ only */
@@ -233,6 +296,10 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
 static inline bool chan_has_messages(const struct chan *c)
 {
 	return event_kind_has_messages(c->key.kind);
+}
+static inline bool chan_is_memory(const struct chan *c)
+{
+	return event_kind_is_memory(c->key.kind);
 }
 struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
 

@@ -3,7 +3,9 @@
  * The tables of the world: finding and making processes, channels and
  * endpoints. What has ended may be forgotten, see fold.c.
  */
+#include "model/mapping.h"
 #include "model/ops.h"
+#include "model/space.h"
 
 struct world *world_new(void)
 {
@@ -26,6 +28,7 @@ void proc_free(struct proc *p)
 	free(p->exe);
 	free(p->cgroup);
 	free(p->argv);
+	space_free(p->space);
 	free(p);
 }
 
@@ -38,6 +41,7 @@ void chan_free(struct chan *c)
 		free(c->ends[i]->fds);
 		free(c->ends[i]);
 	}
+	handoff_fini(c);
 	ops_free(chan_state(c)->ops);
 	if (chan_state(c)->by_proc)
 		hash_free(chan_state(c)->by_proc);
@@ -74,6 +78,7 @@ void world_free(struct world *w)
 	free(s);
 	free(w->flows);
 	free(w->waits);
+	free(w->map_changes);
 	free(w);
 }
 

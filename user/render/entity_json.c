@@ -8,6 +8,7 @@
 #include "mech/mech.h"
 #include "render/json.h"
 #include "render/label.h"
+#include "render/memory.h"
 
 #define NS_PER_MS 1000000
 
@@ -191,6 +192,8 @@ static const char *end_role(const struct endpoint *e)
 {
 	bool reads = end_has_role(e, LENS_READ), writes = end_has_role(e, LENS_WRITE);
 
+	if (e->mapper.is_mapper)
+		return "mapper";
 	if (reads && writes)
 		return "both";
 	return writes ? "writer" : "reader";
@@ -206,6 +209,8 @@ static struct json_object *end_object(const struct endpoint *e, bool traffic)
 	js_put(o, "fds", js_numbers(e->fds, e->fd_count));
 	js_put(o, "user", js_bool(end_is_user(e, LENS_READ) || end_is_user(e, LENS_WRITE)));
 	js_put(o, "holds", js_bool(e->held_now));
+	if (chan_is_memory(e->chan))
+		js_put_mapper(o, e);
 	if (traffic) {
 		js_put(o, "read", side_object(&e->side[LENS_READ], kind));
 		js_put(o, "write", side_object(&e->side[LENS_WRITE], kind));
@@ -435,6 +440,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_listener(o, c);
 	else if (c->key.kind == LENS_KIND_EVENTFD)
 		put_eventfd(o, c);
+	else if (chan_is_memory(c))
+		js_put_memory(o, c);
 	else
 		put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
@@ -449,7 +456,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_mq(o, c);
 	if (traffic) {
 		js_put(o, "ledger", js_ledger(&c->ledger, c->key.kind));
-		js_put(o, "pressure", pressure_object(w, c));
+		js_put(o, "pressure", chan_is_memory(c) ? NULL : pressure_object(w, c));
 	}
 	for (size_t i = 0; i < c->end_count; i++) {
 		struct json_object *end = end_object(c->ends[i], traffic);

@@ -93,7 +93,8 @@ static bool tree_touched(const struct chan *c, bool holding_counts)
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
 		bool used = e->side[LENS_READ].seen || e->side[LENS_WRITE].seen ||
-			    e->side[LENS_READ].samples || e->side[LENS_WRITE].samples;
+			    e->side[LENS_READ].samples || e->side[LENS_WRITE].samples ||
+			    e->mapper.is_mapper;
 
 		if (end_in_tree(e) && (used || holding_counts))
 			return true;
@@ -178,12 +179,35 @@ uint64_t chan_bytes(const struct chan *c, enum lens_dir dir)
 	return sum;
 }
 
+static bool writable_ever(const struct chan *c)
+{
+	for (size_t i = 0; i < c->end_count; i++)
+		if (c->ends[i]->mapper.prot_ever & LENS_PROT_WRITE)
+			return true;
+	return false;
+}
+
+bool chan_is_read_only_file(const struct chan *c)
+{
+	return c->key.kind == LENS_KIND_MMAP_FILE && !writable_ever(c);
+}
+
+/* two had it mapped, or one had something mapped that others can find by its name */
+static bool memory_was_shared(const struct chan *c)
+{
+	bool named = c->key.kind != LENS_KIND_MEMFD && c->key.kind != LENS_KIND_SHARED_ANON;
+
+	return c->memory.peak_mappers > 1 || c->memory.words || (named && writable_ever(c));
+}
+
 /*
  * A reader asleep on an empty channel is the normal state of an idle host, but
  * a writer asleep on a full one, or bytes that do not add up, are news.
  */
 static bool half_has_traffic(const struct chan *c)
 {
+	if (chan_is_memory(c))
+		return memory_was_shared(c);
 	for (size_t i = 0; i < c->end_count; i++)
 		if (c->ends[i]->side[LENS_READ].total.ops || c->ends[i]->side[LENS_WRITE].total.ops)
 			return true;

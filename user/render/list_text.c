@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * `ipclens list` for people: every channel that exists, with its depth, its
- * capacity and both ends; below it the messages that wait in queues, by type or
- * priority, and who asked to be told of one.
+ * capacity and both ends; below it shared memory and who maps it, the messages
+ * that wait in queues, by type or priority, and who asked to be told of one.
  */
 #include "render/label.h"
+#include "render/memory.h"
 #include "render/section.h"
 #include "render/table.h"
 
@@ -110,11 +111,13 @@ void render_list_text(FILE *out, const struct world *w, const struct render_opti
 	size_t shown;
 
 	view_list(&v, w, &opt->filter);
-	shown = section_rows(opt, v.chan_count);
+	view_split(&v);
+	shown = section_rows(opt, v.memory_first);
 	for (size_t i = 0; i < shown; i++)
 		chan_row(t, v.chans[i].chan);
 	table_print(out, t, opt->width, opt->colour);
-	section_cut_note(out, shown, v.chan_count, "channels");
+	section_cut_note(out, shown, v.memory_first, "channels");
+	section_memory(out, &v, false, opt);
 	print_backlog(out, &v, shown, opt);
 	print_notified(out, &v, shown);
 	print_doubts(out, w, opt);

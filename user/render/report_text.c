@@ -5,6 +5,7 @@
  * below it, so that no number looks more certain than it is.
  */
 #include "render/label.h"
+#include "render/memory.h"
 #include "render/section.h"
 #include "render/table.h"
 
@@ -270,13 +271,13 @@ static void chan_notes(FILE *out, const struct ledger_parts *parts,
 
 static void print_chans(FILE *out, const struct view *v, const struct render_options *opt)
 {
-	size_t shown = section_rows(opt, v->chan_count);
+	size_t count = v->memory_first, shown = section_rows(opt, count);
 	_cleanup_(table_freep) struct table *t = NULL;
 	struct table_column columns[16];
 	struct ledger_parts parts = {};
 
 	putc('\n', out);
-	if (!v->chan_count) {
+	if (!count) {
 		fputs("no channel was used\n", out);
 		return;
 	}
@@ -285,7 +286,7 @@ static void print_chans(FILE *out, const struct view *v, const struct render_opt
 	for (size_t i = 0; i < shown; i++)
 		chan_row(t, v->chans[i].chan, &parts);
 	table_print(out, t, opt->width, opt->colour);
-	section_cut_note(out, shown, v->chan_count, "channels");
+	section_cut_note(out, shown, count, "channels");
 	chan_notes(out, &parts, opt);
 }
 
@@ -295,10 +296,12 @@ void render_report_text(FILE *out, const struct world *w, const struct render_op
 
 	view_report(&v, w, &opt->filter);
 	view_sort(&v);
+	view_split(&v);
 	section_heading(out, w, opt);
 	print_flows(out, w, &v, opt);
 	print_chans(out, &v, opt);
 	section_folded(out, w, &v, opt);
+	section_memory(out, &v, true, opt);
 	section_pressure(out, w, &v, opt);
 	section_limits(out, w, &v, opt);
 	section_left_out(out, &v, opt);

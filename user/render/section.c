@@ -70,6 +70,23 @@ static bool has_limits(const struct coverage *row)
 	return row->kind && row->observed && row->detail[0];
 }
 
+/* the shown kinds that share a limit, at the first of them; nothing at the others */
+static void add_kinds(struct buf *out, const struct world *w, const struct view *v, unsigned first)
+{
+	const char *detail = w->cover[first].detail;
+
+	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
+		const struct coverage *row = &w->cover[kind];
+
+		if (!has_limits(row) || strcmp(row->detail, detail) || !shows_kind(v, kind))
+			continue;
+		if (kind < first)
+			return;
+		buf_printf(out, "%s%s", out->len ? ", " : "", event_kind_name(kind));
+	}
+	buf_puts(out, ": ");
+}
+
 void section_limits(FILE *out, const struct world *w, const struct view *v,
 		    const struct render_options *opt)
 {
@@ -85,7 +102,9 @@ void section_limits(FILE *out, const struct world *w, const struct view *v,
 			others = true;
 			continue;
 		}
-		buf_printf(&text, "%s: ", event_kind_name(kind));
+		add_kinds(&text, w, v, kind);
+		if (!text.len)
+			continue;
 		text_escape(&text, row->detail, strnlen(row->detail, sizeof(row->detail)));
 		table_paragraph(out, "limits", text.data, opt->width);
 	}
@@ -96,9 +115,18 @@ void section_limits(FILE *out, const struct world *w, const struct view *v,
 
 void section_left_out(FILE *out, const struct view *v, const struct render_options *opt)
 {
-	_cleanup_(buf_fini) struct buf text = {};
+	_cleanup_(buf_fini) struct buf text = {}, files = {};
 	char bytes[TEXT_NUM];
 
+	if (v->read_only_files) {
+		buf_printf(&files, "%llu file%s mapped shared but only to be read, %llu mapping "
+			   "process%s in all (-t mmap-file shows them)",
+			   (unsigned long long)v->read_only_files,
+			   v->read_only_files == 1 ? "" : "s",
+			   (unsigned long long)v->read_only_mappers,
+			   v->read_only_mappers == 1 ? "" : "es");
+		table_paragraph(out, "left out", files.data, opt->width);
+	}
 	if (!v->own_chans && !v->own_flows)
 		return;
 	buf_printf(&text, "traffic of ipclens itself: %llu channel%s, %llu flow%s, %s",

@@ -34,6 +34,17 @@ static void leave_out(struct view *v, const struct chan *c)
 	v->own_bytes += bytes_of(c->key.kind, chan_bytes(c, LENS_WRITE));
 }
 
+/* says how many there are, of which no more is said */
+static bool is_left_out_file(struct view *v, const struct chan *c, const struct render_filter *f)
+{
+	if (!chan_is_read_only_file(c) || !filter_matches_chan(c, f) || f->kinds ||
+	    f->channel_count)
+		return false;
+	v->read_only_files++;
+	v->read_only_mappers += c->memory.peak_mappers;
+	return true;
+}
+
 static bool has_own_end(const struct flow *flow)
 {
 	return (flow->from && flow->from->is_self) || (flow->to && flow->to->is_self);
@@ -85,7 +96,7 @@ void view_report(struct view *v, const struct world *w, const struct render_filt
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		const struct chan *c = hash_at(w->chans, i);
 
-		if (c->is_second)
+		if (c->is_second || is_left_out_file(v, c, f))
 			continue;
 		if (render_wants_chan(w, c, f))
 			add_chan(v, c, i);
@@ -108,7 +119,7 @@ void view_list(struct view *v, const struct world *w, const struct render_filter
 
 		bool exists = !c->gone || (c->peer && !c->peer->gone);
 
-		if (c->is_second)
+		if (c->is_second || (exists && is_left_out_file(v, c, &all)))
 			continue;
 		if (exists && render_wants_chan(w, c, &all))
 			add_chan(v, c, i);
@@ -173,6 +184,22 @@ void view_sort(struct view *v)
 		qsort(v->flows, v->flow_count, sizeof(*v->flows), compare_flows);
 	if (v->fold_count)
 		qsort(v->folds, v->fold_count, sizeof(*v->folds), compare_folds);
+}
+
+void view_split(struct view *v)
+{
+	struct view_chan *split = xcalloc(v->chan_count + 1, sizeof(*split));
+	size_t count = 0;
+
+	for (int memory = 0; memory < 2; memory++) {
+		if (memory)
+			v->memory_first = count;
+		for (size_t i = 0; i < v->chan_count; i++)
+			if (chan_is_memory(v->chans[i].chan) == memory)
+				split[count++] = v->chans[i];
+	}
+	free(v->chans);
+	v->chans = split;
 }
 
 uint64_t world_duration_ns(const struct world *w)

@@ -18,11 +18,14 @@ struct view_chan {
 struct view {
 	struct view_chan *chans;	/* first heard first */
 	size_t chan_count;
+	size_t memory_first;		/* after view_split(): index of the first shared memory */
 	const struct flow **flows;	/* first heard first */
 	size_t flow_count;
 	const struct fold **folds;	/* summed up: gone, and no longer told apart */
 	size_t fold_count;
 	uint64_t unfiltered_chans;	/* summed up, and the filter asks for more than names */
+	/* left out: files that everybody maps shared, and nobody to write */
+	uint64_t read_only_files, read_only_mappers;
 	/* left out: what ipclens itself does, or carries its output */
 	uint64_t own_chans, own_flows, own_bytes;
 };
@@ -33,6 +36,9 @@ void view_list(struct view *v, const struct world *w, const struct render_filter
 void view_fini(struct view *v);
 /* most bytes first, ties as first heard of */
 void view_sort(struct view *v);
+
+/* shared memory goes behind all other channels, which keep their order, as it does */
+void view_split(struct view *v);
 
 /* the processes that stand in the view, and the command's tree if the filter asks for it */
 const struct proc **view_procs(const struct view *v, const struct world *w,
@@ -52,6 +58,8 @@ uint64_t world_duration_ns(const struct world *w);
 /* false: the interval has no length */
 bool flow_rate(const struct world *w, const struct flow *flow, uint64_t *ret_bytes_per_s);
 
+/* a file nobody may change through its mappings: locale archives, caches */
+bool chan_is_read_only_file(const struct chan *c);
 bool chan_has_traffic(const struct chan *c);
 uint64_t chan_bytes(const struct chan *c, enum lens_dir dir);
 

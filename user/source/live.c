@@ -400,6 +400,10 @@ static int attach_iterators(struct live *l)
 		err = attach_iterator(l->skel->progs.sysvmsg__iter__queues, &l->iter_queues);
 	if (!err)
 		err = attach_iterator(l->skel->progs.mqueue__iter__names, &l->iter_mqueues);
+	if (!err)
+		err = attach_iterator(l->skel->progs.mapping__iter__segments, &l->iter_segments);
+	if (!err)
+		err = attach_iterator(l->skel->progs.mapping__iter__vmas, &l->iter_vmas);
 	return err;
 }
 
@@ -437,7 +441,7 @@ static void tear_down(struct live *l)
 {
 	struct bpf_link **links[] = {
 		&l->calls, &l->iter_straddle, &l->iter_procs, &l->iter_files, &l->iter_waits,
-		&l->iter_queues, &l->iter_mqueues,
+		&l->iter_queues, &l->iter_mqueues, &l->iter_segments, &l->iter_vmas,
 	};
 
 	while (l->link_count)

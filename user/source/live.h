@@ -29,6 +29,7 @@ struct live {
 	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
 	struct bpf_link *iter_procs, *iter_files, *iter_waits, *iter_queues, *iter_mqueues;
+	struct bpf_link *iter_segments, *iter_vmas;
 	struct ring_buffer *ring, *ops_ring;
 	struct lens_rec_host host;	/* taken while /proc can still be read */
 	struct lens_proc self;		/* our process, as the kernel side knows it */
@@ -87,6 +88,8 @@ int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive
 			source_sink sink, void *arg);
 /* live_read.c: names of this machine; needs /proc */
 void live_describe_host(struct lens_rec_host *ret);
+/* live_handoffs.c: reads them all; forgets those of processes that have ended */
+int live_handoffs(struct live *l, const struct hash *ended, source_sink sink, void *arg);
 int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value);
 
 #endif

@@ -216,6 +216,9 @@ int live_look(struct live *l, source_sink sink, void *arg)
 
 	clear_walked(l);
 	l->skel->bss->lens_look++;
+	/* what has happened already is told before what has come of it */
+	if (err >= 0)
+		err = drain(l, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_BEGIN, 0);
 	if (err >= 0)
@@ -226,6 +229,10 @@ int live_look(struct live *l, source_sink sink, void *arg)
 		err = live_walk(l->iter_queues, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_mqueues, sink, arg);
+	if (err >= 0)
+		err = live_walk(l->iter_segments, sink, arg);
+	if (err >= 0)
+		err = live_walk(l->iter_vmas, sink, arg);
 	if (err >= 0)
 		err = drain(l, sink, arg);
 	if (err >= 0)

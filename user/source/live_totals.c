@@ -290,6 +290,8 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 		set_add(v->procs, &l->exited[i]);
 	if (!err)
 		err = sweep(l, v, sink, arg);
+	if (!err)
+		err = live_handoffs(l, v->procs, sink, arg);
 	if (err)
 		return err;
 	l->exited_count -= ended;

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Who maps what, as records tell it, in order and out of it. */
+#include "feed.h"
+
+#define PAGE 4096u
+#define MAY_WRITE (LENS_PROT_READ | LENS_PROT_WRITE | LENS_PROT_MAY_WRITE)
+
+static const struct lens_chan mem = { .ino = 7, .dev = 1, .gen = 99, .kind = LENS_KIND_MEMFD };
+static const struct lens_chan seg = { .ino = 3, .dev = 4026531839u, .kind = LENS_KIND_SYSV_SHM };
+
+/* pages, not bytes: [start, start + len) maps the object from offset on */
+static struct lens_rec_map range(enum lens_map_op op, const struct lens_chan *chan, uint32_t pid,
+				 uint64_t start, uint64_t len, uint64_t offset)
+{
+	return (struct lens_rec_map){
+		.chan = chan ? *chan : (struct lens_chan){}, .proc = feed_key(pid), .op = op,
+		.start = start * PAGE, .len = len * PAGE, .offset = offset * PAGE,
+		.prot = chan ? MAY_WRITE : 0, .tid = pid,
+		.depth = { .capacity_bytes = 64 * PAGE, .valid = chan ? LENS_DEPTH_VALID : 0 },
+	};
+}
+
+static void feed_map(struct feed *f, struct lens_rec_map r)
+{
+	feed_raw(f, &r, LENS_REC_MAP, sizeof(r));
+}
+
+static void feed_proc(struct feed *f, uint32_t pid, uint32_t parent, enum lens_proc_why why)
+{
+	struct lens_rec_proc r = { .proc = feed_key(pid), .parent = feed_key(parent), .why = why };
+
+	feed_raw(f, &r, LENS_REC_PROC, sizeof(r));
+}
+
+static uint64_t mapped(struct feed *f, struct lens_chan chan, uint32_t pid)
+{
+	const struct endpoint *e = feed_end_of(f, chan, pid);
+
+	CHECK(e);
+	return e->mapper.mapped_bytes / PAGE;
+}
+
+TEST(life_of_a_mapping)
+{
+	_feed_ struct feed f = feed_new();
+	const struct chan *c;
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 16, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 104, 2, 0));
+	CHECK_EQ_U64(mapped(&f, mem, 1), 14);
+	feed_proc(&f, 2, 1, LENS_PROC_FORK);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 14);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 1000, 0));
+	CHECK_EQ_U64(mapped(&f, mem, 1), 0);
+	feed_proc(&f, 3, 2, LENS_PROC_FORK);
+	feed_proc(&f, 3, 2, LENS_PROC_EXEC);
+	CHECK_EQ_U64(mapped(&f, mem, 3), 0);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 14);
+	feed_exit(&f, 2, 0);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 0);
+	c = feed_chan_of(&f, mem);
+	CHECK_EQ_U64(c->memory.mappers, 0);
+	CHECK_EQ_U64(c->memory.peak_mappers, 2);
+	CHECK_EQ_U64(c->memory.overlap_peak_bytes, 14 * PAGE);
+	CHECK_EQ_U64(c->memory.extent, 16 * PAGE);
+	CHECK_EQ_U64(feed_end_of(&f, mem, 1)->mapper.unmaps, 2);
+	CHECK(feed_end_of(&f, mem, 2)->mapper.how == MAPPER_INHERITED);
+	CHECK(feed_end_of(&f, mem, 2)->mapper.from == feed_proc_of(&f, 1));
+}
+
+TEST(look_is_younger_than_what_waited_in_the_ring)
+{
+	_feed_ struct feed f = feed_new();
+	uint64_t now;
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 8, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 2, 100, 8, 0));
+	now = f.ts_ns + 1000;
+	f.ts_ns = now;
+	feed_look_begin(&f);
+	feed_map(&f, range(LENS_MAP_FOUND, &mem, 1, 100, 8, 0));
+	/* older than the look: an unmapping after which it was mapped again, and another */
+	f.ts_ns = now - 100;
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 100, 8, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 8, 0));
+	/* younger than the walk, and not to be forgotten for not being found by it */
+	f.ts_ns = now + 100;
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 3, 100, 4, 0));
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 8);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 0);	/* its end was lost */
+	CHECK_EQ_U64(mapped(&f, mem, 3), 4);
+	CHECK(!feed_chan_of(&f, mem)->gone);
+}
+
+TEST(remapping)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_map move = range(LENS_MAP_MOVE, &mem, 1, 200, 8, 0);
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 4, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 202, 4, 32));
+	move.from = 100 * PAGE;
+	move.from_len = 4 * PAGE;
+	feed_map(&f, move);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 8);
+	CHECK_EQ_U64(feed_proc_of(&f, 1)->space->count, 1);
+	/* something private moves over it */
+	move = range(LENS_MAP_MOVE, NULL, 1, 204, 100, 0);
+	feed_map(&f, move);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 4);
+}
+
+TEST(protection)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_map r = range(LENS_MAP_PROTECT, NULL, 1, 102, 2, 0);
+	const struct space *s;
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 8, 0));
+	r.prot = LENS_PROT_READ;
+	feed_map(&f, r);
+	s = feed_proc_of(&f, 1)->space;
+	CHECK_EQ_U64(s->count, 3);
+	CHECK_EQ_U64(s->ranges[1].prot, LENS_PROT_READ | LENS_PROT_MAY_WRITE);
+	CHECK_EQ_U64(s->ranges[2].offset, 4 * PAGE);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 8);
+}
+
+TEST(segment_detaches_as_a_whole)
+{
+	_feed_ struct feed f = feed_new();
+	const struct chan *c;
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_ATTACH, &seg, 1, 100, 8, 0));
+	feed_map(&f, range(LENS_MAP_ATTACH, &seg, 1, 200, 8, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 103, 1, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 103, 1, 3));
+	/* the memfd lies where the segment would: it stays */
+	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 100, 1, 0));
+	CHECK_EQ_U64(mapped(&f, seg, 1), 8);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 1);
+	feed_map(&f, range(LENS_MAP_REMOVE, &seg, 1, 0, 0, 0));
+	c = feed_chan_of(&f, seg);
+	CHECK(c->memory.removed && !c->gone);
+	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 200, 1, 0));
+	CHECK(c->gone);
+	CHECK_EQ_U64(feed_end_of(&f, seg, 1)->mapper.unmaps, 3);
+}
+
+/* ----------------------------------------------------------------- overlap */
+
+#define OBJECT_PAGES 40
+
+static uint64_t random_below(uint64_t *seed, uint64_t below)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return (*seed >> 33) % below;
+}
+
+TEST(overlap_agrees_with_single_pages)
+{
+	for (uint64_t seed = 1; seed < 1500; seed++) {
+		_feed_ struct feed f = feed_new();
+		uint32_t who[OBJECT_PAGES] = {};
+		uint64_t state = seed, shared = 0;
+
+		feed_start_empty(&f);
+		for (unsigned i = 0; i < 12; i++) {
+			uint32_t pid = 1 + (uint32_t)random_below(&state, 4);
+			uint64_t offset = random_below(&state, OBJECT_PAGES);
+			uint64_t len = 1 + random_below(&state, OBJECT_PAGES - offset);
+
+			feed_map(&f, range(LENS_MAP_MAP, &mem, pid, 100 + i * 50, len, offset));
+			for (uint64_t page = offset; page < offset + len; page++)
+				who[page] |= 1u << pid;
+		}
+		for (unsigned i = 0; i < OBJECT_PAGES; i++)
+			shared += __builtin_popcount(who[i]) > 1;
+		world_settle(f.w);
+		CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_bytes, shared * PAGE);
+		CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_peak_bytes, shared * PAGE);
+	}
+}
+
+/* --------------------------------------------------------------- hand-offs */
+
+static void feed_edge(struct feed *f, uint32_t pid, enum lens_dir dir, uint64_t offset,
+		      uint64_t count)
+{
+	struct lens_rec_edge r = {
+		.chan = mem, .proc = feed_key(pid), .offset = offset, .dir = dir, .count = count,
+	};
+
+	feed_raw(f, &r, LENS_REC_EDGE, sizeof(r));
+}
+
+static const struct handoff *handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset)
+{
+	const struct memory *m = &feed_chan_of(f, mem)->memory;
+
+	for (size_t i = 0; i < m->handoff_count; i++) {
+		const struct handoff *h = &m->handoffs[i];
+
+		if ((h->from ? h->from->key.tgid : 0) == from && h->to->key.tgid == to &&
+		    h->offset == offset)
+			return h;
+	}
+	return NULL;
+}
+
+static void check_handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset,
+			  uint64_t count, bool exact)
+{
+	const struct handoff *h = handoff(f, from, to, offset);
+
+	CHECK(h);
+	CHECK_EQ_U64(h->count, count);
+	CHECK_EQ_U64(h->exact, exact);
+	CHECK(exact == !h->why);
+}
+
+TEST(handoffs_by_word)
+{
+	_feed_ struct feed f = feed_new();
+
+	/* a ring: one word each way; counts are since the start, the last one holds */
+	feed_edge(&f, 1, LENS_WRITE, 0, 5);
+	feed_edge(&f, 1, LENS_WRITE, 0, 10);
+	feed_edge(&f, 2, LENS_READ, 0, 10);
+	feed_edge(&f, 2, LENS_WRITE, 64, 7);
+	feed_edge(&f, 1, LENS_READ, 64, 7);
+	/* one that wakes several */
+	feed_edge(&f, 1, LENS_WRITE, 128, 9);
+	feed_edge(&f, 2, LENS_READ, 128, 4);
+	feed_edge(&f, 3, LENS_READ, 128, 5);
+	/* several that wake one; it has heard from all */
+	feed_edge(&f, 2, LENS_WRITE, 192, 3);
+	feed_edge(&f, 3, LENS_WRITE, 192, 4);
+	feed_edge(&f, 1, LENS_READ, 192, 7);
+	world_settle(f.w);
+	check_handoff(&f, 1, 2, 0, 10, true);
+	check_handoff(&f, 2, 1, 64, 7, true);
+	check_handoff(&f, 1, 2, 128, 4, true);
+	check_handoff(&f, 1, 3, 128, 5, true);
+	check_handoff(&f, 2, 1, 192, 3, true);
+	check_handoff(&f, 3, 1, 192, 4, true);
+	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.handoff_count, 6);
+}
+
+TEST(handoffs_that_are_open)
+{
+	_feed_ struct feed f = feed_new();
+
+	/* a lock that two take in turns */
+	feed_edge(&f, 1, LENS_WRITE, 0, 5);
+	feed_edge(&f, 2, LENS_WRITE, 0, 6);
+	feed_edge(&f, 1, LENS_READ, 0, 6);
+	feed_edge(&f, 2, LENS_READ, 0, 5);
+	/* woken more often than anybody woke: by the kernel */
+	feed_edge(&f, 1, LENS_WRITE, 64, 2);
+	feed_edge(&f, 2, LENS_READ, 64, 3);
+	/* threads of one process among themselves: no IPC */
+	feed_edge(&f, 3, LENS_WRITE, 128, 100);
+	feed_edge(&f, 3, LENS_READ, 128, 100);
+	/* three that take turns */
+	feed_edge(&f, 1, LENS_WRITE, 192, 10);
+	feed_edge(&f, 2, LENS_WRITE, 192, 10);
+	feed_edge(&f, 3, LENS_WRITE, 192, 10);
+	feed_edge(&f, 1, LENS_READ, 192, 10);
+	feed_edge(&f, 2, LENS_READ, 192, 20);
+	world_settle(f.w);
+	check_handoff(&f, 1, 2, 0, 5, false);
+	check_handoff(&f, 2, 1, 0, 6, false);
+	check_handoff(&f, 1, 2, 64, 2, true);
+	check_handoff(&f, 0, 2, 64, 1, true);
+	CHECK(!handoff(&f, 3, 3, 128));
+	CHECK(handoff(&f, 3, 2, 192) && !handoff(&f, 3, 2, 192)->exact);
+	/* settling again changes nothing */
+	world_settle(f.w);
+	check_handoff(&f, 1, 2, 0, 5, false);
+}

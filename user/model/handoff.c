@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Who woke whom at a word of shared memory. The kernel side counts, per word,
+ * whom each process woke and how often each was woken; where one side is one
+ * process, the pairs follow. No process is told to have woken itself: between
+ * its own threads that is no hand-off.
+ */
+#include "model/flow.h"
+#include "model/mapping.h"
+
+static const char why_several[] = "several processes wake and wait at this word";
+static const char why_self[] = "a process is taken never to wake itself";
+static const char why_late[] = "not every process that was woken has returned";
+
+struct party_count {
+	struct proc *proc;		/* NULL: nobody was seen to do it */
+	uint64_t count;
+};
+
+struct word {
+	uint64_t offset;
+	struct party_count *side[LENS_DIR_MAX];
+	size_t n[LENS_DIR_MAX];
+};
+
+static void set_count(struct word *word, enum lens_dir dir, struct proc *p, uint64_t count)
+{
+	struct party_count *side = word->side[dir];
+	size_t n = word->n[dir];
+
+	for (size_t i = 0; i < n; i++) {
+		if (side[i].proc != p)
+			continue;
+		if (count > side[i].count)
+			side[i].count = count;
+		return;
+	}
+	word->side[dir] = xrealloc(side, n + 1, sizeof(*side));
+	word->side[dir][n] = (struct party_count){ p, count };
+	word->n[dir]++;
+}
+
+void handoff_apply(struct world *w, const struct event *ev)
+{
+	const struct lens_rec_edge *r = ev->lens_rec_edge;
+	struct chan *c = world_chan(w, &r->chan);
+	struct proc *p = world_proc(w, &r->proc);
+	struct word *word;
+
+	if (!chan_is_memory(c))
+		return;
+	chan_endpoint(c, p);
+	if (!c->memory.words)
+		c->memory.words = hash_new(sizeof(uint64_t));
+	word = hash_get(c->memory.words, &r->offset);
+	if (!word) {
+		word = xcalloc(1, sizeof(*word));
+		word->offset = r->offset;
+		hash_add(c->memory.words, &r->offset, word);
+	}
+	set_count(word, r->dir, p, r->count);
+}
+
+void handoff_fini(struct chan *c)
+{
+	struct hash *words = c->memory.words;
+
+	for (size_t i = 0; words && i < hash_count(words); i++) {
+		struct word *word = hash_at(words, i);
+
+		free(word->side[LENS_READ]);
+		free(word->side[LENS_WRITE]);
+		free(word);
+	}
+	if (words)
+		hash_free(words);
+	free(c->memory.handoffs);
+}
+
+static void add_handoff(struct chan *c, const struct word *word, struct proc *from,
+			struct proc *to, uint64_t count, const char *why)
+{
+	struct memory *m = &c->memory;
+
+	if (!count || from == to)
+		return;
+	m->handoffs = xrealloc(m->handoffs, m->handoff_count + 1, sizeof(*m->handoffs));
+	m->handoffs[m->handoff_count++] = (struct handoff){
+		.from = from, .to = to, .offset = word->offset, .count = count, .exact = !why,
+		.why = why,
+	};
+}
+
+/* two processes that take turns: each was woken as often as the other one woke */
+static bool settle_pair(struct chan *c, const struct word *word)
+{
+	const struct party_count *w = word->side[LENS_WRITE], *r = word->side[LENS_READ];
+	size_t first;	/* of those woken: the one who woke first */
+
+	if (word->n[LENS_WRITE] != 2 || word->n[LENS_READ] != 2)
+		return false;
+	first = r[0].proc != w[0].proc;
+	if (r[first].proc != w[0].proc || r[!first].proc != w[1].proc ||
+	    w[0].count != r[!first].count || w[1].count != r[first].count)
+		return false;
+	add_handoff(c, word, w[0].proc, w[1].proc, w[0].count, why_self);
+	add_handoff(c, word, w[1].proc, w[0].proc, w[1].count, why_self);
+	return true;
+}
+
+static uint64_t total(const struct party_count *side, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += side[i].count;
+	return sum;
+}
+
+/* more pairs than this at one word are not worked out */
+#define PAIRS_MAX 65536
+
+static void settle_word(struct chan *c, const struct word *word)
+{
+	const struct party_count *wakers = word->side[LENS_WRITE], *woken = word->side[LENS_READ];
+	size_t rows = word->n[LENS_WRITE], cols = word->n[LENS_READ];
+	uint64_t woke = total(wakers, rows), waited = total(woken, cols);
+	_cleanup_free_ uint64_t *row = xcalloc(rows + 1, sizeof(*row));
+	_cleanup_free_ uint64_t *col = xcalloc(cols + 1, sizeof(*col));
+	_cleanup_free_ uint64_t *cells = NULL;
+	const char *why = NULL;
+
+	if (!cols || (rows + 1) * cols > PAIRS_MAX || settle_pair(c, word))
+		return;
+	for (size_t i = 0; i < rows; i++)
+		row[i] = wakers[i].count;
+	for (size_t i = 0; i < cols; i++)
+		col[i] = woken[i].count;
+	/* the kernel wakes, too: at the death of the owner of a robust lock */
+	row[rows] = waited > woke ? waited - woke : 0;
+	if (rows + (row[rows] != 0) > 1)
+		why = cols > 1 ? why_several : waited < woke ? why_late : NULL;
+	cells = xcalloc((rows + 1) * cols, sizeof(*cells));
+	share_out(row, rows + 1, col, cols, cells);
+	for (size_t i = 0; i <= rows; i++)
+		for (size_t j = 0; j < cols; j++)
+			add_handoff(c, word, i < rows ? wakers[i].proc : NULL, woken[j].proc,
+				    cells[i * cols + j], why);
+}
+
+void handoff_settle(struct world *w)
+{
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		struct chan *c = hash_at(w->chans, i);
+		struct hash *words = c->memory.words;
+
+		c->memory.handoff_count = 0;
+		for (size_t j = 0; words && j < hash_count(words); j++)
+			settle_word(c, hash_at(words, j));
+	}
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What JSON objects of shared memory have beyond those of other channels.
+ * Null stands for what nobody could know, bytes moved above all.
+ */
+#include "render/memory.h"
+
+/* include/uapi/linux/fcntl.h, in the order of their bits */
+static const char *const seal_names[] = {
+	"seal", "shrink", "grow", "write", "future-write", "exec",
+};
+
+static struct json_object *seals(const struct chan *c)
+{
+	struct json_object *array;
+
+	if (!(c->depth.valid & LENS_DEPTH_SEALABLE))
+		return NULL;
+	array = js_array();
+	for (size_t i = 0; i < ARRAY_SIZE(seal_names); i++)
+		if (c->depth.valid >> LENS_DEPTH_SEALS_SHIFT & 1u << i)
+			js_add(array, js_str(seal_names[i]));
+	return array;
+}
+
+static struct json_object *handoffs(const struct chan *c)
+{
+	struct json_object *array = js_array();
+
+	for (size_t i = 0; i < c->memory.handoff_count; i++) {
+		const struct handoff *h = &c->memory.handoffs[i];
+		struct json_object *o = js_object();
+
+		js_put(o, "from", js_proc_id(h->from));
+		js_put(o, "to", js_proc_id(h->to));
+		js_put(o, "offset", js_u64(h->offset));
+		js_put(o, "count", js_u64(h->count));
+		js_put(o, "exact", js_bool(h->exact));
+		if (!h->exact)
+			js_put(o, "why", js_str(h->why));
+		js_add(array, o);
+	}
+	return array;
+}
+
+static void put_segment(struct json_object *o, const struct chan *c)
+{
+	struct json_object *ns = js_object();
+	char text[16];
+
+	js_put(ns, "ipc", js_id64(c->key.dev));
+	js_put(o, "ns", ns);
+	snprintf(text, sizeof(text), "0x%08x", (unsigned)c->depth.key);
+	js_put(o, "key", c->depth.valid ? js_str(text) : NULL);
+	snprintf(text, sizeof(text), "%04o", c->mode);
+	js_put(o, "mode", c->depth.valid ? js_str(text) : NULL);
+	js_put(o, "owner_uid", c->depth.valid ? js_u64(c->uid) : NULL);
+	js_put(o, "creator_pid", js_u64(c->lspid));
+	js_put(o, "last_attach_pid", js_u64(c->lrpid));
+	js_put(o, "attachments", c->depth.valid ? js_u64(c->depth.readers) : NULL);
+	js_put(o, "removed", js_bool(c->memory.removed || c->depth.valid & LENS_DEPTH_REMOVED));
+}
+
+void js_put_memory(struct json_object *o, const struct chan *c)
+{
+	const struct memory *m = &c->memory;
+	bool resident = c->depth.valid & LENS_DEPTH_RESIDENT;
+
+	js_put(o, "size_bytes", c->depth.valid ? js_u64(c->depth.capacity_bytes) : NULL);
+	js_put(o, "resident_bytes", resident ? js_u64(c->depth.queued_bytes) : NULL);
+	js_put(o, "mappers", js_u64(m->mappers));
+	js_put(o, "peak_mappers", js_u64(m->peak_mappers));
+	js_put(o, "overlap_bytes", js_u64(m->overlap_bytes));
+	js_put(o, "overlap_peak_bytes", js_u64(m->overlap_peak_bytes));
+	js_put(o, "overlap_peak_complete", js_bool(!m->overlap_peak_is_low));
+	js_put(o, "bytes_moved", NULL);
+	js_put(o, "bytes_moved_why", js_str("not observable from system calls"));
+	if (c->key.kind == LENS_KIND_SYSV_SHM)
+		put_segment(o, c);
+	else
+		js_put(o, "unlinked", js_bool(c->depth.valid & LENS_DEPTH_UNLINKED));
+	if (c->key.kind == LENS_KIND_MEMFD)
+		js_put(o, "seals", seals(c));
+	js_put(o, "handoffs", handoffs(c));
+}
+
+static struct json_object *ranges(const struct endpoint *e)
+{
+	const struct space *s = e->proc->space;
+	struct json_object *array = js_array();
+	char prot[4];
+
+	for (size_t i = 0; s && i < s->count; i++) {
+		const struct map_range *r = &s->ranges[i];
+		struct json_object *o;
+
+		if (r->end_point != e)
+			continue;
+		o = js_object();
+		js_put(o, "start", js_id64(r->start));
+		js_put(o, "length", js_u64(r->end - r->start));
+		js_put(o, "offset", js_u64(r->offset));
+		js_put(o, "prot", js_str(memory_prot(prot, r->prot)));
+		js_add(array, o);
+	}
+	return array;
+}
+
+void js_put_mapper(struct json_object *o, const struct endpoint *e)
+{
+	static const char *const hows[] = {
+		[MAPPER_BEFORE] = "before-start", [MAPPER_MAPPED] = "mmap",
+		[MAPPER_ATTACHED] = "shmat", [MAPPER_INHERITED] = "fork",
+	};
+	const struct mapper *m = &e->mapper;
+	char prot[4];
+
+	js_put(o, "prot", js_str(memory_prot(prot, m->mapped_bytes ? m->prot : 0)));
+	js_put(o, "prot_ever", js_str(memory_prot(prot, m->prot_ever)));
+	js_put(o, "mapped_bytes", js_u64(m->mapped_bytes));
+	js_put(o, "peak_mapped_bytes", js_u64(m->peak_bytes));
+	/* the kernel counts resident pages per address space and per object, not per both */
+	js_put(o, "resident_bytes", NULL);
+	js_put(o, "maps", js_u64(m->maps));
+	js_put(o, "unmaps", js_u64(m->unmaps));
+	js_put(o, "how", m->is_mapper ? js_str(hows[m->how]) : NULL);
+	js_put(o, "inherited_from", js_proc_id(m->from));
+	js_put(o, "ranges", ranges(e));
+}
