@@ -212,3 +212,40 @@ def memory_map_full():
     lens.require(doc["loss"]["map_full"] > 0 and doc["loss"]["bytes"] > 0, "no loss is reported")
     lens.check_document(doc, lost=True)
     check_sums(doc, truth)
+
+
+def wait_look(observer):
+    line = b""
+    while b"a look took" not in line:
+        line = observer.lines.next(lens.LIMIT_S)
+        lens.require(line is not None, "it ended")
+
+
+@lens.test(limit_s=90)
+def memory_mappings():
+    """Objects, and processes that map one that stays: the last ones, and how many there were."""
+    rounds, each, rows = 6, 300, 100
+    work = lens.Workload("mapping", "churn", rounds, each)
+    # a look is due when an eighth of what the table can hold has come or gone
+    observer = lens.observe("--max-channels", 4096, "--max-rows", rows, "--comm", "mapping",
+                            "--idle", "--verbose")
+    work.go()
+    for _ in range(rounds):
+        wait_look(observer)
+        work.say("more")
+    facts = work.truth()["facts"]
+    peak = memory_kb(observer, "VmHWM")
+    doc = observer.document()
+    lens.check_document(doc)
+    lens.require(peak <= PEAK_KB, "%d kB resident" % peak)
+    kept = [c for c in doc["channels"] if c["type"] == "memfd" and "churn" in c["name"]]
+    folded = sum(row["channels"] for row in doc["folded"]
+                 if row["type"] == "memfd" and row["from"]["comm"] == "mapping")
+    lens.equal("objects", facts["objects"], len(kept) + folded)
+    lens.require(len(kept) <= rows, "%d objects are kept" % len(kept))
+    stays = [c for c in doc["channels"] if c["name"] == "/dev/shm/lens-work-%d" % work.pid]
+    lens.equal("objects that stay", 1, len(stays))
+    ends = [end for end in stays[0]["endpoints"] if not end["mapped_bytes"]]
+    lens.require(len(ends) <= rows, "%d processes are kept" % len(ends))
+    lens.equal("processes", facts["processes"], len(ends) + stays[0]["folded"]["processes"])
+    lens.equal("calls", facts["processes"] - len(ends), stays[0]["folded"]["maps"])

@@ -66,7 +66,7 @@ TEST(life_of_a_mapping)
 	CHECK_EQ_U64(c->memory.extent, 16 * PAGE);
 	CHECK_EQ_U64(feed_end_of(&f, mem, 1)->mapper.unmaps, 2);
 	CHECK(feed_end_of(&f, mem, 2)->mapper.how == MAPPER_INHERITED);
-	CHECK(feed_end_of(&f, mem, 2)->mapper.from == feed_proc_of(&f, 1));
+	CHECK_EQ_U64(feed_end_of(&f, mem, 2)->mapper.from.tgid, 1);
 }
 
 TEST(look_is_younger_than_what_waited_in_the_ring)
@@ -201,6 +201,13 @@ static void feed_edge(struct feed *f, uint32_t pid, enum lens_dir dir, uint64_t 
 	feed_raw(f, &r, LENS_REC_EDGE, sizeof(r));
 }
 
+/* processes 1 to count map it: hand-offs of others are none */
+static void feed_mappers(struct feed *f, uint32_t count)
+{
+	for (uint32_t pid = 1; pid <= count; pid++)
+		feed_map(f, range(LENS_MAP_MAP, &mem, pid, 100, 1, 0));
+}
+
 static const struct handoff *handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset)
 {
 	const struct memory *m = &feed_chan_of(f, mem)->memory;
@@ -208,8 +215,8 @@ static const struct handoff *handoff(struct feed *f, uint32_t from, uint32_t to,
 	for (size_t i = 0; i < m->handoff_count; i++) {
 		const struct handoff *h = &m->handoffs[i];
 
-		if ((h->from ? h->from->key.tgid : 0) == from && h->to->key.tgid == to &&
-		    h->offset == offset)
+		if ((h->from ? h->from->key.tgid : 0) == from &&
+		    (h->to ? h->to->key.tgid : 0) == to && h->offset == offset)
 			return h;
 	}
 	return NULL;
@@ -230,6 +237,7 @@ TEST(handoffs_by_word)
 {
 	_feed_ struct feed f = feed_new();
 
+	feed_mappers(&f, 3);
 	/* a ring: one word each way; counts are since the start, the last one holds */
 	feed_edge(&f, 1, LENS_WRITE, 0, 5);
 	feed_edge(&f, 1, LENS_WRITE, 0, 10);
@@ -258,6 +266,7 @@ TEST(handoffs_that_are_open)
 {
 	_feed_ struct feed f = feed_new();
 
+	feed_mappers(&f, 3);
 	/* a lock that two take in turns */
 	feed_edge(&f, 1, LENS_WRITE, 0, 5);
 	feed_edge(&f, 2, LENS_WRITE, 0, 6);
@@ -285,4 +294,88 @@ TEST(handoffs_that_are_open)
 	/* settling again changes nothing */
 	world_settle(f.w);
 	check_handoff(&f, 1, 2, 0, 5, false);
+}
+
+/* --------------------------------------------------------------- forgetting */
+
+static void feed_look(struct feed *f, uint32_t keeper)
+{
+	feed_look_begin(f);
+	f->ts_ns += 10;
+	feed_map(f, range(LENS_MAP_FOUND, &mem, keeper, 100, 1, 0));
+	feed_look_end(f);
+	f->ts_ns += 10;
+	feed_look_settled(f);
+}
+
+static uint64_t woken_in_all(const struct feed *f, uint32_t from)
+{
+	const struct memory *m = &feed_chan_of((struct feed *)f, mem)->memory;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->handoff_count; i++)
+		if (m->handoffs[i].from && m->handoffs[i].from->key.tgid == from)
+			sum += m->handoffs[i].count;
+	return sum;
+}
+
+/* each maps the object, is woken once by process 1, has a child, and ends */
+TEST(mappers_that_end_are_summed_up)
+{
+	_feed_ struct feed f = feed_new();
+	const struct chan *c;
+	uint32_t count = 300, at = 1000;
+
+	f.w->max_ended = 20;
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 1, 0));
+	for (uint32_t i = 1; i <= count; i++) {
+		feed_proc(&f, ++at, 1, LENS_PROC_FORK);
+		feed_map(&f, range(LENS_MAP_MAP, &mem, at, 300, 2, 0));
+		feed_proc(&f, at + 1, at, LENS_PROC_FORK);
+		feed_edge(&f, 1, LENS_WRITE, 0, i);
+		feed_edge(&f, at, LENS_READ, 0, 1);
+		feed_exit(&f, at++, 0);
+		feed_exit(&f, at, 0);
+		if (i % 50 == 0)
+			feed_look(&f, 1);
+	}
+	feed_look(&f, 1);
+	feed_look(&f, 1);
+	world_settle(f.w);
+	c = feed_chan_of(&f, mem);
+	CHECK_EQ_U64(c->end_count, 1 + 20);
+	CHECK_EQ_U64(c->memory.folded.procs + c->end_count, 1 + 2 * count);
+	CHECK_EQ_U64(c->memory.folded.maps + 10, count);
+	CHECK_EQ_U64(c->memory.mappers, 1);
+	CHECK_EQ_U64(hash_count(f.w->procs), 1 + 20 + 20);
+	CHECK_EQ_U64(woken_in_all(&f, 1), count);
+	CHECK_EQ_U64(handoff(&f, 1, 0, 0)->count, count - 10);
+	/* what the kernel still counts for one that is forgotten brings nothing back */
+	feed_edge(&f, 1001, LENS_READ, 0, 1);
+	CHECK_EQ_U64(hash_count(f.w->procs), 1 + 20 + 20);
+	CHECK_EQ_U64(f.w->folded_procs + hash_count(f.w->procs), 1 + 2 * count);
+}
+
+/* a count of a channel that is gone stays in the kernel as long as its process lives */
+TEST(handoffs_bring_no_object_back)
+{
+	_feed_ struct feed f = feed_new();
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	feed_mappers(&f, 2);
+	feed_edge(&f, 1, LENS_WRITE, 0, 1);
+	feed_edge(&f, 2, LENS_READ, 0, 1);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 1000, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 2, 0, 1000, 0));
+	for (unsigned i = 0; i < 3; i++) {
+		feed_look_begin(&f);
+		feed_look_end(&f);
+		feed_look_settled(&f);
+		feed_edge(&f, 1, LENS_WRITE, 0, 1);
+	}
+	CHECK_EQ_U64(hash_count(f.w->chans), 0);
+	CHECK_EQ_U64(f.w->folded_chans, 1);
+	CHECK_EQ_U64(((struct fold *)hash_at(f.w->folds, 0))->shared, 1);
 }

@@ -341,6 +341,43 @@ static void run_mayflies(void)
 	work_fact("times", times);
 }
 
+/* in a process of its own, of an object that stays */
+static void map_as_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		map(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, posix_shm(O_RDWR, 0), 0);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		work_die("a child");
+}
+
+/* rounds of objects and of processes that come and go; "more" is awaited after each */
+static void run_churn(void)
+{
+	long rounds = work_arg(0, 5), each = work_arg(1, 400);
+	char more[5];
+
+	posix_shm(O_RDWR | O_CREAT, 1);
+	map(NULL, 1, PROT_READ, MAP_SHARED, posix_shm(O_RDWR, 0), 0);
+	work_ready();
+	for (long r = 0; r < rounds; r++) {
+		for (long i = 0; i < each; i++) {
+			int fd = memfd("churn", 1);
+
+			munmap(map(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), PAGE);
+			close(fd);
+			map_as_child();
+		}
+		if (read(STDIN_FILENO, more, sizeof(more)) != sizeof(more))
+			work_die("stdin");
+	}
+	work_fact("objects", rounds * each);
+	work_fact("processes", rounds * each);
+}
+
 static void run_removed(void)
 {
 	int id = segment(2 * PAGE);
@@ -484,6 +521,7 @@ static const struct work_mode modes[] = {
 	{ "storm", run_storm },
 	{ "many", run_many },
 	{ "mayflies", run_mayflies },
+	{ "churn", run_churn },
 	{ "removed", run_removed },
 	{ "exec", run_exec },
 	{ "namespaces", run_namespaces },

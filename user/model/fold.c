@@ -89,7 +89,7 @@ static int compare(const void *left, const void *right)
 static bool used_in_tree(const struct endpoint *e)
 {
 	bool in_tree = e->proc->in_tree;
-	bool used = false;
+	bool used = e->mapper.is_mapper;
 
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		in_tree |= !!(e->side[d].flags & LENS_END_TREE);
@@ -167,13 +167,21 @@ static void add_total(struct lens_total *to, const struct lens_total *t)
 	to->shorts += t->shorts;
 }
 
+/* of memory: who could write there, and who could read */
+static bool is_user(const struct endpoint *e, enum lens_dir dir)
+{
+	uint32_t prot = dir == LENS_WRITE ? LENS_PROT_WRITE : LENS_PROT_READ;
+
+	return e->side[dir].seen || e->mapper.prot_ever & prot;
+}
+
 /* of those who moved something, or else of those who tried to */
 static void name_users(const struct chan *c, enum lens_dir dir, struct fold_key *k)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
 
-		if (!e->side[dir].seen)
+		if (!is_user(e, dir))
 			continue;
 		if (k->names[dir] == FOLD_NOBODY) {
 			k->names[dir] = FOLD_ONE;
@@ -238,6 +246,7 @@ static void fold_chan(struct world *w, struct chan *c)
 		}
 	}
 	f->channels++;
+	f->shared += c->memory.peak_mappers > 1;
 	w->folded_chans++;
 	chan_state(c)->folded = true;
 }

@@ -13,7 +13,7 @@ static const char why_self[] = "a process is taken never to wake itself";
 static const char why_late[] = "not every process that was woken has returned";
 
 struct party_count {
-	struct proc *proc;		/* NULL: nobody was seen to do it */
+	struct proc *proc;		/* NULL: somebody who is forgotten */
 	uint64_t count;
 };
 
@@ -23,31 +23,58 @@ struct word {
 	size_t n[LENS_DIR_MAX];
 };
 
+static struct party_count *party_of(struct word *word, enum lens_dir dir, const struct proc *p)
+{
+	for (size_t i = 0; i < word->n[dir]; i++)
+		if (word->side[dir][i].proc == p)
+			return &word->side[dir][i];
+	return NULL;
+}
+
 static void set_count(struct word *word, enum lens_dir dir, struct proc *p, uint64_t count)
 {
-	struct party_count *side = word->side[dir];
-	size_t n = word->n[dir];
+	struct party_count *party = party_of(word, dir, p), **side = &word->side[dir];
 
-	for (size_t i = 0; i < n; i++) {
-		if (side[i].proc != p)
-			continue;
-		if (count > side[i].count)
-			side[i].count = count;
+	if (!party) {
+		*side = xrealloc(*side, word->n[dir] + 1, sizeof(**side));
+		(*side)[word->n[dir]++] = (struct party_count){ p, count };
+	} else if (count > party->count) {
+		party->count = count;
+	}
+}
+
+static void forget_party(struct word *word, enum lens_dir dir, const struct proc *p)
+{
+	struct party_count *party = party_of(word, dir, p), *somebody = party_of(word, dir, NULL);
+
+	if (!party)
+		return;
+	if (!somebody) {
+		party->proc = NULL;
 		return;
 	}
-	word->side[dir] = xrealloc(side, n + 1, sizeof(*side));
-	word->side[dir][n] = (struct party_count){ p, count };
-	word->n[dir]++;
+	somebody->count += party->count;
+	*party = word->side[dir][--word->n[dir]];
+}
+
+void handoff_forget(struct chan *c, const struct proc *p)
+{
+	struct hash *words = c->memory.words;
+
+	for (size_t i = 0; words && i < hash_count(words); i++)
+		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+			forget_party(hash_at(words, i), d, p);
 }
 
 void handoff_apply(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_edge *r = ev->lens_rec_edge;
-	struct chan *c = world_chan(w, &r->chan);
-	struct proc *p = world_proc(w, &r->proc);
+	/* counts stay in the kernel while the process lives: the object may be forgotten by now */
+	struct chan *c = hash_get(w->chans, &r->chan);
+	struct proc *p = hash_get(w->procs, &r->proc);
 	struct word *word;
 
-	if (!chan_is_memory(c))
+	if (!c || !p || !chan_is_memory(c))
 		return;
 	chan_endpoint(c, p);
 	if (!c->memory.words)
@@ -82,7 +109,7 @@ static void add_handoff(struct chan *c, const struct word *word, struct proc *fr
 {
 	struct memory *m = &c->memory;
 
-	if (!count || from == to)
+	if (!count || (from && from == to))
 		return;
 	m->handoffs = xrealloc(m->handoffs, m->handoff_count + 1, sizeof(*m->handoffs));
 	m->handoffs[m->handoff_count++] = (struct handoff){
@@ -92,12 +119,13 @@ static void add_handoff(struct chan *c, const struct word *word, struct proc *fr
 }
 
 /* two processes that take turns: each was woken as often as the other one woke */
-static bool settle_pair(struct chan *c, const struct word *word)
+static bool settle_pair(struct chan *c, struct word *word)
 {
 	const struct party_count *w = word->side[LENS_WRITE], *r = word->side[LENS_READ];
 	size_t first;	/* of those woken: the one who woke first */
 
-	if (word->n[LENS_WRITE] != 2 || word->n[LENS_READ] != 2)
+	if (word->n[LENS_WRITE] != 2 || word->n[LENS_READ] != 2 ||
+	    party_of(word, LENS_WRITE, NULL) || party_of(word, LENS_READ, NULL))
 		return false;
 	first = r[0].proc != w[0].proc;
 	if (r[first].proc != w[0].proc || r[!first].proc != w[1].proc ||
@@ -120,7 +148,7 @@ static uint64_t total(const struct party_count *side, size_t n)
 /* more pairs than this at one word are not worked out */
 #define PAIRS_MAX 65536
 
-static void settle_word(struct chan *c, const struct word *word)
+static void settle_word(struct chan *c, struct word *word)
 {
 	const struct party_count *wakers = word->side[LENS_WRITE], *woken = word->side[LENS_READ];
 	size_t rows = word->n[LENS_WRITE], cols = word->n[LENS_READ];

@@ -86,6 +86,7 @@ static void settled(struct world *w)
 	}
 	ws->looks++;
 	inet_look_settled(w);
+	mapping_fold(w);
 	fold_ended(w);
 }
 

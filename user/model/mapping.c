@@ -171,7 +171,7 @@ static struct space *space_of(struct proc *p)
 }
 
 /* the earliest that is heard of is how it came by it, whenever it is heard */
-static void came_by(struct endpoint *e, enum mapper_how how, const struct proc *from, uint64_t ns)
+static void came_by(struct endpoint *e, enum mapper_how how, struct lens_proc from, uint64_t ns)
 {
 	struct mapper *m = &e->mapper;
 
@@ -195,7 +195,7 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 		if (r.ns > ns)
 			continue;
 		e = chan_endpoint(c, child);
-		came_by(e, MAPPER_INHERITED, parent, ns);
+		came_by(e, MAPPER_INHERITED, parent->key, ns);
 		r.end_point = e;
 		r.ns = ns;
 		space_put(space_of(child), &r, count_piece, NULL);
@@ -232,6 +232,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 	const struct lens_rec_map *r = ev->lens_rec_map;
 	struct chan *c = world_chan(w, &r->chan);
 	struct endpoint *e = chan_endpoint(c, p);
+	const struct lens_proc nobody = {};
 	struct map_range range = {
 		.start = r->start, .end = r->start + r->len, .offset = r->offset,
 		.ns = ev->ts_ns, .end_point = e, .prot = r->prot,
@@ -240,10 +241,10 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 	set_object(w, c, ev);
 	if (r->op == LENS_MAP_FOUND) {
 		chan_state(c)->in_look = true;
-		came_by(e, MAPPER_BEFORE, NULL, ev->ts_ns);
+		came_by(e, MAPPER_BEFORE, nobody, ev->ts_ns);
 	} else {
 		e->mapper.maps++;
-		came_by(e, r->op == LENS_MAP_ATTACH ? MAPPER_ATTACHED : MAPPER_MAPPED, NULL,
+		came_by(e, r->op == LENS_MAP_ATTACH ? MAPPER_ATTACHED : MAPPER_MAPPED, nobody,
 			ev->ts_ns);
 	}
 	c->gone = false;

@@ -14,11 +14,15 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns);
 void mapping_clear(struct proc *p, uint64_t ns);
 /* a look that began at ns is over: what it did not find has gone unnoticed */
 void mapping_look_settled(struct world *w, uint64_t ns);
+/* mapping_fold.c: of processes that have ended and map nothing only so many are kept */
+void mapping_fold(struct world *w);
 /* the overlap of what is mapped now */
 void mapping_settle(struct world *w);
 
 void handoff_apply(struct world *w, const struct event *ev);
 void handoff_settle(struct world *w);
+/* p will be forgotten: what it did at words of c is kept as somebody's */
+void handoff_forget(struct chan *c, const struct proc *p);
 void handoff_fini(struct chan *c);
 
 #endif

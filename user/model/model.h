@@ -58,7 +58,7 @@ enum mapper_how { MAPPER_BEFORE, MAPPER_MAPPED, MAPPER_ATTACHED, MAPPER_INHERITE
 struct mapper {
 	bool is_mapper;			/* has it mapped, or had once */
 	enum mapper_how how;		/* first mapping: there before the start, by mmap, ... */
-	const struct proc *from;	/* MAPPER_INHERITED: the parent */
+	struct lens_proc from;		/* MAPPER_INHERITED: the parent, which may be forgotten */
 	uint64_t since_ns;
 	uint64_t maps, unmaps;		/* calls seen that made or ended mappings of it */
 	uint64_t mapped_bytes, peak_bytes;
@@ -100,12 +100,13 @@ struct endpoint {
 	uint32_t last_tid;
 	uint64_t last_return_ns;
 	struct mapper mapper;
+	bool folded;			/* about to be forgotten; model/ only */
 	struct side side[LENS_DIR_MAX];
 };
 
-/* wake-ups at one word of shared memory; from NULL: nobody was seen to wake there */
+/* wake-ups at one word of shared memory */
 struct handoff {
-	struct proc *from, *to;
+	struct proc *from, *to;		/* NULL: not seen, or forgotten */
 	uint64_t offset;		/* of the word in the object */
 	uint64_t count;
 	bool exact;
@@ -120,6 +121,8 @@ struct memory {
 	uint64_t overlap_peak_bytes;	/* the most at one time */
 	bool overlap_peak_is_low;	/* not always worked out: there were too many mappers */
 	bool removed;			/* IPC_RMID was called */
+	/* processes that have ended and are no endpoints any more, and what they called */
+	struct { uint64_t procs, maps, unmaps; } folded;
 	struct handoff *handoffs;	/* after world_settle() */
 	size_t handoff_count;
 	void *words;			/* model/ only */
@@ -249,6 +252,7 @@ struct fold {
 		char comm[LENS_COMM_LEN + 1];	/* FOLD_ONE; hostile bytes */
 	} names[LENS_DIR_MAX];
 	uint64_t channels;
+	uint64_t shared;		/* of memory: mapped by two at one time */
 	uint64_t flows, inexact_flows;
 	struct lens_total total[LENS_DIR_MAX];	/* id and flags: 0 */
 	uint64_t blocked_ns[LENS_DIR_MAX];

@@ -34,6 +34,7 @@ struct chan_state {
 	struct glimpse *first, *last, *now;
 	bool in_look;			/* found by the look under way */
 	bool folded;			/* about to be forgotten */
+	size_t folded_ends;		/* endpoints that are */
 	uint32_t born_look;		/* looks begun when it was first heard of */
 	unsigned missed;		/* completed looks in a row that did not find it */
 	uint64_t depth_ns;		/* when chan.depth was taken */
@@ -142,6 +143,8 @@ void flow_settle_chan(struct world *w, struct chan *c);
 void fold_ended(struct world *w);
 struct hash *fold_table(void);
 void chan_free(struct chan *c);
+/* the endpoint is not in the tables of its channel any more */
+void end_free(struct endpoint *e);
 void proc_free(struct proc *p);
 
 #endif

@@ -32,15 +32,19 @@ void proc_free(struct proc *p)
 	free(p);
 }
 
+void end_free(struct endpoint *e)
+{
+	e->proc->end_count--;
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		free(e->side[d].carried);
+	free(e->fds);
+	free(e);
+}
+
 void chan_free(struct chan *c)
 {
-	for (size_t i = 0; i < c->end_count; i++) {
-		c->ends[i]->proc->end_count--;
-		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-			free(c->ends[i]->side[d].carried);
-		free(c->ends[i]->fds);
-		free(c->ends[i]);
-	}
+	for (size_t i = 0; i < c->end_count; i++)
+		end_free(c->ends[i]);
 	handoff_fini(c);
 	ops_free(chan_state(c)->ops);
 	if (chan_state(c)->by_proc)

@@ -12,14 +12,19 @@
 
 #define NS_PER_MS 1000000
 
-struct json_object *js_proc_id(const struct proc *p)
+struct json_object *js_proc_key(struct lens_proc key)
 {
 	char id[48];
 
-	if (!p)
+	if (!key.tgid)
 		return NULL;
-	snprintf(id, sizeof(id), "%u@%llu", p->key.tgid, (unsigned long long)p->key.start_ns);
+	snprintf(id, sizeof(id), "%u@%llu", key.tgid, (unsigned long long)key.start_ns);
 	return js_str(id);
+}
+
+struct json_object *js_proc_id(const struct proc *p)
+{
+	return p ? js_proc_key(p->key) : NULL;
 }
 
 struct json_object *js_chan_id(const struct chan *c)

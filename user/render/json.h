@@ -61,6 +61,7 @@ void js_doc_end(struct js_doc *d);
 void js_put_moved(struct json_object *o, unsigned kind, uint64_t moved);
 
 struct json_object *js_proc_id(const struct proc *p);	/* "PID@START_NS", null for NULL */
+struct json_object *js_proc_key(struct lens_proc key);	/* null for nobody */
 struct json_object *js_chan_id(const struct chan *c);
 struct json_object *js_chan_name(const struct chan *c);
 struct json_object *js_host(const struct world *w);

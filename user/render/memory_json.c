@@ -81,6 +81,14 @@ void js_put_memory(struct json_object *o, const struct chan *c)
 		js_put(o, "unlinked", js_bool(c->depth.valid & LENS_DEPTH_UNLINKED));
 	if (c->key.kind == LENS_KIND_MEMFD)
 		js_put(o, "seals", seals(c));
+	if (m->folded.procs) {
+		struct json_object *folded = js_object();
+
+		js_put(folded, "processes", js_u64(m->folded.procs));
+		js_put(folded, "maps", js_u64(m->folded.maps));
+		js_put(folded, "unmaps", js_u64(m->folded.unmaps));
+		js_put(o, "folded", folded);
+	}
 	js_put(o, "handoffs", handoffs(c));
 }
 
@@ -124,6 +132,6 @@ void js_put_mapper(struct json_object *o, const struct endpoint *e)
 	js_put(o, "maps", js_u64(m->maps));
 	js_put(o, "unmaps", js_u64(m->unmaps));
 	js_put(o, "how", m->is_mapper ? js_str(hows[m->how]) : NULL);
-	js_put(o, "inherited_from", js_proc_id(m->from));
+	js_put(o, "inherited_from", js_proc_key(m->from));
 	js_put(o, "ranges", ranges(e));
 }

@@ -147,7 +147,10 @@ static void label_sharers(struct buf *out, const struct chan *c, bool history)
 			buf_puts(out, ", ");
 		add_sharer(out, c, &sharers[i], n);
 	}
-	if (!count)
+	if (history && c->memory.folded.procs)
+		buf_printf(out, "%s[%llu ended processes]", count ? ", " : "",
+			   (unsigned long long)c->memory.folded.procs);
+	else if (!count)
 		buf_puts(out, "-");
 }
 

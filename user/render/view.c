@@ -73,7 +73,8 @@ static void add_folds(struct view *v, const struct world *w, const struct render
 	for (size_t i = 0; i < hash_count(w->folds); i++) {
 		const struct fold *fold = hash_at(w->folds, i);
 		bool known = false, matches = filter_matches_fold(fold, f, &known);
-		bool used = fold->total[LENS_READ].ops || fold->total[LENS_WRITE].ops;
+		bool used = fold->total[LENS_READ].ops || fold->total[LENS_WRITE].ops ||
+			    fold->shared;
 
 		if (!matches || (!used && !f->idle))
 			continue;

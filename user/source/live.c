@@ -536,7 +536,11 @@ const struct plan_row *live_plan(const struct live *l, size_t *ret_count)
 
 static void note_news(struct live *l, const struct lens_rec *rec)
 {
-	l->news += rec->type == LENS_REC_EXIT || rec->type == LENS_REC_END;
+	/* of mappings what names an object may be news of one */
+	bool object = rec->type == LENS_REC_MAP && rec->len >= sizeof(struct lens_rec_map) &&
+		      ((const struct lens_rec_map *)rec)->chan.kind != LENS_KIND_NONE;
+
+	l->news += rec->type == LENS_REC_EXIT || rec->type == LENS_REC_END || object;
 	if (rec->type != LENS_REC_EXIT || rec->len < sizeof(struct lens_rec_exit))
 		return;
 	if (l->exited_count == l->exited_size) {

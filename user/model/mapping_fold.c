@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * An object that many processes map, one after the other, outlives them all:
+ * of those that have ended the last ones are kept one by one, and of the
+ * others how many they were. It depends on the records only, as in fold.c.
+ */
+#include "model/mapping.h"
+#include "model/state.h"
+
+/* nothing can be heard of it any more */
+static bool has_ended(const struct world *w, const struct endpoint *e)
+{
+	const struct proc *p = e->proc;
+
+	if (!p->exited || p->exit_look >= world_state(w)->looks_begun || e->held_now ||
+	    e->mapper.mapped_bytes)
+		return false;
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		if (e->side[d].seen || e->side[d].announced)
+			return false;
+	return true;
+}
+
+static int compare_exits(const void *left, const void *right)
+{
+	const struct endpoint *const *a = left, *const *b = right;
+
+	if ((*a)->proc->in_tree != (*b)->proc->in_tree)
+		return (*a)->proc->in_tree ? -1 : 1;
+	if ((*a)->proc->exit_ns != (*b)->proc->exit_ns)
+		return (*a)->proc->exit_ns > (*b)->proc->exit_ns ? -1 : 1;
+	/* the order must not be left to chance */
+	if ((*a)->proc != (*b)->proc)
+		return memcmp(&(*a)->proc->key, &(*b)->proc->key, sizeof(struct lens_proc));
+	return memcmp(&(*a)->chan->key, &(*b)->chan->key, sizeof(struct lens_chan));
+}
+
+static void forget_end(struct endpoint *e)
+{
+	struct memory *m = &e->chan->memory;
+
+	m->folded.procs += e->mapper.is_mapper;
+	m->folded.maps += e->mapper.maps;
+	m->folded.unmaps += e->mapper.unmaps;
+	handoff_forget(e->chan, e->proc);
+	chan_state(e->chan)->folded_ends++;
+	e->folded = true;
+}
+
+static bool keep_end(void *arg, void *value)
+{
+	return !((struct endpoint *)value)->folded;
+}
+
+static void drop_forgotten(struct chan *c)
+{
+	struct chan_state *s = chan_state(c);
+	size_t kept = 0;
+
+	if (s->by_proc)
+		hash_filter(s->by_proc, keep_end, NULL);
+	for (size_t i = 0; i < c->end_count; i++) {
+		struct endpoint *e = c->ends[i];
+
+		if (e->folded)
+			end_free(e);
+		else
+			c->ends[kept++] = e;
+	}
+	c->end_count = kept;
+	s->folded_ends = 0;
+}
+
+void mapping_fold(struct world *w)
+{
+	_cleanup_free_ struct endpoint **ended = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < hash_count(w->chans); i++) {
+		const struct chan *c = hash_at(w->chans, i);
+
+		for (size_t j = 0; chan_is_memory(c) && j < c->end_count; j++) {
+			if (!has_ended(w, c->ends[j]))
+				continue;
+			/* room doubles: it is full when the count is a power of two */
+			if (!(count & (count - 1)))
+				ended = xrealloc(ended, count ? count * 2 : 1, sizeof(*ended));
+			ended[count++] = c->ends[j];
+		}
+	}
+	if (count <= w->max_ended)
+		return;
+	qsort(ended, count, sizeof(*ended), compare_exits);
+	for (size_t i = w->max_ended; i < count; i++)
+		forget_end(ended[i]);
+	for (size_t i = 0; i < hash_count(w->chans); i++)
+		if (chan_state(hash_at(w->chans, i))->folded_ends)
+			drop_forgotten(hash_at(w->chans, i));
+}
