@@ -196,7 +196,7 @@ static __noinline int calls_mappings(struct pt_regs *regs, __u32 class, bool com
 	arch_args(regs, compat, &a);
 	if (class == CALL_IPC)
 		class = mapping_ipc(arch_ipc_call(regs), &a, &ret);
-	return mapping_wants(class, &a) ? mapping_ended(class, &a, ret) : 0;
+	return mapping_wants(class, &a) && !mapping_is_test() ? mapping_ended(class, &a, ret) : 0;
 }
 
 static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,

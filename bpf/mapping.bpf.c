@@ -13,6 +13,9 @@
 #include "task.bpf.h"
 #include "vma.bpf.h"
 
+__u32 lens_tester;
+__u32 lens_tested;
+
 /* ---------------------------------------------------------------- records */
 
 static __always_inline __u64 page_up(__u64 len)

@@ -10,7 +10,7 @@ static __always_inline void mapping_returned(__u32 class, struct pt_regs *regs, 
 	struct call_args a;
 
 	arch_args(regs, false, &a);
-	if (mapping_wants(class, &a))
+	if (mapping_wants(class, &a) && !mapping_is_test())
 		mapping_ended(class, &a, ret);
 }
 

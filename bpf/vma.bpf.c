@@ -37,9 +37,10 @@ static __always_inline void maple_shape(__u64 node, __u32 type, struct maple_sha
 	ret->last = BPF_CORE_READ(r, pivot[14]) ? 15 : BPF_CORE_READ(r, meta.end);
 }
 
+/* small: from the end of a system call to here little is left of the stack */
 struct maple_walk {
-	__u64 address, entry;
-	bool done;
+	__u64 address;		/* looked for; 0: entry is what was found there */
+	__u64 entry;
 };
 
 static long maple_descend(__u32 level, struct maple_walk *w)
@@ -59,8 +60,10 @@ static long maple_descend(__u32 level, struct maple_walk *w)
 	}
 	if (bpf_probe_read_kernel(&w->entry, sizeof(w->entry), (void *)shape.slots + slot * 8))
 		return 1;
-	w->done = type == MAPLE_LEAF_64;
-	return w->done;
+	if (type != MAPLE_LEAF_64)
+		return 0;
+	w->address = 0;
+	return 1;
 }
 
 static __always_inline bool vma_find(struct mm_struct *mm, __u64 address, struct vma_view *ret)
@@ -69,7 +72,7 @@ static __always_inline bool vma_find(struct mm_struct *mm, __u64 address, struct
 
 	w.entry = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root);
 	bpf_loop(MAPLE_LEVELS, maple_descend, &w, 0);
-	if (!w.done || !w.entry)
+	if (w.address || !w.entry)
 		return false;
 	vma_read((void *)w.entry, ret);
 	return ret->start <= address && address < ret->end;

@@ -420,7 +420,7 @@ def hooks_that_never_fire():
     try:
         doc = lens.parse(lens.run("doctor", "--json")[0])
         state = {(v["group"], v["variant"]): v for v in doc["variants"]}
-        for group, call in (("pipe", "write"), ("sysvmsg", "msgsnd")):
+        for group, call in (("pipe", "write"), ("sysvmsg", "msgsnd"), ("mapping", "mmap")):
             lens.equal("fexit of " + group, "refused", state[group, "fexit"]["state"])
             lens.require(call in state[group, "fexit"]["why"] and
                          "ftrace_enabled is 0" in state[group, "fexit"]["why"],

@@ -2,18 +2,21 @@
 /*
  * Do the hooks fire? Function hooks attach and never run where kernel.ftrace_enabled
  * is 0, and a report would show silence as if it were the truth. So known calls of
- * our own go through pipes and a queue of our own, and every one has to be found in
- * the totals before a variant counts as chosen. No trace of them is left.
+ * our own go through channels of our own, and every one has to be found in the
+ * totals before a variant counts as chosen. No trace of them is left.
  */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include <bpf/bpf.h>
@@ -35,6 +38,9 @@ struct known_call {
 struct known_calls {
 	struct known_call call[KNOWN_CALLS_MAX];
 	size_t count;
+	/* of those that are known to have been seen or not as soon as they return */
+	size_t seen;
+	const char *missed;
 };
 
 /* a call that does not work here, for reasons of its own, proves nothing */
@@ -257,6 +263,71 @@ static void call_eventfd(struct live *l, struct known_calls *k)
 	     read(fd, &value, sizeof(value)) > 0 ? 3 : -1);
 }
 
+/* of memory no call moves bytes that could be counted: the calls themselves are */
+static void check_seen(struct live *l, struct known_calls *k, const char *name)
+{
+	if (l->skel->bss->lens_tested)
+		k->seen++;
+	else if (!k->missed)
+		k->missed = name;
+	l->skel->bss->lens_tested = 0;
+}
+
+static void call_segment(struct live *l, struct known_calls *k)
+{
+	int id = shmget(IPC_PRIVATE, 1, IPC_CREAT | 0600);
+	void *at;
+
+	check_seen(l, k, "shmget");
+	if (id < 0)
+		return;
+	at = shmat(id, NULL, 0);
+	check_seen(l, k, "shmat");
+	shmctl(id, IPC_RMID, NULL);
+	check_seen(l, k, "shmctl");
+	if (at == (void *)-1)
+		return;
+	shmdt(at);
+	check_seen(l, k, "shmdt");
+}
+
+static void call_ranges(struct live *l, struct known_calls *k)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *at = mmap(NULL, 2 * page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	check_seen(l, k, "mmap");
+	if (at == MAP_FAILED)
+		return;
+	mprotect(at, page, PROT_NONE);
+	check_seen(l, k, "mprotect");
+	syscall(SYS_pkey_mprotect, at, page, PROT_READ, -1);
+	check_seen(l, k, "pkey_mprotect");
+	mremap(at, 2 * page, page, 0);
+	check_seen(l, k, "mremap");
+	munmap(at, page);
+	check_seen(l, k, "munmap");
+}
+
+static void call_mappings(struct live *l, struct known_calls *k)
+{
+	_cleanup_close_ int fd = memfd_create("ipclens", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint32_t word = 0;
+
+	l->skel->bss->lens_tester = l->self.tgid;
+	call_ranges(l, k);
+	call_segment(l, k);
+	if (fd >= 0) {
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
+		check_seen(l, k, "fcntl of a seal");
+	}
+	syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	check_seen(l, k, "futex");
+	syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0);
+	check_seen(l, k, "futex_waitv");
+	l->skel->bss->lens_tester = 0;
+}
+
 /* ------------------------------------------------------------------ totals */
 
 static struct lens_total_key key_of(const struct live *l, enum live_test_chan chan,
@@ -308,22 +379,31 @@ static bool ftrace_is_off(void)
 	return f && fgetc(f) == '0';
 }
 
-/* 1: the variant of this group was refused, another plan is needed */
-static int judge(struct live *l, const char *group, const struct known_calls *k)
+/* a call that was not seen, NULL: none */
+static const char *missed(const struct live *l, const struct known_calls *k)
 {
-	char why[160];
-
 	for (size_t i = 0; i < k->count; i++) {
 		const struct known_call *c = &k->call[i];
 
-		if ((counted_bytes(l, c) & c->bytes) == c->bytes)
-			continue;
-		snprintf(why, sizeof(why), "attached, but did not see our own %s%s", c->name,
+		if ((counted_bytes(l, c) & c->bytes) != c->bytes)
+			return c->name;
+	}
+	return k->missed;
+}
+
+/* 1: the variant of this group was refused, another plan is needed */
+static int judge(struct live *l, const char *group, const struct known_calls *k)
+{
+	const char *name = missed(l, k);
+	char why[160];
+
+	if (name) {
+		snprintf(why, sizeof(why), "attached, but did not see our own %s%s", name,
 			 ftrace_is_off() ? " (kernel.ftrace_enabled is 0)" : "");
 		plan_refuse_group(&l->plan, group, why);
 		return 1;
 	}
-	log_msg(LOG_DEBUG, "%s: %zu known calls were seen", group, k->count);
+	log_msg(LOG_DEBUG, "%s: %zu known calls were seen", group, k->count + k->seen);
 	return 0;
 }
 
@@ -336,6 +416,7 @@ static const struct {
 	{ "unix", call_sockets },
 	{ "inet", call_inet },
 	{ "eventfd", call_eventfd },
+	{ "mapping", call_mappings },
 };
 
 static bool is_test_chan(const struct live *l, const struct lens_chan *chan)
