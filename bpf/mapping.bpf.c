@@ -293,7 +293,9 @@ int mapping_called(__u32 class, struct call_args *a, __s64 ret, struct mapping_s
 	case CALL_MMAP:
 		m.op = LENS_MAP_MAP;
 		m.asked = a->arg[1];
-		range_mapped(step, &m);
+		if ((a->arg[3] & KDEF_MAP_TYPE) != KDEF_MAP_PRIVATE ||
+		    space_concerns(ret, page_up(m.asked)))
+			range_mapped(step, &m);
 		break;
 	case CALL_SHMAT:
 		m.op = LENS_MAP_ATTACH;
