@@ -264,3 +264,20 @@ def mapping_ipcs():
     lens.equal("key, permissions, bytes, nattch", (key, int(perms, 8), int(size), int(nattch)),
                (segment["key"], int(segment["mode"], 8), segment["size_bytes"],
                 segment["attachments"]))
+
+
+@lens.test()
+def mapping_trace():
+    """A line for each call, with who else maps it."""
+    work = lens.Workload("mapping", "removed")
+    tracer = lens.observe("--json", "-t", "sysv-shm", "-p", work.pid, command="trace")
+    work.go()
+    shmid = work.truth()["facts"]["shmid"]
+    lines = [line for line in map(lens.parse, tracer.interrupt().splitlines()) if "op" in line]
+    lens.equal("calls", ["shmat", "shmctl(IPC_RMID)", "shmdt"], [line["op"] for line in lines])
+    for line in lines:
+        lens.require(line["channel"].endswith(":%d" % shmid), "channel " + line["channel"])
+        lens.equal("peers", [], line["peers"])
+    lens.equal("bytes", [(2 * PAGE, 0), (0, 2 * PAGE)],
+               [(line["mapped_bytes"], line["unmapped_bytes"])
+                for line in (lines[0], lines[2])])

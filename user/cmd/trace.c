@@ -102,6 +102,12 @@ static int on_event(void *arg, const struct event *ev)
 		render_trace_loss(t->line, t->world, t->opt->json);
 		push(t);
 	}
+	if (ev->type == LENS_REC_MAP) {
+		render_trace_map(t->line, t->world, &t->render, ev, t->opt->json);
+		if (push(t) && t->opt->max_events && ++t->shown >= t->opt->max_events)
+			t->done = true;
+		return t->done;
+	}
 	if (ev->type != LENS_REC_OPS)
 		return 0;
 	if (t->session->finishing_ns && now_ns() > t->session->finishing_ns + FINISH_NS) {

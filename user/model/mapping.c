@@ -110,26 +110,24 @@ static void raise_peak(struct chan *c, const struct proc *p)
 
 /* ----------------------------------------------------- ranges come and go */
 
-static struct map_change *change_of(struct world *w, struct endpoint *e)
+static struct map_change *change_of(struct world *w, const struct map_range *piece)
 {
 	for (size_t i = 0; i < w->map_change_count; i++)
-		if (w->map_changes[i].end == e)
+		if (w->map_changes[i].end == piece->end_point)
 			return &w->map_changes[i];
 	w->map_changes = xrealloc(w->map_changes, w->map_change_count + 1,
 				  sizeof(*w->map_changes));
-	w->map_changes[w->map_change_count] = (struct map_change){ .end = e };
+	w->map_changes[w->map_change_count] = (struct map_change){
+		.end = piece->end_point, .start = piece->start, .offset = piece->offset,
+	};
 	return &w->map_changes[w->map_change_count++];
 }
 
 static void note_change(struct world *w, const struct map_range *piece, bool added)
 {
-	struct map_change *change = change_of(w, piece->end_point);
+	struct map_change *change = change_of(w, piece);
 	uint64_t len = piece->end - piece->start;
 
-	if (!change->mapped_bytes && !change->unmapped_bytes) {
-		change->start = piece->start;
-		change->offset = piece->offset;
-	}
 	if (added)
 		change->mapped_bytes += len;
 	else
@@ -307,6 +305,22 @@ static void apply_move(struct world *w, const struct event *ev, struct proc *p)
 		space_cut(p->space, r->start, r->start + r->len, ev->ts_ns, count_piece, w);
 }
 
+static void apply_protect(struct world *w, const struct event *ev, struct proc *p)
+{
+	const struct lens_rec_map *r = ev->lens_rec_map;
+	uint64_t end = r->start + r->len;
+	struct space *s = space_of(p);
+
+	space_protect(s, r->start, end, r->prot, ev->ts_ns);
+	for (size_t i = space_first_behind(s, r->start); i < s->count && s->ranges[i].start < end;
+	     i++) {
+		const struct map_range *piece = &s->ranges[i];
+
+		if (piece->ns <= ev->ts_ns)
+			change_of(w, piece)->protected_bytes += piece->end - piece->start;
+	}
+}
+
 void mapping_apply(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_map *r = ev->lens_rec_map;
@@ -330,7 +344,7 @@ void mapping_apply(struct world *w, const struct event *ev)
 		apply_move(w, ev, p);
 		break;
 	case LENS_MAP_PROTECT:
-		space_protect(space_of(p), r->start, end, r->prot, ev->ts_ns);
+		apply_protect(w, ev, p);
 		break;
 	case LENS_MAP_REMOVE:
 		world_chan(w, &r->chan)->memory.removed = true;

@@ -225,7 +225,7 @@ struct loss {
 /* what the last MAP record that was applied changed, channel by channel */
 struct map_change {
 	struct endpoint *end;
-	uint64_t mapped_bytes, unmapped_bytes;
+	uint64_t mapped_bytes, unmapped_bytes, protected_bytes;
 	uint64_t start, offset;		/* where the first piece of it lies */
 };
 

@@ -18,8 +18,7 @@ void space_free(struct space *s)
 	free(s);
 }
 
-/* index of the first range that ends behind an address */
-static size_t first_behind(const struct space *s, uint64_t address)
+size_t space_first_behind(const struct space *s, uint64_t address)
 {
 	size_t low = 0, high = s->count;
 
@@ -80,7 +79,7 @@ static void splice(struct space *s, size_t from, size_t to, struct edit *e)
 
 void space_put(struct space *s, const struct map_range *r, space_sink sink, void *arg)
 {
-	size_t from = first_behind(s, r->start), at = from;
+	size_t from = space_first_behind(s, r->start), at = from;
 	uint64_t next = r->start;	/* up to here the new range has been placed */
 	struct edit e = {};
 
@@ -122,7 +121,7 @@ void space_put(struct space *s, const struct map_range *r, space_sink sink, void
 void space_cut(struct space *s, uint64_t start, uint64_t end, uint64_t ns, space_sink sink,
 	       void *arg)
 {
-	size_t from = first_behind(s, start), at = from;
+	size_t from = space_first_behind(s, start), at = from;
 	struct edit e = {};
 
 	for (; at < s->count && s->ranges[at].start < end; at++) {
@@ -141,7 +140,7 @@ void space_cut(struct space *s, uint64_t start, uint64_t end, uint64_t ns, space
 
 void space_protect(struct space *s, uint64_t start, uint64_t end, uint32_t prot, uint64_t ns)
 {
-	size_t from = first_behind(s, start), at = from;
+	size_t from = space_first_behind(s, start), at = from;
 	struct edit e = {};
 
 	for (; at < s->count && s->ranges[at].start < end; at++) {

@@ -16,6 +16,9 @@ void space_free(struct space *s);
 /* what an edit added (added) or took away, piece by piece */
 typedef void (*space_sink)(void *arg, const struct map_range *piece, bool added);
 
+/* index of the first range that ends behind an address */
+size_t space_first_behind(const struct space *s, uint64_t address);
+
 /* r takes the place of all in its way that is not younger */
 void space_put(struct space *s, const struct map_range *r, space_sink sink, void *arg);
 /* takes away what lies in [start, end) and is not younger than ns */

@@ -54,6 +54,9 @@ bool render_stuck_shows_root(const struct stuck_root *r, const struct render_opt
 void render_trace_header(FILE *out, const struct world *w, bool json);
 void render_trace_op(FILE *out, const struct world *w, const struct render_options *opt,
 		     const struct lens_op *op, bool json);
+/* what the record just applied has changed of shared memory; a line for each object */
+void render_trace_map(FILE *out, const struct world *w, const struct render_options *opt,
+		      const struct event *ev, bool json);
 void render_trace_loss(FILE *out, const struct world *w, bool json);
 
 #endif

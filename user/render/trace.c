@@ -10,6 +10,7 @@
 #include "mech/mech.h"
 #include "render/json.h"
 #include "render/label.h"
+#include "render/trace.h"
 #include "render/view.h"
 
 #define NS_PER_S 1000000000ULL
@@ -111,8 +112,7 @@ static const char *error_name(int64_t result)
 
 /* ---------------------------------------------------------------- text */
 
-/* local time of day, as strace -tt prints it */
-static void add_clock(struct buf *out, const struct world *w, uint64_t ts_ns)
+void trace_clock(struct buf *out, const struct world *w, uint64_t ts_ns)
 {
 	uint64_t wall_ns = ts_ns + w->host.wall_offset_ns;
 	time_t seconds = (time_t)(wall_ns / NS_PER_S);
@@ -123,7 +123,7 @@ static void add_clock(struct buf *out, const struct world *w, uint64_t ts_ns)
 		   (unsigned)(wall_ns % NS_PER_S / 1000));
 }
 
-static void add_thread(struct buf *out, const struct proc *p, uint32_t tid)
+void trace_thread(struct buf *out, const struct proc *p, uint32_t tid)
 {
 	if (p->comm[0])
 		text_escape(out, p->comm, strnlen(p->comm, sizeof(p->comm)));
@@ -167,9 +167,9 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 {
 	_cleanup_(buf_fini) struct buf line = {};
 
-	add_clock(&line, w, t->op->ts_ns);
+	trace_clock(&line, w, t->op->ts_ns);
 	if (t->end) {
-		add_thread(&line, t->end->proc, t->op->tid);
+		trace_thread(&line, t->end->proc, t->op->tid);
 		buf_puts(&line, t->mech ? t->mech->op_name(t->dir) : "?");
 		add_result(&line, result_of(t));
 		if (!event_kind_has_bytes(t->end->chan->key.kind) && t->op->ret >= 0)
