@@ -267,6 +267,27 @@ def mapping_ipcs():
 
 
 @lens.test()
+def mapping_compat():
+    """32-bit calls: followed by `sys`, found by the next look by `fexit`."""
+    work = lens.Workload("compat", "mapping")
+    watcher = lens.observe("--idle")
+    work.go()
+    facts = work.truth()["facts"]
+    doc = watcher.document()
+    lens.check_document(doc)
+    for one in (doc, list_now()):
+        compare_maps(one, work.pid)
+    calls = {}
+    for kind, inode in (("memfd", facts["memfd"]), ("sysv-shm", facts["shmid"])):
+        end = ends_by_pid(doc, channel_of(doc, kind, inode))[work.pid]
+        calls[kind] = (end["how"], end["maps"], end["unmaps"])
+    variant = next(row["variant"] for row in doc["coverage"] if row["type"] == "memfd")
+    lens.equal("calls", {"memfd": ("mmap", 2, 1), "sysv-shm": ("shmat", 2, 1)}
+               if variant == "sys" else {"memfd": ("before-start", 0, 0),
+                                         "sysv-shm": ("before-start", 0, 0)}, calls)
+
+
+@lens.test()
 def mapping_trace():
     """A line for each call, with who else maps it."""
     work = lens.Workload("mapping", "removed")

@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/socket.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,9 +31,11 @@ enum {
 	NR32_EVENTFD2 = 328,
 	NR32_SOCKETCALL = 102, NR32_SENDTO = 369, NR32_SENDMSG = 370, NR32_RECVFROM = 371,
 	NR32_RECVMSG = 372,
+	NR32_MUNMAP = 91, NR32_MPROTECT = 125, NR32_MREMAP = 163, NR32_MMAP2 = 192,
 };
 
-enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12 };	/* linux/ipc.h */
+/* linux/ipc.h */
+enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12, IPC32_SHMAT = 21, IPC32_SHMDT, IPC32_SHMGET };
 
 enum {	/* linux/net.h */
 	SYS32_SEND = 9, SYS32_RECV = 10, SYS32_SENDTO = 11, SYS32_RECVFROM = 12,
@@ -53,23 +57,26 @@ struct low {
 	struct kludge32 kludge;
 	uint32_t priority;
 	uint64_t value;
+	uint32_t address;
 };
 
 static struct low *low;
 static struct duct a;
 
 #ifdef __x86_64__
+/* the sixth argument, in a register that a compiler may use for its frame, is 0 */
 static long call32(long nr, uint32_t b, uint32_t c, uint32_t d, uint32_t si, uint32_t di)
 {
 	long ret;
 
-	__asm__ volatile("int $0x80"
+	__asm__ volatile("mov %%rbp, %%r12; xor %%ebp, %%ebp; int $0x80; mov %%r12, %%rbp"
 			 : "=a"(ret)
 			 : "a"(nr), "b"((uint64_t)b), "c"((uint64_t)c), "d"((uint64_t)d),
 			   "S"((uint64_t)si), "D"((uint64_t)di)
-			 : "memory", "r8", "r9", "r10", "r11");
+			 : "memory", "r8", "r9", "r10", "r11", "r12");
 	ret = (int32_t)ret;
-	if (ret >= 0)
+	/* addresses may have the highest bit set, too */
+	if (ret >= 0 || ret < -4095)
 		return ret;
 	errno = (int)-ret;
 	return -1;
@@ -304,6 +311,49 @@ static void run_sockets(void)
 	work_fact("calls", 10 * times);
 }
 
+static int segment = -1;
+
+static void remove_segment(void)
+{
+	shmctl(segment, IPC_RMID, NULL);
+}
+
+static uint32_t done(long ret, const char *what)
+{
+	if (ret == -1)
+		work_die(what);
+	return (uint32_t)ret;
+}
+
+/* ranges of a memfd and of a segment, by calls of either kind */
+static void run_mapping(void)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), at_mem, gone;
+	int mem = memfd_create("compat", MFD_CLOEXEC);
+	struct stat st;
+
+	enter();
+	if (mem < 0 || ftruncate(mem, 16 * page) || fstat(mem, &st))
+		work_die("memfd");
+	work_ready();
+	at_mem = done(call32(NR32_MMAP2, 0, 8 * page, PROT_READ | PROT_WRITE, MAP_SHARED,
+			     (uint32_t)mem), "32-bit mmap2");
+	done(call32(NR32_MUNMAP, at_mem + 2 * page, page, 0, 0, 0), "32-bit munmap");
+	done(call32(NR32_MPROTECT, at_mem + 4 * page, page, PROT_READ, 0, 0), "32-bit mprotect");
+	done(call32(NR32_MREMAP, at_mem + 6 * page, 2 * page, page, 0, 0), "32-bit mremap");
+	segment = (int)done(call32(NR32_IPC, IPC32_SHMGET, IPC_PRIVATE, 3 * page,
+				   IPC_CREAT | 0600, 0), "32-bit shmget");
+	atexit(remove_segment);
+	for (unsigned i = 0; i < 2; i++) {
+		gone = low->address;
+		done(call32(NR32_IPC, IPC32_SHMAT, (uint32_t)segment, 0, at(&low->address), 0),
+		     "32-bit shmat");
+	}
+	done(call32(NR32_IPC, IPC32_SHMDT, 0, 0, 0, gone), "32-bit shmdt");
+	work_fact("memfd", (long)st.st_ino);
+	work_fact("shmid", segment);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
@@ -311,6 +361,7 @@ static const struct work_mode modes[] = {
 	{ "mqueue", run_mqueue },
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
+	{ "mapping", run_mapping },
 };
 
 int main(int argc, char **argv)
