@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Who maps what, as records tell it, in order and out of it. */
 #include "feed.h"
+#include "render/render.h"
 
 #define PAGE 4096u
 #define MAY_WRITE (LENS_PROT_READ | LENS_PROT_WRITE | LENS_PROT_MAY_WRITE)
@@ -378,4 +379,57 @@ TEST(handoffs_bring_no_object_back)
 	CHECK_EQ_U64(hash_count(f.w->chans), 0);
 	CHECK_EQ_U64(f.w->folded_chans, 1);
 	CHECK_EQ_U64(((struct fold *)hash_at(f.w->folds, 0))->shared, 1);
+}
+
+/* ------------------------------------------------------------------- traces */
+
+static char *trace_map(struct feed *f, struct lens_rec_map r)
+{
+	static const struct render_options everything;
+	struct event ev = { .type = LENS_REC_MAP, .ts_ns = f->ts_ns };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	feed_map(f, r);
+	ev.lens_rec_map = &r;
+	render_trace_map(out, f->w, &everything, &ev, false);
+	fclose(out);
+	/* without the time of day */
+	memmove(text, text + strcspn(text, " "), strlen(text + strcspn(text, " ")) + 1);
+	return text;
+}
+
+static void check_trace(struct feed *f, struct lens_rec_map r, const char *want)
+{
+	_cleanup_free_ char *got = trace_map(f, r);
+
+	CHECK_STR(got, want);
+}
+
+TEST(lines_of_a_trace)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_chan file = { .ino = 9, .dev = 1, .kind = LENS_KIND_MMAP_FILE };
+	struct lens_rec_map r = range(LENS_MAP_MAP, &file, 1, 500, 1, 0);
+
+	setenv("TZ", "UTC", 1);
+	feed_start_empty(&f);
+	check_trace(&f, range(LENS_MAP_MAP, &mem, 1, 100, 4, 0),
+		    " ?(1/1) mmap +16.0 KiB rw at 0x64000 memfd[7] with -\n");
+	check_trace(&f, range(LENS_MAP_ATTACH, &seg, 2, 100, 4, 0),
+		    " ?(2/2) shmat +16.0 KiB rw at 0x64000 key=0x00000000 id=3 with -\n");
+	/* one call that is about two objects; what it replaces goes */
+	check_trace(&f, range(LENS_MAP_MAP, &mem, 2, 102, 4, 0),
+		    " ?(2/2) mmap -8.0 KiB at 0x66000 key=0x00000000 id=3 with -\n"
+		    "00:00:00.001000 ?(2/2) mmap +16.0 KiB rw at 0x66000 memfd[7] with ?(1)\n");
+	r.prot = LENS_PROT_READ;
+	/* nobody maps it to write, and nothing is said of it */
+	check_trace(&f, r, "");
+	r = range(LENS_MAP_PROTECT, NULL, 1, 101, 1, 0);
+	check_trace(&f, r, " ?(1/1) mprotect 4.0 KiB - at 0x65000 memfd[7] with ?(2)\n");
+	check_trace(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 1000, 0),
+		    " ?(1/1) munmap -16.0 KiB at 0x64000 memfd[7] with ?(2)\n");
+	/* nothing shared was there */
+	check_trace(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 1000, 0), "");
 }
