@@ -11,6 +11,7 @@
 #include "mapping.bpf.h"
 #include "mqueue.bpf.h"
 #include "pipe.bpf.h"
+#include "pty.bpf.h"
 #include "sock.bpf.h"
 #include "sockcall.bpf.h"
 #include "strict.bpf.h"
@@ -145,6 +146,8 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		dir = fd_dir(fd);
 		break;
 	case CALL_OPEN:
+		if (kinds & KIND_BIT(LENS_KIND_PTY))
+			pty_opened(ret);
 		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
 	case CALL_EVENTFD:
 		return kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
@@ -236,7 +239,12 @@ static __always_inline __u64 calls_kinds(__u32 class)
 /* may it be of a kind in KINDS_DEVICE? file is known to the verifier */
 static __always_inline bool calls_is_device(struct file *file)
 {
-	return file->f_inode->i_sb->s_magic == KDEF_ANON_INODE_FS_MAGIC;
+	struct inode *i = file->f_inode;
+
+	/* the device of a file that is none is 0 */
+	return i->i_rdev >> 20 == KDEF_TTYAUX_MAJOR ||
+	       (i->i_rdev >> 20) - KDEF_UNIX98_PTY_SLAVE_MAJOR < KDEF_UNIX98_PTY_MAJORS ||
+	       i->i_sb->s_magic == KDEF_ANON_INODE_FS_MAGIC;
 }
 
 /* looks for the file again, so that calls on pipes need not keep it */

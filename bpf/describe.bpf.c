@@ -272,3 +272,58 @@ int describe_eventfd(__u64 address, struct lens_depth *ret)
 		ret->valid |= LENS_DEPTH_SEMAPHORE;
 	return 0;
 }
+
+struct pieces {
+	struct tty_buffer *at;
+	__u64 bytes;
+};
+
+static long count_piece(__u32 i, struct pieces *p)
+{
+	struct tty_buffer *b = p->at;
+	int commit, read;
+
+	if (!b)
+		return 1;
+	commit = BPF_CORE_READ(b, commit);
+	read = BPF_CORE_READ(b, read);
+	if (commit > read)
+		p->bytes += commit - read;
+	p->at = BPF_CORE_READ(b, next);
+	return 0;
+}
+
+/* a pty takes 8 KiB (drivers/tty/pty.c), in pieces of at least 256 bytes; any device, 64 KiB */
+#define PIECES_MAX 512
+
+/* the settings that count are those of the slave, in whose line discipline both directions meet */
+static __always_inline bool pty_is_cooked(struct tty_struct *tty)
+{
+	bool is_slave = BPF_CORE_READ(tty, driver, major) == KDEF_UNIX98_PTY_SLAVE_MAJOR;
+	struct tty_struct *slave = is_slave ? tty : BPF_CORE_READ(tty, link);
+	__u32 local = BPF_CORE_READ(slave, termios.c_lflag);
+
+	if (is_slave)
+		return local & KDEF_TTY_LINE_CHANGES ||
+		       BPF_CORE_READ(slave, termios.c_iflag) & KDEF_TTY_INPUT_CHANGES;
+	return local & KDEF_TTY_ECHOES ||
+	       BPF_CORE_READ(slave, termios.c_oflag) & KDEF_TTY_OUTPUT_CHANGES;
+}
+
+int describe_pty(__u64 file, struct lens_depth *ret)
+{
+	struct tty_struct *tty = file_tty((struct file *)file);
+	struct pieces p = {};
+	struct n_tty_data *in;
+
+	if (!tty || !ret || BPF_CORE_READ(tty, ldisc, ops, num) != KDEF_N_TTY)
+		return 0;
+	in = BPF_CORE_READ(tty, disc_data);
+	p.at = BPF_CORE_READ(tty, port, buf.head);
+	bpf_loop(PIECES_MAX, count_piece, &p, 0);
+	ret->queued_bytes = p.bytes + BPF_CORE_READ(in, read_head) - BPF_CORE_READ(in, read_tail);
+	ret->valid = LENS_DEPTH_VALID;
+	if (pty_is_cooked(tty))
+		ret->valid |= LENS_DEPTH_COOKED;
+	return 0;
+}

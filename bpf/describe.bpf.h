@@ -40,6 +40,7 @@ int describe_mqueue_depth(__u64 inode, struct lens_depth *ret);
 int describe_sock(__u32 kind, __u64 file, struct lens_depth *ret);
 int describe_eventfd(__u64 file, struct lens_depth *ret);
 int describe_inet(__u64 file, struct lens_depth *ret);
+int describe_pty(__u64 file, struct lens_depth *ret);
 /* the name of a socket that is bound to no path, as it is */
 __u32 describe_address(__u32 which, __u32 offset, __u64 unix_address);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
@@ -85,6 +86,8 @@ static __always_inline int describe_depth(__u32 kind, struct file *file, struct 
 		return describe_sock(kind, (__u64)file, ret);
 	if (kind == LENS_KIND_EVENTFD)
 		return describe_eventfd((__u64)file, ret);
+	if (kind == LENS_KIND_PTY)
+		return describe_pty((__u64)file, ret);
 	return 0;
 }
 

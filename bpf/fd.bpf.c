@@ -3,6 +3,7 @@
  * Definitions behind fd.bpf.h.
  */
 #include "fd.bpf.h"
+#include "pty.bpf.h"
 #include "strict.bpf.h"
 
 static __always_inline bool has_kind(__u64 kinds, __u32 kind)
@@ -29,18 +30,29 @@ static __always_inline bool is_counted_doubtful(struct file *now, __u64 kinds,
 	return counted;
 }
 
+/* what only some kinds of channel say of a call; now: the file it was about, or NULL */
+static __always_inline void fill_in(const struct lens_total_key *key, struct file *now,
+				    struct call *call)
+{
+	if (key->kind == LENS_KIND_PTY)
+		call->is_short = now && pty_is_packet(now, key->dir, call->ret);
+}
+
 int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds)
 {
 	struct lens_total_key key = {};
 	struct lens_proc proc;
+	struct call copy;
 
 	if (!call || !is_counted((struct file *)file, kinds, &key))
 		return 0;
+	copy = *call;
 	ident_proc((struct task_struct *)task, &proc);
 	key.start_ns = proc.start_ns;
 	key.tgid = proc.tgid;
 	key.dir = dir;
-	return totals_count(&key, (struct file *)file, 0, call);
+	fill_in(&key, (struct file *)file, &copy);
+	return totals_count(&key, (struct file *)file, 0, &copy);
 }
 
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
@@ -68,6 +80,7 @@ int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
 		return 0;
 	}
 	ident_user_probe(t, dir, &key);
+	fill_in(&key, file, &call);
 	return totals_count(&key, file, 0, &call);
 }
 

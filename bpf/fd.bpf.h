@@ -17,7 +17,7 @@
 #define KINDS_INET (KIND_BIT(LENS_KIND_TCP) | KIND_BIT(LENS_KIND_UDP))
 #define KINDS_SOCK (KINDS_UNIX | KINDS_INET)
 /* neither of these, but read and written like them */
-#define KINDS_DEVICE KIND_BIT(LENS_KIND_EVENTFD)
+#define KINDS_DEVICE (KIND_BIT(LENS_KIND_EVENTFD) | KIND_BIT(LENS_KIND_PTY))
 /* those whose bytes move through descriptors */
 #define KINDS_FD (KINDS_FIFO | KINDS_SOCK | KINDS_DEVICE)
 #define KINDS_MEMORY (KIND_BIT(LENS_KIND_SYSV_SHM) | KIND_BIT(LENS_KIND_POSIX_SHM) |	\

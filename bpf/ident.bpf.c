@@ -20,6 +20,7 @@ static __always_inline __u32 ident_birth(struct lens_total_key *key)
 int ident_file(__u64 file, struct lens_total_key *ret)
 {
 	struct file *f = (struct file *)file;
+	__u32 end;
 
 	if (!f || !ret)
 		return LENS_KIND_NONE;
@@ -31,6 +32,12 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 		return ret->kind;
 	if (ident_eventfd(f, ret))
 		return ident_birth(ret);
+	if (ident_pty(f, ret)) {
+		end = ret->gen;
+		ident_birth(ret);
+		ret->gen = ret->gen << 1 | end;
+		return ret->kind;
+	}
 	return LENS_KIND_NONE;
 }
 

@@ -8,6 +8,7 @@
 #define LENS_IDENT_BPF_H
 
 #include "core.bpf.h"
+#include "ktypes_tty.bpf.h"
 
 /*
  * The address of a typed pointer as a plain number. The verifier gives none
@@ -161,6 +162,45 @@ static __always_inline bool ident_eventfd(struct file *f, struct lens_total_key 
 	k->dev = 0;
 	k->gen = 0;
 	k->kind = LENS_KIND_EVENTFD;
+	return true;
+}
+
+/*
+ * The terminal behind a file, NULL if it is no end of a pty. /dev/tty stands for
+ * whichever terminal controls who opened it, so only the terminal itself tells.
+ */
+static __always_inline struct tty_struct *file_tty(struct file *f)
+{
+	struct inode *i = BPF_CORE_READ(f, f_inode);
+	__u32 device = BPF_CORE_READ(i, i_rdev), major = device >> 20;
+	struct tty_file_private *private;
+
+	if ((BPF_CORE_READ(i, i_mode) & KDEF_S_IFMT) != KDEF_S_IFCHR ||
+	    (major != KDEF_TTYAUX_MAJOR &&
+	     major - KDEF_UNIX98_PTY_SLAVE_MAJOR >= KDEF_UNIX98_PTY_MAJORS))
+		return NULL;
+	private = BPF_CORE_READ(f, private_data);
+	return private ? BPF_CORE_READ(private, tty) : NULL;
+}
+
+/* f is just an address; the number of those before it in gen, and the user, are left open */
+static __always_inline bool ident_pty(struct file *f, struct lens_total_key *k)
+{
+	struct tty_struct *tty = file_tty(f), *master;
+	struct pts_fs_info *devpts;
+	__u32 major;
+
+	if (!tty)
+		return false;
+	major = BPF_CORE_READ(tty, driver, major);
+	if (major != KDEF_UNIX98_PTY_MASTER_MAJOR && major != KDEF_UNIX98_PTY_SLAVE_MAJOR)
+		return false;
+	master = major == KDEF_UNIX98_PTY_MASTER_MAJOR ? tty : BPF_CORE_READ(tty, link);
+	devpts = BPF_CORE_READ(master, driver_data);
+	k->ino = (__u32)BPF_CORE_READ(master, index);
+	k->dev = BPF_CORE_READ(devpts, sb, s_dev);
+	k->gen = tty == master ? 0 : LENS_PTY_SLAVE;
+	k->kind = LENS_KIND_PTY;
 	return true;
 }
 

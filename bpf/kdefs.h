@@ -24,6 +24,22 @@
 #define KDEF_UNIX98_PTY_MAJORS 8
 #define KDEF_TTYAUX_MAJOR 5
 
+/* the same: of their drivers */
+#define KDEF_UNIX98_PTY_MASTER_MAJOR 128
+
+/*
+ * include/uapi/asm-generic/termbits.h: settings in which what is read is not what
+ * was written. c_iflag: IGNBRK, BRKINT, PARMRK, ISTRIP, INLCR, IGNCR, ICRNL, IUCLC,
+ * IXON. c_lflag: ISIG, ICANON, IEXTEN; ECHO, ECHONL. c_oflag: OPOST
+ */
+#define KDEF_TTY_INPUT_CHANGES 0x7eb
+#define KDEF_TTY_LINE_CHANGES 0x8003
+#define KDEF_TTY_ECHOES 0x48
+#define KDEF_TTY_OUTPUT_CHANGES 0x1
+
+/* include/uapi/linux/tty.h */
+#define KDEF_N_TTY 0
+
 /* include/linux/socket.h, net.h, in.h */
 #define KDEF_AF_UNIX 1
 #define KDEF_AF_INET 2

@@ -388,15 +388,6 @@ struct epitem {
 	struct epoll_event event;
 };
 
-struct tty_struct {
-	int index;
-	struct tty_struct *link;
-};
-
-struct tty_file_private {
-	struct tty_struct *tty;
-};
-
 /* ---------------------------------------------------------- shared memory */
 
 /* the tree of the mappings of an address space; pointers to nodes carry type bits */

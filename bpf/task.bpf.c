@@ -85,9 +85,14 @@ int core__run__hello(void *ctx)
 	bpf_map_update_elem(&lens_self_procs, &self, &one, BPF_ANY);
 	for (fd = 1; fd <= 2; fd++) {
 		f = ident_fd_probe(t, fd);
-		if (!f || !ident_pipe_probe(f, &k))
+		if (!f || !(ident_pipe_probe(f, &k) || ident_pty(f, &k)))
 			continue;
 		ident_split(&k, &chan, &unused);
+		bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
+		if (k.kind != LENS_KIND_PTY)
+			continue;
+		/* what shows our terminal reads at its other end */
+		chan.gen ^= LENS_PTY_SLAVE;
 		bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
 	}
 	return 0;

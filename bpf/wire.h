@@ -47,6 +47,7 @@
 	X(MEMFD, 12, mapping, "memfd")		\
 	X(MMAP_FILE, 13, mapping, "mmap-file")	\
 	X(SHARED_ANON, 14, mapping, "shared-anon")	\
+	X(PTY, 15, pty, "pty")			\
 	X(EVENTFD, 16, eventfd, "eventfd")
 
 enum lens_kind {
@@ -87,9 +88,12 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
  * namespace has its own device for them. Sockets: inode number on sockfs; one
  * that has a connection is half of it, one for datagrams is the queue it
  * receives from. eventfd: ino is its id, which the kernel gives to the next one
- * as soon as it is free, gen the number of those seen made with that id. Other
- * memory: as for a fifo.
+ * as soon as it is free, gen the number of those seen made with that id. pty: a
+ * half for each end, where ino is the index, dev that of its devpts, and gen the
+ * number of those seen made with that index, twice, plus the end. Other memory:
+ * as for a fifo.
  */
+#define LENS_PTY_SLAVE 1	/* lowest bit of gen; else the master */
 struct lens_chan {
 	__u64 ino;
 	__u32 dev;		/* super_block.s_dev (major << 20 | minor) */
@@ -124,7 +128,10 @@ struct lens_total {
 	__u64 msgs;		/* calls that moved a message (pipes: that moved bytes) */
 	__u64 bytes;		/* moved, as the kernel returned it; eventfd: added or taken */
 	__u64 errors;		/* calls that failed; restarts (-512..-516) are none */
-	/* moved less than asked; sysv-msg: may have been truncated; posix-mq: lost to a fault */
+	/*
+	 * moved less than asked; sysv-msg: may have been truncated; posix-mq: lost to a
+	 * fault; pty: reads that begin with a byte of packet mode
+	 */
 	__u64 shorts;
 	__u32 id;		/* short name of this endpoint in struct lens_op */
 	__u32 flags;		/* LENS_END_* */
@@ -213,6 +220,7 @@ struct lens_depth {
 #define LENS_DEPTH_LISTENING 4	/* socket that takes connections and carries nothing */
 #define LENS_DEPTH_PENDING 8	/* connected, but not accepted: its peer has no inode yet */
 #define LENS_DEPTH_SEMAPHORE 16	/* eventfd of which a read takes one (EFD_SEMAPHORE) */
+#define LENS_DEPTH_COOKED 32	/* pty: the line discipline changes what is read here */
 /*
  * Shared memory: capacity_bytes is the size of the object, queued_bytes what
  * of it is in the page cache, whoever brought it there; readers is the number

@@ -4,6 +4,7 @@
 import re
 
 import counters
+import terminals
 from document import QUEUES, SIDE, unescape
 from verdict import Failure, require
 
@@ -16,8 +17,8 @@ def direction_as_channel(channel, half):
         one = ends.setdefault(end["process"], {"process": end["process"], "read": nothing,
                                                "write": nothing})
         side = "read" if end["half"] == half["half"] else "write"
-        one[side] = end[side]
-    return dict(channel, ledger=half["ledger"], endpoints=list(ends.values()),
+        one[side] = end.get(side, nothing)
+    return dict(channel, ledger=half.get("ledger"), endpoints=list(ends.values()),
                 queued_bytes=half["queued_bytes"], queued_messages=half["queued_messages"],
                 half=half["half"])
 
@@ -26,7 +27,7 @@ def find_direction(doc, truth):
     """The queue of one socket; alone, if its peer is not known."""
     for channel in doc["channels"]:
         for half in channel.get("directions", []):
-            if channel["type"] == truth["type"] and half["inode"] == str(truth["ino"]):
+            if channel["type"] == truth["type"] and terminals.is_half(channel, half, truth):
                 return direction_as_channel(channel, half)
     return None
 

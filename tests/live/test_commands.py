@@ -121,6 +121,14 @@ def trace_eventfd():
 
 
 @lens.test()
+def trace_pty():
+    lines, truth = traced("pty", "queued")
+    name = "pts/%d" % truth["channels"][0]["ino"]
+    ops = [(op["op"], op["bytes"]) for op in lines if op.get("name") == name]
+    lens.equal("operations", [("write", 1500), ("write", 700), ("read", 200), ("read", 300)], ops)
+
+
+@lens.test()
 def trace_max_events():
     work = lens.Workload("pipe", "selfpipe", 500)
     observer = lens.observe("--max-events", 20, command="trace")
@@ -223,6 +231,26 @@ def list_eventfd():
     lens.equal("semaphore", False, channels[0]["semaphore"])
     lens.equal("bytes", None, channels[0].get("capacity_bytes"))
     lens.equal("roles", ["both"], [end["role"] for end in channels[0]["endpoints"]])
+
+
+@lens.test()
+def list_pty():
+    """Both ends with who holds them, what lies in either direction, and the mode."""
+    doc, _, directions = listed("pty", "queued")
+    lens.equal("queued", [500, 1200], [one["queued_bytes"] for one in directions])
+    channel = [c for c in doc["channels"] if c["id"] == directions[0]["id"]][0]
+    lens.equal("ends", ["master", "slave"], sorted(e["end"] for e in channel["endpoints"]))
+    lens.equal("changed", [False] * 2,
+               [one["line_discipline_changes"] for one in channel["directions"]])
+    lens.equal("capacity", [None] * 2, [one["capacity_bytes"] for one in channel["directions"]])
+
+
+@lens.test()
+def list_pty_cooked():
+    doc, _, directions = listed("pty", "cooked")
+    channel = [c for c in doc["channels"] if c["id"] == directions[0]["id"]][0]
+    lens.equal("changed", [True] * 2,
+               [one["line_discipline_changes"] for one in channel["directions"]])
 
 
 @lens.test()
@@ -337,7 +365,8 @@ def saved_equals_live(program, mode):
 
 for saved in (("pipe", "rw"), ("pipe", "shortlived"), ("many", "matrix"), ("fifo", "hostile"),
               ("sysvmsg", "backlog"), ("sysvmsg", "rmid"), ("mqueue", "unheld"),
-              ("mqueue", "matrix"), ("eventfd", "semaphore"), ("eventfd", "kernel")):
+              ("mqueue", "matrix"), ("eventfd", "semaphore"), ("eventfd", "kernel"), ("pty", "raw"),
+              ("pty", "cooked")):
     lens.register("replay_%s_%s" % saved, lambda one=saved: saved_equals_live(*one))
 
 
@@ -395,7 +424,7 @@ def replay_refuses_garbage():
 def doctor_json():
     doc = lens.parse(lens.run("doctor", "--json")[0])
     text = json.dumps(doc)
-    for group in ("pipe", "sysvmsg", "mqueue", "eventfd"):
+    for group in ("pipe", "sysvmsg", "mqueue", "eventfd", "pty"):
         want = os.environ.get("LENS_EXPECT_VARIANT_" + group)
         lens.require(group in text, "doctor says nothing of " + group)
         lens.require(not want or want in text, "doctor does not know variant %s" % want)

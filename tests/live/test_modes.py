@@ -9,7 +9,7 @@ import lens
 # this is observed; that all of it can be observed at once is what the other tests show
 TYPES = {"pipe": "pipe,fifo", "fifo": "pipe,fifo", "sysvmsg": "sysv-msg", "mqueue": "posix-mq",
          "unix": "pipe,unix-stream,unix-dgram,unix-seqpacket", "eventfd": "eventfd",
-         "tcp": "pipe,tcp", "udp": "udp"}
+         "tcp": "pipe,tcp", "udp": "udp", "pty": "pipe,pty"}
 
 # (prefix of the test's name, workload, modes)
 PLAIN = (
@@ -32,6 +32,7 @@ PLAIN = (
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
                     " straddleread again own reuseport fastopen zerocopy"),
+    ("pty", "pty", "raw queued writers errors devtty splice straddle cooked packet instances"),
 )
 
 # who receives a datagram is not seen at the end of system calls
@@ -49,6 +50,7 @@ LATE = (
     ("unix", "unix", "pair calls splice prefork seqpacket detour matrix"),
     ("eventfd", "eventfd", "add semaphore dup pingpong"),
     ("tcp", "inet", "pair six mapped calls full splice writers"),
+    ("pty", "pty", "raw writers cooked devtty"),
 )
 
 
@@ -56,7 +58,8 @@ LATE = (
 # are exact and right, or say that they are not; what each process moved is right
 UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
              | {("sysvmsg", "matrix"), ("mqueue", "matrix"), ("unix", "matrix"),
-                ("unix", "seqmatrix"), ("eventfd", "matrix"), ("eventfd", "kernel")})
+                ("unix", "seqmatrix"), ("eventfd", "matrix"), ("eventfd", "kernel"),
+                ("pty", "cooked"), ("pty", "packet")})
 
 
 def plain_test(program, mode, late, options):
@@ -292,3 +295,17 @@ def udp_drops():
     lens.equal("sent", [sent], counts)
     reads = sum(e["read"]["messages"] for e in queue[0]["endpoints"])
     lens.equal("received", received, reads)
+
+
+@lens.test()
+def pty_reused():
+    """The kernel gives an index away again at once; each pty is a channel all the same."""
+    doc, truth = lens.watched("pty", "reused", late=True)
+    parent = {p["id"]: p["ppid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "pty" and
+            {parent[e["process"]] for e in c["endpoints"]} == {truth["pid"]}]
+    lens.equal("channels", truth["facts"]["reuses"], len(mine))
+    lens.require(len({c["name"] for c in mine}) < len(mine), "no index was used again")
+    for channel in mine:
+        lens.equal("bytes", [9, 9, 0], [channel["ledger"][k] for k in (
+            "written", "read", "unaccounted")])

@@ -83,3 +83,13 @@ def uring_sockets():
     """Hooks of sockets see them whoever asked."""
     doc, truth = lens.watched("uring", "sockets")
     lens.compare(doc, without_attempts(truth))
+
+
+def uring_pty_as(*options):
+    doc, truth = lens.watched("uring", "pty", options=options)
+    variant = {c["type"]: c["variant"] for c in doc["coverage"]}["pty"]
+    lens.compare(doc, truth if variant == "sys" else without_attempts(truth))
+
+
+lens.register("uring_pty", uring_pty_as)
+lens.register("uring_sys_pty", lambda: uring_pty_as("--variant", "pty=sys"))

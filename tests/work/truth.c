@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "depth.h"
@@ -160,7 +161,7 @@ void work_settled(int chan)
 bool truth_has_messages(const struct chan *c)
 {
 	return c->kind != KIND_PIPE && c->kind != KIND_FIFO && c->kind != KIND_STREAM &&
-	       c->kind != KIND_EVENTFD && c->kind != KIND_TCP;
+	       c->kind != KIND_EVENTFD && c->kind != KIND_TCP && c->kind != KIND_PTY;
 }
 
 int work_socket(int fd)
@@ -187,6 +188,31 @@ int work_eventfd(int fd)
 	return n;
 }
 
+int work_pty(int master, int slave, bool at_slave)
+{
+	int n = work_pipe(slave, NULL);
+	struct chan *c = &truth_table->chan[n];
+	unsigned index;
+
+	if (ioctl(master, TIOCGPTN, &index))
+		work_die("not a master");
+	c->kind = KIND_PTY;
+	c->ino = index;
+	c->at_slave = at_slave;
+	return n;
+}
+
+void work_pty_raw(int slave)
+{
+	struct termios settings;
+
+	if (tcgetattr(slave, &settings))
+		work_die("tcgetattr");
+	cfmakeraw(&settings);
+	if (tcsetattr(slave, TCSANOW, &settings))
+		work_die("tcsetattr");
+}
+
 void work_by_kernel(int chan, int64_t amount)
 {
 	truth_table->chan[chan].by_kernel = amount;
@@ -195,7 +221,7 @@ void work_by_kernel(int chan, int64_t amount)
 /* by what was moved: for what the kernel does not tell of a socket */
 static void compute_queue(struct chan *c, int n)
 {
-	c->queued_bytes = c->before_bytes - c->discarded_bytes;
+	c->queued_bytes = c->before_bytes - c->discarded_bytes + c->by_kernel;
 	c->queued_messages = c->before_messages - c->discarded_messages;
 	for (unsigned i = 0; i < truth_table->side_count; i++) {
 		const struct side *s = &truth_table->side[i];
@@ -209,8 +235,9 @@ static void compute_queue(struct chan *c, int n)
 }
 
 /*
- * Another process may have it, which cannot be asked; and of datagrams
- * FIONREAD tells the size of the first only.
+ * Another process may have it, which cannot be asked; of datagrams FIONREAD
+ * tells the size of the first only, and of terminals what has come to the line
+ * discipline so far.
  */
 static void look_socket(struct chan *c, int n)
 {
@@ -219,7 +246,8 @@ static void look_socket(struct chan *c, int n)
 
 	compute_queue(c, n);
 	c->capacity = -1;
-	if (c->kind == KIND_DGRAM || c->kind == KIND_UDP || fstat(look_fd[n], &st) ||
+	if (c->kind == KIND_DGRAM || c->kind == KIND_UDP || c->kind == KIND_PTY ||
+	    fstat(look_fd[n], &st) ||
 	    st.st_ino != c->ino || st.st_dev != c->dev)
 		return;
 	if (ioctl(look_fd[n], FIONREAD, &bytes))

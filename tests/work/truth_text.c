@@ -17,7 +17,7 @@ static const char *const type_names[] = {
 	[KIND_PIPE] = "pipe", [KIND_FIFO] = "fifo", [KIND_QUEUE] = "sysv-msg",
 	[KIND_MQ] = "posix-mq", [KIND_EVENTFD] = "eventfd", [KIND_STREAM] = "unix-stream",
 	[KIND_DGRAM] = "unix-dgram", [KIND_SEQPACKET] = "unix-seqpacket", [KIND_TCP] = "tcp",
-	[KIND_UDP] = "udp",
+	[KIND_UDP] = "udp", [KIND_PTY] = "pty",
 };
 
 static void sum(const struct side *const *sides, unsigned count, int64_t *bytes, int64_t *messages)
@@ -101,6 +101,8 @@ static void print_name(FILE *f, const struct chan *c, int n)
 	fprintf(f, "\"type\":\"%s\",\"dev\":%lu,\"major\":%u,\"minor\":%u,\"ino\":%lu,",
 		type_names[c->kind], (unsigned long)c->dev,
 		major(c->dev), minor(c->dev), (unsigned long)c->ino);
+	if (c->kind == KIND_PTY)
+		fprintf(f, "\"end\":\"%s\",", c->at_slave ? "slave" : "master");
 	if (c->kind == KIND_PIPE)
 		fprintf(f, "\"name\":\"pipe:[%lu]\",", (unsigned long)c->ino);
 	if (c->kind != KIND_FIFO && c->kind != KIND_MQ)
@@ -114,7 +116,7 @@ static void print_name(FILE *f, const struct chan *c, int n)
 
 static bool is_stream(const struct chan *c)
 {
-	return c->kind == KIND_STREAM || c->kind == KIND_EVENTFD;
+	return c->kind == KIND_STREAM || c->kind == KIND_EVENTFD || c->kind == KIND_PTY;
 }
 
 static void print_ends(FILE *f, int n)
@@ -187,7 +189,7 @@ static void print_chan(FILE *f, int n)
 	fprintf(f, "\"gone\":%s,\"before_bytes\":%ld,\"discarded_bytes\":%ld,\"in_flight\":%ld,",
 		c->gone ? "true" : "false", (long)c->before_bytes, (long)c->discarded_bytes,
 		(long)c->in_flight);
-	if (c->kind == KIND_EVENTFD)
+	if (c->kind == KIND_EVENTFD || c->kind == KIND_PTY)
 		fprintf(f, "\"by_kernel\":%ld,", (long)c->by_kernel);
 	if (!c->gone && !c->unbalanced)
 		fprintf(f, "\"queued_bytes\":%ld,\"queued_messages\":%ld,",

@@ -16,12 +16,12 @@
 
 enum {
 	KIND_PIPE, KIND_FIFO, KIND_QUEUE, KIND_MQ, KIND_EVENTFD,
-	KIND_STREAM, KIND_DGRAM, KIND_SEQPACKET, KIND_TCP, KIND_UDP,
+	KIND_STREAM, KIND_DGRAM, KIND_SEQPACKET, KIND_TCP, KIND_UDP, KIND_PTY,
 };
 
 struct chan {
 	int kind;
-	bool gone, by_hand, unbalanced, settled;
+	bool gone, by_hand, unbalanced, settled, at_slave;
 	uint64_t dev, ino, ipcns;	/* queues: ino is the id */
 	int64_t before_bytes, before_messages;
 	int64_t discarded_bytes, discarded_messages;

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -347,6 +348,30 @@ static void run_sockets(void)
 	over_connection(tcp);
 }
 
+static void run_pty(void)
+{
+	struct iovec to = { duct_sink, 70 };
+	struct io_uring_sqe op;
+	int master, slave, c;
+
+	ring_open(0);
+	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &(int){ 0 }))
+		work_die("/dev/ptmx");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+	work_pty_raw(slave);
+	c = work_pty(master, slave, false);
+	work_ready();
+	for (int i = 0; i < 50; i++) {
+		op = operation(IORING_OP_WRITE, slave, duct_data, 70);
+		op.flags = i % 2 ? 0 : IOSQE_ASYNC;
+		work_expect(work_did(c, WORK_WRITE, do_op(&op)), 70, "io_uring write");
+		op = operation(i % 3 ? IORING_OP_READ : IORING_OP_READV, master,
+			       i % 3 ? (void *)duct_sink : &to, i % 3 ? 70 : 1);
+		work_expect(work_did(c, WORK_READ, do_op(&op)), 70, "io_uring read");
+	}
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "workers", run_workers },
@@ -357,6 +382,7 @@ static const struct work_mode modes[] = {
 	{ "silent", run_silent },
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
+	{ "pty", run_pty },
 };
 
 int main(int argc, char **argv)

@@ -57,7 +57,11 @@ int work_queue(int msqid);
 int work_mq(int mqd, const char *name);
 /* what is moved through it are amounts, no bytes */
 int work_eventfd(int fd);
-/* an eventfd: the kernel has added so much */
+/* what is read at one end of a pty */
+int work_pty(int master, int slave, bool at_slave);
+/* from now on its line discipline changes nothing */
+void work_pty_raw(int slave);
+/* the kernel has added so much to an eventfd, or to what is read from a terminal */
 void work_by_kernel(int chan, int64_t amount);
 /* what is in it now is what will be there in the end; it can be closed */
 void work_settled(int chan);

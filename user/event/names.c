@@ -66,6 +66,7 @@ bool event_kind_has_halves(unsigned kind)
 	static const bool halves[LENS_KIND_MAX] = {
 		[LENS_KIND_UNIX_STREAM] = true, [LENS_KIND_UNIX_SEQPACKET] = true,
 		[LENS_KIND_TCP] = true,
+		[LENS_KIND_PTY] = true,
 	};
 
 	return kind < LENS_KIND_MAX && halves[kind];
@@ -73,7 +74,8 @@ bool event_kind_has_halves(unsigned kind)
 
 bool event_kind_is_socket(unsigned kind)
 {
-	return event_kind_has_halves(kind) || kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UDP;
+	return (event_kind_has_halves(kind) && kind != LENS_KIND_PTY) ||
+	       kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UDP;
 }
 
 bool event_kind_is_inet(unsigned kind)

@@ -141,6 +141,7 @@ static void apply_end(struct world *w, const struct event *ev)
 	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
 		chan_set_depth(c, &r->depth, ev->ts_ns);
 	c->packets |= !!(r->depth.valid & LENS_DEPTH_PACKETS);
+	c->cooked |= !!(r->depth.valid & LENS_DEPTH_COOKED);
 	chan_name(c, ev, false);
 	if (!hash_get(ids, &r->id))
 		hash_add(ids, &r->id, id_value(e, r->dir));

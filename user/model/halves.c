@@ -18,11 +18,8 @@ const struct chan *chan_side(const struct chan *c, enum lens_dir dir)
 	return dir == LENS_WRITE ? chan_source(c) : c;
 }
 
-/* the first that is told of stays: a half has one peer for life */
-void halves_join(struct chan *c, struct chan *peer)
+static void join(struct chan *c, struct chan *peer)
 {
-	if (!event_kind_has_halves(c->key.kind) || c == peer || c->peer || peer->peer)
-		return;
 	c->peer = peer;
 	peer->peer = c;
 	/* which is first must not depend on who was told of the other */
@@ -30,6 +27,28 @@ void halves_join(struct chan *c, struct chan *peer)
 		peer->is_second = true;
 	else
 		c->is_second = true;
+}
+
+/* of a pty each end tells which the other is */
+void halves_pair(struct world *w, struct chan *c)
+{
+	struct lens_chan other = c->key;
+
+	if (c->key.kind != LENS_KIND_PTY || c->peer)
+		return;
+	other.gen ^= LENS_PTY_SLAVE;
+	if (!hash_get(w->chans, &other))
+		world_chan(w, &other);
+	else
+		join(c, hash_get(w->chans, &other));
+}
+
+/* the first that is told of stays: a half has one peer for life */
+void halves_join(struct chan *c, struct chan *peer)
+{
+	if (!event_kind_has_halves(c->key.kind) || c == peer || c->peer || peer->peer)
+		return;
+	join(c, peer);
 }
 
 void halves_apply(struct world *w, const struct event *ev)
@@ -93,6 +112,7 @@ static void add_ledger(struct ledger *to, const struct ledger *from)
 	to->read += from->read;
 	to->queued += from->queued;
 	to->discarded += from->discarded;
+	to->by_kernel += from->by_kernel;
 	to->in_flight += from->in_flight;
 	/* what is missing in one direction is not made good by a surplus in the other */
 	if ((to->unaccounted < 0) == (from->unaccounted < 0) || !from->unaccounted)

@@ -210,6 +210,28 @@ static bool has_losses(const struct world *w, unsigned kind)
 	return false;
 }
 
+/* each read of a master in packet mode begins with one that nobody wrote */
+static int64_t packet_bytes(const struct chan *c)
+{
+	return c->key.kind == LENS_KIND_PTY ? (int64_t)short_reads(c) : 0;
+}
+
+/*
+ * Does the kernel add to the channel, or take away, in passing? It signals through
+ * eventfds, but there what we have lost can also be missing.
+ */
+static void settle_kernel(const struct world *w, struct chan *c)
+{
+	struct ledger *l = &c->ledger;
+	bool signalled = c->key.kind == LENS_KIND_EVENTFD && l->unaccounted < 0 &&
+			 !has_losses(w, c->key.kind);
+
+	if (!signalled && !(c->key.kind == LENS_KIND_PTY && c->cooked))
+		return;
+	l->by_kernel -= l->unaccounted;
+	l->unaccounted = 0;
+}
+
 void ledger_settle(struct world *w, struct chan *c)
 {
 	struct ledger *l = &c->ledger;
@@ -224,13 +246,14 @@ void ledger_settle(struct world *w, struct chan *c)
 	if (chan_is_memory(c))
 		return;
 	l->known = is_known(w, c);
-	residual = balance(c, UNIT_BYTES, &b);
+	residual = balance(c, UNIT_BYTES, &b) + packet_bytes(c);
 	low = b.start.low + b.end.low;
 	high = b.start.high + b.end.high;
 	l->before_start = b.before;
 	l->written = b.written;
 	l->read = b.read;
 	l->queued = b.queued;
+	l->by_kernel = packet_bytes(c);
 	l->slack = high > -low ? high : -low;
 	if (l->known && chan_has_messages(c))
 		settle_messages(c, l);
@@ -247,10 +270,6 @@ void ledger_settle(struct world *w, struct chan *c)
 		else
 			l->unaccounted = residual - l->in_flight;
 	}
-	/* the kernel signals through eventfds; but what we lost can also be missing */
-	if (c->key.kind == LENS_KIND_EVENTFD && l->unaccounted < 0 && !has_losses(w, c->key.kind)) {
-		l->by_kernel = -l->unaccounted;
-		l->unaccounted = 0;
-	}
+	settle_kernel(w, c);
 	settle_before(c, &b, dropped);
 }

@@ -149,6 +149,7 @@ static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns
 	s->now->queued[UNIT_MSGS] = depth->queued_msgs;
 	chan_set_depth(c, depth, ts_ns);
 	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);
+	c->cooked |= !!(depth->valid & LENS_DEPTH_COOKED);
 }
 
 void look_hold(struct world *w, const struct event *ev)

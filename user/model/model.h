@@ -137,7 +137,11 @@ struct ledger {
 	bool known;			/* false: depth never seen, nothing to balance */
 	int64_t before_start, written, read, queued, discarded, in_flight, unaccounted;
 	int64_t slack;			/* so much could be explained by calls under way */
-	int64_t by_kernel;		/* eventfd: added by no call, so by the kernel itself */
+	/*
+	 * Added by no call, so by the kernel itself: signals of an eventfd; a pty's
+	 * line discipline, which also takes away, and its packet mode.
+	 */
+	int64_t by_kernel;
 	bool discarded_observed;	/* false: what was left when the channel went */
 	int64_t msgs_before, msgs_written, msgs_read, msgs_queued, msgs_discarded, msgs_unaccounted;
 };
@@ -174,6 +178,7 @@ struct chan {
 	bool gone;			/* removed (IPC_RMID), or the last look missed it */
 	bool is_self;			/* carries our own output */
 	bool packets;			/* pipe in packet mode: a short read drops the rest */
+	bool cooked;			/* pty: was seen while its line discipline changed things */
 	/* first openings of a fifo, by direction: more than one = was closed by all in between */
 	uint32_t lives[LENS_DIR_MAX];
 	struct lens_depth depth;	/* latest */

@@ -96,6 +96,8 @@ void queue_moved(const struct chan *c, struct moved *ret);
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret);
 void halves_apply(struct world *w, const struct event *ev);
 void halves_join(struct chan *c, struct chan *peer);
+/* makes the other half of a channel that was just made, where the key of one tells that of both */
+void halves_pair(struct world *w, struct chan *c);
 
 /* inet.c */
 struct hash *seats_new(void);

@@ -117,6 +117,7 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	c->model_private = xcalloc(1, sizeof(struct chan_state));
 	chan_state(c)->born_look = world_state(w)->looks_begun;
 	hash_add(w->chans, &k, c);
+	halves_pair(w, c);
 	return c;
 }
 

@@ -240,10 +240,10 @@ struct json_object *js_ledger(const struct ledger *l, unsigned kind)
 	js_put(o, "in_flight", js_i64(l->in_flight));
 	js_put(o, "slack", js_i64(l->slack));
 	js_put(o, "unaccounted", js_i64(l->unaccounted));
-	if (!event_kind_has_bytes(kind)) {
+	if (kind == LENS_KIND_EVENTFD || kind == LENS_KIND_PTY)
 		js_put(o, "by_kernel", js_i64(l->by_kernel));
+	if (!event_kind_has_bytes(kind))
 		js_put(o, "unit", js_str("count"));
-	}
 	if (!event_kind_has_messages(kind))
 		return o;
 	m = js_object();
@@ -294,12 +294,12 @@ static struct json_object *types_object(const struct chan *c)
 /* a pipe has slots, not messages: how many messages wait in it nobody knows */
 static void put_depth(struct json_object *o, const struct chan *c, bool messages)
 {
-	bool valid = c->depth.valid;
+	bool valid = c->depth.valid, is_pty = c->key.kind == LENS_KIND_PTY;
 
-	js_put(o, "capacity_bytes", valid ? js_u64(c->depth.capacity_bytes) : NULL);
+	js_put(o, "capacity_bytes", valid && !is_pty ? js_u64(c->depth.capacity_bytes) : NULL);
 	js_put(o, "queued_bytes", valid ? js_u64(c->depth.queued_bytes) : NULL);
 	js_put(o, "queued_messages", valid && messages ? js_u64(c->depth.queued_msgs) : NULL);
-	if (!messages && !event_kind_is_socket(c->key.kind)) {
+	if (!messages && !is_pty && !event_kind_is_socket(c->key.kind)) {
 		js_put(o, "queued_slots", valid ? js_u64(c->depth.queued_msgs) : NULL);
 		js_put(o, "capacity_slots", valid ? js_u64(c->depth.capacity_msgs) : NULL);
 	}
@@ -369,6 +369,15 @@ static void put_inet(struct json_object *o, const struct chan *c)
 	js_put(o, "external", js_bool(!c->peer && !(i->flags & LENS_SOCK_LOCAL)));
 }
 
+/* as everybody writes it: "0:24" */
+static struct json_object *js_device(uint32_t dev)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%u:%u", dev >> 20, dev & 0xfffff);
+	return js_str(text);
+}
+
 static void put_sysv(struct json_object *o, const struct chan *c)
 {
 	struct json_object *ns = js_object();
@@ -384,6 +393,20 @@ static void put_sysv(struct json_object *o, const struct chan *c)
 	js_put(o, "queued_by_msgtype_complete", js_bool(!c->types_truncated));
 }
 
+static const char *pty_end(const struct chan *half)
+{
+	return half->key.gen & LENS_PTY_SLAVE ? "slave" : "master";
+}
+
+/* of a pty: which one reads here, and whether it gets what the other end wrote, and no more */
+static void put_end(struct json_object *o, const struct chan *half)
+{
+	bool cooked = half->depth.valid & LENS_DEPTH_COOKED;
+
+	js_put(o, "end", js_str(pty_end(half)));
+	js_put(o, "line_discipline_changes", half->depth.valid ? js_bool(cooked) : NULL);
+}
+
 /* each direction of a connection, by the half that is read; books where there is traffic */
 static void put_directions(struct json_object *o, const struct chan *c, bool messages, bool traffic)
 {
@@ -394,7 +417,10 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 		struct json_object *row = js_object();
 
 		js_put(row, "half", js_u64(i));
-		js_put(row, "inode", js_id64(halves[i]->key.ino));
+		if (c->key.kind == LENS_KIND_PTY)
+			put_end(row, halves[i]);
+		else
+			js_put(row, "inode", js_id64(halves[i]->key.ino));
 		put_depth(row, halves[i], messages);
 		if (traffic)
 			js_put(row, "ledger", js_ledger(&halves[i]->ledger, c->key.kind));
@@ -451,6 +477,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
 		put_sysv(o, c);
+	if (c->key.kind == LENS_KIND_PTY)
+		js_put(o, "devpts", js_device(c->key.dev));
 	if (event_kind_is_socket(c->key.kind))
 		put_socket(o, c);
 	if (c->inet)
@@ -466,6 +494,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	for (size_t i = 0; i < c->end_count; i++) {
 		struct json_object *end = end_object(c->ends[i], traffic);
 
+		if (c->key.kind == LENS_KIND_PTY)
+			js_put(end, "end", js_str(pty_end(c->ends[i]->chan)));
 		if (c->peer)
 			js_put(end, "half", js_u64(c->ends[i]->chan == c->peer));
 		js_add(ends, end);

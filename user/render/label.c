@@ -191,7 +191,8 @@ void label_queued(struct buf *out, const struct chan *c)
 
 void label_capacity(struct buf *out, const struct chan *c)
 {
-	if (!c->depth.valid || !event_kind_has_bytes(c->key.kind)) {
+	if (!c->depth.valid || !event_kind_has_bytes(c->key.kind) ||
+	    c->key.kind == LENS_KIND_PTY) {
 		buf_puts(out, "-");
 	} else if (c->depth.capacity_bytes || !c->depth.capacity_msgs) {
 		add_amount(out, c, c->depth.capacity_bytes);

@@ -259,8 +259,9 @@ static void chan_notes(FILE *out, const struct ledger_parts *parts,
 		table_paragraph(out, "eventfd", "what was added to its counter and taken from it, "
 				"no bytes", opt->width);
 	if (parts->by_kernel)
-		table_paragraph(out, "by kernel", "added by no call: by io_uring, AIO, KVM or the "
-				"like, at least so much", opt->width);
+		table_paragraph(out, "by kernel", "added by no call: signals to an eventfd, at "
+				"least so much; by a terminal's line discipline, which also takes "
+				"away", opt->width);
 	if (parts->in_flight)
 		table_paragraph(out, "in flight", "moved by calls that were under way at an edge "
 				"of the interval, and not counted by them (yet)", opt->width);

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #include <bpf/bpf.h>
@@ -328,6 +330,34 @@ static void call_mappings(struct live *l, struct known_calls *k)
 	l->skel->bss->lens_tester = 0;
 }
 
+/* without a devpts there is none to try; nothing can block here either */
+static void call_pty(struct live *l, struct known_calls *k)
+{
+	_cleanup_close_ int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int slave = -1;
+	struct lens_chan number = { .kind = LENS_KIND_PTY };
+	struct stat st;
+	uint32_t index, birth = 0;
+	char data[8];
+	int unlock = 0;
+
+	if (master < 0 || ioctl(master, TIOCGPTN, &index) || ioctl(master, TIOCSPTLCK, &unlock))
+		return;
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (slave < 0 || fstat(slave, &st))
+		return;
+	number.ino = index;
+	number.dev = major(st.st_dev) << 20 | minor(st.st_dev);
+	bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_births), &number, &birth);
+	/* not seen made: then nothing is counted under the name that the next one would have */
+	number.gen = (birth ? : 1) << 1;
+	l->test_chans[TEST_MASTER] = number;
+	number.gen |= LENS_PTY_SLAVE;
+	l->test_chans[TEST_SLAVE] = number;
+	know(k, "write to a terminal", TEST_SLAVE, LENS_WRITE, write(slave, "a", 1));
+	know(k, "read of a terminal", TEST_MASTER, LENS_READ, read(master, data, sizeof(data)));
+}
+
 /* ------------------------------------------------------------------ totals */
 
 static struct lens_total_key key_of(const struct live *l, enum live_test_chan chan,
@@ -416,6 +446,7 @@ static const struct {
 	{ "unix", call_sockets },
 	{ "inet", call_inet },
 	{ "eventfd", call_eventfd },
+	{ "pty", call_pty },
 	{ "mapping", call_mappings },
 };
 
