@@ -28,6 +28,7 @@ enum call_class {
 	CALL_MSGSND, CALL_MSGRCV, CALL_MSGCTL,
 	CALL_IPC,			/* i386 multiplexer, of messages and shared memory */
 	CALL_MQSEND, CALL_MQRECEIVE,	/* (queue, buffer, size, priority, timeout) */
+	CALL_VM_READ, CALL_VM_WRITE,	/* (pid, ...) */
 	CALL_MMAP,			/* (address, length, protection, flags, fd, ...) */
 	CALL_MUNMAP, CALL_MPROTECT,	/* (address, length, ...) */
 	CALL_MREMAP,			/* (address, length, new length, flags, ...) */
@@ -78,6 +79,8 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(418, CALL_MQSEND), C(419, CALL_MQRECEIVE),			\
 	N(284, CALL_EVENTFD), N(290, CALL_EVENTFD),			\
 	C(323, CALL_EVENTFD),						\
+	N(310, CALL_VM_READ), N(311, CALL_VM_WRITE),			\
+	C(347, CALL_VM_READ), C(348, CALL_VM_WRITE),			\
 	N(9, CALL_MMAP), C(192, CALL_MMAP),				\
 	N(10, CALL_MPROTECT), N(11, CALL_MUNMAP), N(25, CALL_MREMAP),	\
 	C(125, CALL_MPROTECT), C(91, CALL_MUNMAP), C(163, CALL_MREMAP),	\

@@ -11,6 +11,7 @@
 #include "mapping.bpf.h"
 #include "mqueue.bpf.h"
 #include "pipe.bpf.h"
+#include "procvm.bpf.h"
 #include "pty.bpf.h"
 #include "sock.bpf.h"
 #include "sockcall.bpf.h"
@@ -211,6 +212,9 @@ static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool c
 		return sockcall(regs, class, compat, ret, kinds);
 	if (class >= CALL_MMAP)
 		return calls_mappings(regs, class, compat, ret);
+	if (class >= CALL_VM_READ)
+		return procvm_returned(compat ? regs->bx : regs->di,
+					   class == CALL_VM_WRITE ? LENS_WRITE : LENS_READ, ret);
 	if (class >= CALL_MQSEND)
 		return calls_mqueue(regs, class, compat, ret);
 	if (class == CALL_IPC) {
@@ -233,7 +237,9 @@ static __always_inline __u64 calls_kinds(__u32 class)
 		return KIND_BIT(LENS_KIND_SYSV_MSG);
 	if (class == CALL_IPC)
 		return KIND_BIT(LENS_KIND_SYSV_MSG) | KINDS_MEMORY;
-	return class < CALL_MMAP ? KIND_BIT(LENS_KIND_POSIX_MQ) : KINDS_MEMORY;
+	if (class < CALL_VM_READ)
+		return KIND_BIT(LENS_KIND_POSIX_MQ);
+	return class < CALL_MMAP ? KIND_BIT(LENS_KIND_PROCESS_VM) : KINDS_MEMORY;
 }
 
 /* may it be of a kind in KINDS_DEVICE? file is known to the verifier */

@@ -212,6 +212,16 @@ static __always_inline void ident_queue(struct task_struct *t, __s32 id, struct 
 	k->kind = LENS_KIND_SYSV_MSG;
 }
 
+/* what is addressed to a process itself */
+static __always_inline void ident_target(const struct lens_proc *to, __u16 kind, __u32 gen,
+					 struct lens_total_key *k)
+{
+	k->ino = to->start_ns;
+	k->dev = to->tgid;
+	k->gen = gen;
+	k->kind = kind;
+}
+
 static __always_inline void ident_user(struct task_struct *t, __u16 dir, struct lens_total_key *k)
 {
 	k->start_ns = t->group_leader->start_boottime;

@@ -84,6 +84,11 @@
 /* include/uapi/asm-generic/fcntl.h */
 #define KDEF_F_WRLCK 1
 
+/* include/uapi/asm-generic/siginfo.h: sent by kill(2), sigqueue(3), tgkill(2) */
+#define KDEF_SI_USER 0
+#define KDEF_SI_QUEUE (-1)
+#define KDEF_SI_TKILL (-6)
+
 /* include/linux/sched.h; not exported */
 #define KDEF_PF_KTHREAD 0x00200000
 
@@ -191,6 +196,7 @@
 
 /* include/uapi/asm-generic/errno-base.h */
 #define KDEF_EFAULT 14
+#define KDEF_EAGAIN 11
 #define KDEF_EINVAL 22
 
 /* include/linux/pipe_fs_i.h: what write(2) itself put there; not exported */

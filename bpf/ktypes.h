@@ -250,6 +250,7 @@ struct pid {
 };
 
 struct pid_namespace {
+	struct idr idr;			/* struct pid by number */
 	struct ns_common ns;
 	struct task_struct *child_reaper;
 };
@@ -512,8 +513,14 @@ struct task_struct {
 	struct sighand_struct *sighand;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];	/* enum pid_type */
 	const struct cred *cred;
 	char comm[16];
+};
+
+/* si_code says who sent a signal; the members are those of an anonymous struct */
+struct kernel_siginfo {
+	int si_code;
 };
 
 struct linux_binprm {

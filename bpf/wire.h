@@ -48,7 +48,9 @@
 	X(MMAP_FILE, 13, mapping, "mmap-file")	\
 	X(SHARED_ANON, 14, mapping, "shared-anon")	\
 	X(PTY, 15, pty, "pty")			\
-	X(EVENTFD, 16, eventfd, "eventfd")
+	X(EVENTFD, 16, eventfd, "eventfd")	\
+	X(SIGNAL, 17, signal, "signal")	\
+	X(PROCESS_VM, 18, procvm, "process-vm")
 
 enum lens_kind {
 	LENS_KIND_NONE,
@@ -91,7 +93,8 @@ enum lens_dir { LENS_READ, LENS_WRITE, LENS_DIR_MAX };
  * as soon as it is free, gen the number of those seen made with that id. pty: a
  * half for each end, where ino is the index, dev that of its devpts, and gen the
  * number of those seen made with that index, twice, plus the end. Other memory:
- * as for a fifo.
+ * as for a fifo. signal, process-vm: the process that is addressed, its start time
+ * in ino and its thread group in dev; gen is the number of the signal.
  */
 #define LENS_PTY_SLAVE 1	/* lowest bit of gen; else the master */
 struct lens_chan {

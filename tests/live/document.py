@@ -85,7 +85,7 @@ def check_identity(channel):
 
 MEMORY = ("sysv-shm", "posix-shm", "memfd", "mmap-file", "shared-anon")
 GROUPS = {"fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue", "tcp": "inet", "udp": "inet",
-          **dict.fromkeys(MEMORY, "mapping")}
+          "process-vm": "procvm", **dict.fromkeys(MEMORY, "mapping")}
 QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket", "udp")
 
 

@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -86,7 +87,11 @@ TEST(values)
 	CHECK_EQ_U64(KDEF_REQ_F_FIXED_FILE, IOSQE_FIXED_FILE);
 	CHECK_EQ_U64(KDEF_REQ_F_CQE_SKIP, IOSQE_CQE_SKIP_SUCCESS);
 	CHECK_EQ_U64(KDEF_EFAULT, EFAULT);
+	CHECK_EQ_U64(KDEF_EAGAIN, EAGAIN);
 	CHECK_EQ_U64(KDEF_EINVAL, EINVAL);
+	CHECK_EQ_I64(KDEF_SI_USER, SI_USER);
+	CHECK_EQ_I64(KDEF_SI_QUEUE, SI_QUEUE);
+	CHECK_EQ_I64(KDEF_SI_TKILL, SI_TKILL);
 	CHECK_EQ_I64(KDEF_PAGE_SIZE, sysconf(_SC_PAGESIZE));
 }
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <mqueue.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ enum {
 	NR32_EVENTFD2 = 328,
 	NR32_SOCKETCALL = 102, NR32_SENDTO = 369, NR32_SENDMSG = 370, NR32_RECVFROM = 371,
 	NR32_RECVMSG = 372,
+	NR32_KILL = 37, NR32_VM_READ = 347, NR32_VM_WRITE = 348,
 	NR32_MUNMAP = 91, NR32_MPROTECT = 125, NR32_MREMAP = 163, NR32_MMAP2 = 192,
 };
 
@@ -354,6 +356,34 @@ static void run_mapping(void)
 	work_fact("shmid", segment);
 }
 
+static void nothing(void *arg)
+{
+}
+
+/* signals to another process, and calls on its memory */
+static void run_process(void)
+{
+	sigset_t all;
+	pid_t target;
+
+	enter();
+	/* what is pending stays so */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	target = work_spawn(nothing, NULL);
+	work_wait(target);
+	low->v[0] = low->v[1] = (struct iovec32){ at(low->text), 100 };
+	work_ready();
+	for (int i = 0; i < 3; i++) {
+		work_expect(call32(NR32_KILL, (uint32_t)target, SIGUSR1, 0, 0, 0), 0, "kill");
+		work_expect(call32(NR32_VM_READ, (uint32_t)target, at(&low->v[0]), 1,
+				   at(&low->v[1]), 1), 100, "32-bit process_vm_readv");
+	}
+	work_expect(call32(NR32_VM_WRITE, (uint32_t)target, at(&low->v[0]), 1, at(&low->v[1]), 1),
+		    100, "32-bit process_vm_writev");
+	work_fact("target", target);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
@@ -362,6 +392,7 @@ static const struct work_mode modes[] = {
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
 	{ "mapping", run_mapping },
+	{ "process", run_process },
 };
 
 int main(int argc, char **argv)

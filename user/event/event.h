@@ -63,6 +63,8 @@ bool event_kind_is_socket(unsigned kind);
 bool event_kind_has_bytes(unsigned kind);
 /* its address is an internet address */
 bool event_kind_is_inet(unsigned kind);
+/* is a process itself: signals to it, its memory */
+bool event_kind_has_target(unsigned kind);
 /* shared memory: is mapped, and carries no bytes that anybody could count */
 bool event_kind_is_memory(unsigned kind);
 const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */

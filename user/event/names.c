@@ -58,7 +58,7 @@ bool event_kind_has_messages(unsigned kind)
 {
 	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ ||
 	       kind == LENS_KIND_UNIX_DGRAM || kind == LENS_KIND_UNIX_SEQPACKET ||
-	       kind == LENS_KIND_UDP;
+	       kind == LENS_KIND_UDP || kind == LENS_KIND_SIGNAL;
 }
 
 bool event_kind_has_halves(unsigned kind)
@@ -86,6 +86,11 @@ bool event_kind_is_inet(unsigned kind)
 bool event_kind_has_bytes(unsigned kind)
 {
 	return kind != LENS_KIND_EVENTFD;
+}
+
+bool event_kind_has_target(unsigned kind)
+{
+	return kind == LENS_KIND_SIGNAL || kind == LENS_KIND_PROCESS_VM;
 }
 
 bool event_kind_is_memory(unsigned kind)

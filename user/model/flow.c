@@ -353,10 +353,31 @@ static void settle_outgoing(struct world *w, struct chan *c)
 	flow_matrix_fini(&out);
 }
 
+/* the other side does nothing: what each process did to it is all there is */
+static void settle_target(struct world *w, struct chan *c)
+{
+	const struct endpoint *end = chan_target(c);
+	struct proc *target = end ? end->proc : NULL;
+	struct flow_matrix m = {};
+
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct endpoint *e = c->ends[i];
+		const struct lens_total *to = &e->side[LENS_WRITE].total;
+		const struct lens_total *from = &e->side[LENS_READ].total;
+
+		add(&m, e->proc, target, to->bytes, to->msgs);
+		add(&m, target, e->proc, from->bytes, from->msgs);
+	}
+	add_flows(w, c, &m, NULL, NULL, NULL);
+	flow_matrix_fini(&m);
+}
+
 void flow_settle_chan(struct world *w, struct chan *c)
 {
 	struct party sources, readers;
 
+	if (event_kind_has_target(c->key.kind))
+		return settle_target(w, c);
 	if (!chan_source(c))
 		settle_outgoing(w, c);
 

@@ -242,8 +242,7 @@ void ledger_settle(struct world *w, struct chan *c)
 	memset(l, 0, sizeof(*l));
 	chan_state(c)->outside = 0;
 	chan_state(c)->msgs_outside = 0;
-	/* what flows through memory no call counts */
-	if (chan_is_memory(c))
+	if (!chan_has_queue(c))
 		return;
 	l->known = is_known(w, c);
 	residual = balance(c, UNIT_BYTES, &b) + packet_bytes(c);

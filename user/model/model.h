@@ -310,7 +310,15 @@ static inline bool chan_is_memory(const struct chan *c)
 {
 	return event_kind_is_memory(c->key.kind);
 }
+/* keeps what was given to it until it is taken; else there is nothing to balance */
+static inline bool chan_has_queue(const struct chan *c)
+{
+	return !chan_is_memory(c) && !event_kind_has_target(c->key.kind);
+}
 struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
+
+/* the end of the process that is the channel itself; NULL: there is none, or it is not known */
+const struct endpoint *chan_target(const struct chan *c);
 
 /* takes in one event; any order of records is survived */
 void world_apply(struct world *w, const struct event *ev);

@@ -99,6 +99,9 @@ void halves_join(struct chan *c, struct chan *peer);
 /* makes the other half of a channel that was just made, where the key of one tells that of both */
 void halves_pair(struct world *w, struct chan *c);
 
+/* target.c: makes the process that a new channel stands for its first end, if it is one */
+void target_join(struct world *w, struct chan *c);
+
 /* inet.c */
 struct hash *seats_new(void);
 void seats_free(struct hash *seats);

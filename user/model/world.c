@@ -118,6 +118,7 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	chan_state(c)->born_look = world_state(w)->looks_begun;
 	hash_add(w->chans, &k, c);
 	halves_pair(w, c);
+	target_join(w, c);
 	return c;
 }
 

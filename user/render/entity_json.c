@@ -456,6 +456,15 @@ static void put_mq(struct json_object *o, const struct chan *c)
 	js_put(o, "queued_by_priority_complete", js_bool(!c->types_truncated));
 }
 
+static void put_target(struct json_object *o, const struct chan *c)
+{
+	const struct endpoint *target = chan_target(c);
+
+	js_put(o, "target", js_proc_id(target ? target->proc : NULL));
+	if (c->key.kind == LENS_KIND_SIGNAL)
+		js_put(o, "signal", js_u64(c->key.gen));
+}
+
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
 	bool messages = chan_has_messages(c);
@@ -473,6 +482,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_eventfd(o, c);
 	else if (chan_is_memory(c))
 		js_put_memory(o, c);
+	else if (event_kind_has_target(c->key.kind))
+		put_target(o, c);
 	else
 		put_depth(o, c, messages);
 	if (c->key.kind == LENS_KIND_SYSV_MSG)
@@ -489,7 +500,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_mq(o, c);
 	if (traffic) {
 		js_put(o, "ledger", js_ledger(&c->ledger, c->key.kind));
-		js_put(o, "pressure", chan_is_memory(c) ? NULL : pressure_object(w, c));
+		js_put(o, "pressure", chan_has_queue(c) ? pressure_object(w, c) : NULL);
 	}
 	for (size_t i = 0; i < c->end_count; i++) {
 		struct json_object *end = end_object(c->ends[i], traffic);

@@ -220,7 +220,7 @@ static void print_handoffs(FILE *out, const struct view *v, size_t first, size_t
 void section_memory(FILE *out, const struct view *v, bool history,
 		    const struct render_options *opt)
 {
-	size_t count = v->chan_count - v->memory_first, shown = section_rows(opt, count);
+	size_t count = v->memory_end - v->memory_first, shown = section_rows(opt, count);
 	_cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
 	bool past = false, low = false;
 

@@ -160,6 +160,9 @@ static int compare_flows(const void *left, const void *right)
 
 	if (x != y)
 		return x < y ? 1 : -1;
+	/* signals carry none; elsewhere a pipeline is best left in its order */
+	if (!x && a->messages != b->messages)
+		return a->messages < b->messages ? 1 : -1;
 	return a < b ? -1 : a > b;
 }
 
@@ -187,17 +190,29 @@ void view_sort(struct view *v)
 		qsort(v->folds, v->fold_count, sizeof(*v->folds), compare_folds);
 }
 
+/* what a text shows in tables of their own; of the last, flows say all there is */
+enum part { PART_QUEUE, PART_MEMORY, PART_TARGET, PART_MAX };
+
+static enum part part_of(const struct chan *c)
+{
+	if (chan_is_memory(c))
+		return PART_MEMORY;
+	return chan_has_queue(c) ? PART_QUEUE : PART_TARGET;
+}
+
 void view_split(struct view *v)
 {
 	struct view_chan *split = xcalloc(v->chan_count + 1, sizeof(*split));
 	size_t count = 0;
 
-	for (int memory = 0; memory < 2; memory++) {
-		if (memory)
+	for (enum part part = PART_QUEUE; part < PART_MAX; part++) {
+		if (part == PART_MEMORY)
 			v->memory_first = count;
 		for (size_t i = 0; i < v->chan_count; i++)
-			if (chan_is_memory(v->chans[i].chan) == memory)
+			if (part_of(v->chans[i].chan) == part)
 				split[count++] = v->chans[i];
+		if (part == PART_MEMORY)
+			v->memory_end = count;
 	}
 	free(v->chans);
 	v->chans = split;

@@ -18,7 +18,7 @@ struct view_chan {
 struct view {
 	struct view_chan *chans;	/* first heard first */
 	size_t chan_count;
-	size_t memory_first;		/* after view_split(): index of the first shared memory */
+	size_t memory_first, memory_end;	/* after view_split(): where shared memory is */
 	const struct flow **flows;	/* first heard first */
 	size_t flow_count;
 	const struct fold **folds;	/* summed up: gone, and no longer told apart */

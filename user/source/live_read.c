@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
+#include "event/event.h"
 #include "source/live.h"
 
 /*
@@ -308,6 +309,12 @@ bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *r
 	const char *extra = "";
 
 	*ret = (struct lens_rec_cover){ .kind = kind, .observed = l->opt.snapshot };
+	if (l->opt.snapshot && event_kind_has_target(kind)) {
+		ret->observed = false;
+		snprintf(ret->detail, sizeof(ret->detail), "there is nothing of it between two "
+			 "calls: `ipclens report` and `ipclens trace` see it");
+		return false;
+	}
 	if (l->opt.snapshot) {
 		snprintf(ret->variant, sizeof(ret->variant), "iter");
 		snprintf(ret->detail, sizeof(ret->detail), "a snapshot: who holds a channel or "
@@ -334,6 +341,17 @@ bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *r
 	return false;
 }
 
+/* of a list of all types, those that no list can show are no part; asked for alone they are */
+static bool is_beside_the_point(const struct live *l, unsigned kind)
+{
+	if (!l->opt.snapshot || !event_kind_has_target(kind))
+		return false;
+	for (size_t i = 0; i < l->opt.choice_count; i++)
+		if (!event_kind_has_target(l->opt.choices[i].kind))
+			return true;
+	return false;
+}
+
 static int emit_coverage(struct live *l, source_sink sink, void *arg)
 {
 	uint64_t said = 0;
@@ -343,7 +361,7 @@ static int emit_coverage(struct live *l, source_sink sink, void *arg)
 		unsigned kind = l->opt.choices[i].kind;
 		struct lens_rec_cover rec;
 
-		if (said & 1ull << kind)
+		if (said & 1ull << kind || is_beside_the_point(l, kind))
 			continue;
 		said |= 1ull << kind;
 		live_coverage(l, kind, &rec);

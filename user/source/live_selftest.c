@@ -358,6 +358,21 @@ static void call_pty(struct live *l, struct known_calls *k)
 	know(k, "read of a terminal", TEST_MASTER, LENS_READ, read(master, data, sizeof(data)));
 }
 
+/* our own memory */
+static void call_procvm(struct live *l, struct known_calls *k)
+{
+	char from[2] = "i", to[2];
+	struct iovec local = { to, 1 }, remote = { from, 1 };
+
+	l->test_chans[TEST_MEMORY] = (struct lens_chan){
+		.ino = l->self.start_ns, .dev = l->self.tgid, .kind = LENS_KIND_PROCESS_VM,
+	};
+	know(k, "process_vm_readv", TEST_MEMORY, LENS_READ,
+	     process_vm_readv((pid_t)getpid(), &local, 1, &remote, 1, 0));
+	know(k, "process_vm_writev", TEST_MEMORY, LENS_WRITE,
+	     process_vm_writev((pid_t)getpid(), &local, 1, &remote, 1, 0));
+}
+
 /* ------------------------------------------------------------------ totals */
 
 static struct lens_total_key key_of(const struct live *l, enum live_test_chan chan,
@@ -448,6 +463,7 @@ static const struct {
 	{ "eventfd", call_eventfd },
 	{ "pty", call_pty },
 	{ "mapping", call_mappings },
+	{ "procvm", call_procvm },
 };
 
 static bool is_test_chan(const struct live *l, const struct lens_chan *chan)

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
+#include "event/event.h"
 #include "source/live.h"
 
 /* retries for places that were in use while a flush came by */
@@ -146,15 +147,20 @@ static struct lens_chan key_chan(const struct lens_total_key *k)
 	return (struct lens_chan){ .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
 }
 
+static bool has_ended(const struct leavers *v, const struct lens_proc *p)
+{
+	if (hash_get(v->procs, p))
+		return true;
+	return v->alive && hash_count(v->alive) && p->start_ns < v->alive_ns &&
+	       !hash_get(v->alive, p);
+}
+
 static bool leaves(const struct leavers *v, const struct lens_total_key *k)
 {
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
 	struct lens_chan chan = key_chan(k);
 
-	if (hash_get(v->procs, &proc) || hash_get(v->chans, &chan))
-		return true;
-	return v->alive && hash_count(v->alive) && k->start_ns < v->alive_ns &&
-	       !hash_get(v->alive, &proc);
+	return hash_get(v->chans, &chan) || has_ended(v, &proc);
 }
 
 static int emit_total(const struct lens_total_key *k, const struct lens_total *t, uint32_t last,
@@ -308,10 +314,18 @@ int live_totals(struct live *l, source_sink sink, void *arg)
 	return read_totals(l, &v, sink, arg);
 }
 
-/* kinds whose channels a look finds, wherever they are: all but queues nobody holds */
-static bool is_found_by_looks(uint32_t kind)
+/*
+ * A look finds all channels wherever they are, but for queues nobody holds. One
+ * that stands for a process goes when that does.
+ */
+static bool has_gone(const struct live *l, const struct leavers *v, const struct lens_chan *c,
+		     const struct lens_users *u)
 {
-	return kind != LENS_KIND_POSIX_MQ;
+	struct lens_proc target = { .start_ns = c->ino, .tgid = c->dev };
+
+	if (event_kind_has_target(c->kind))
+		return c->dev && has_ended(v, &target);
+	return c->kind != LENS_KIND_POSIX_MQ && u->look + 2 <= l->skel->bss->lens_look;
 }
 
 /*
@@ -330,7 +344,7 @@ static int find_gone(struct live *l, struct leavers *v)
 			const struct lens_chan *c = (struct lens_chan *)(void *)w.keys + i;
 			const struct lens_users *u = (void *)(w.values + i * w.value_size);
 
-			if (!is_found_by_looks(c->kind) || u->look + 2 > l->skel->bss->lens_look)
+			if (!has_gone(l, v, c, u))
 				continue;
 			set_add(v->chans, c);
 			/* also where no endpoint is left that could take it along */
