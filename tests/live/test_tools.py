@@ -22,6 +22,7 @@ class Kept:
 
     def __init__(self):
         self.files, self.child, self.queue, self.mq = [], None, None, None
+        self.inet, self.others = [], []
         self.dir = tempfile.mkdtemp(prefix="ipclens-tools-")
 
     def __enter__(self):
@@ -29,6 +30,10 @@ class Kept:
         for kind in SOCKETS:
             self.open_sockets(kind)
         self.open_queues()
+        self.open_internet(socket.AF_INET, "127.0.0.1")
+        if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6"):
+            self.open_internet(socket.AF_INET6, "::1")
+        self.others += [os.eventfd(3), os.memfd_create("ipclens-tools"), *os.openpty()]
         ready, tell = os.pipe()
         self.child = os.fork()
         if not self.child:
@@ -77,11 +82,21 @@ class Kept:
         libc.mq_unlink(self.mq)
         self.files.append(fd)
 
+    def open_internet(self, family, host):
+        listener, bound = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
+        listener.bind((host, 0))
+        listener.listen(4)
+        bound.bind((host, 0))
+        client, sender = socket.socket(family), socket.socket(family, socket.SOCK_DGRAM)
+        client.connect(listener.getsockname())
+        sender.connect(bound.getsockname())
+        self.inet += [listener, bound, client, listener.accept()[0], sender]
+
     def __exit__(self, *error):
         if self.child:
             os.kill(self.child, signal.SIGKILL)
             os.waitpid(self.child, 0)
-        for f in self.files:
+        for f in self.files + self.inet + self.others:
             os.close(f) if isinstance(f, int) else f.close()
         if self.queue is not None:
             ctypes.CDLL(None).msgctl(self.queue, 0, None)   # IPC_RMID
@@ -132,34 +147,44 @@ def descriptors_of(kept):
     return 2 * (len(kept.files) - 3)
 
 
+def of_lsof(kept, kinds, number):
+    """{(number, pid, descriptor)}; number: the field that is the inode of these kinds"""
+    theirs, pid, fd, kind = set(), 0, "", ""
+    for line in output("lsof", "-nPw", "-p", ",".join(map(str, kept.pids)), "-F",
+                       "pftdi").splitlines():
+        field, value = line[0], line[1:]
+        if field == "p":
+            pid = int(value)
+        elif field == "f":
+            fd = value
+        elif field == "t":
+            kind = value
+        elif field == number and fd.isdigit() and kind in kinds:
+            theirs.add((int(value), pid, int(fd)))
+    return theirs
+
+
 @lens.test()
 def list_finds_what_lsof_finds():
     with Kept() as kept:
-        pids = ",".join(map(str, kept.pids))
-        theirs, pid, fd, kind = set(), 0, "", ""
-        for line in output("lsof", "-nPw", "-p", pids, "-F", "pfti").splitlines():
-            field, value = line[0], line[1:]
-            if field == "p":
-                pid = int(value)
-            elif field == "f":
-                fd = value
-            elif field == "t":
-                kind = value
-            elif field == "i" and fd.isdigit() and kind in ("FIFO", "unix"):
-                theirs.add((int(value), pid, int(fd)))
-        check_found(kept, "lsof", theirs, descriptors_of(kept))
+        check_found(kept, "lsof", of_lsof(kept, ("FIFO", "unix"), "i"), descriptors_of(kept))
+        check_found(kept, "lsof", of_lsof(kept, ("IPv4", "IPv6"), "d"), 2 * len(kept.inet))
 
 
 @lens.test()
 def list_finds_what_lsfd_finds():
     with Kept() as kept:
         pids = ",".join(map(str, kept.pids))
-        theirs = set()
+        theirs, inet = set(), set()
         table = json.loads(output("lsfd", "--json", "-p", pids, "-o", "PID,FD,TYPE,INODE,NAME"))
         for row in table["lsfd"]:
+            end = (row["inode"], row["pid"], row["fd"])
             if row["type"] == "FIFO" or "UNIX" in row["name"]:
-                theirs.add((row["inode"], row["pid"], row["fd"]))
+                theirs.add(end)
+            elif re.match("(TCP|UDP)", row["name"]) or row["type"][:3] in ("TCP", "UDP"):
+                inet.add(end)
         check_found(kept, "lsfd", theirs, descriptors_of(kept))
+        check_found(kept, "lsfd", inet, 2 * len(kept.inet))
 
 
 @lens.test()
@@ -179,10 +204,35 @@ def list_finds_what_ss_finds():
         check_found(kept, "ss", theirs, descriptors_of(kept) - 10)
         _, doc = listed(kept)
         ours = {frozenset(d["inode"] for d in c["directions"])
-                for c in doc["channels"] if len(c.get("directions", [])) == 2}
+                for c in doc["channels"] if len(c.get("directions", [])) == 2
+                and c["type"].startswith("unix")}
         lens.require(len(pairs) >= 4, "ss found %d connections only" % len(pairs))
         lens.require(pairs <= ours, "ss found connections we did not: %s" %
                      [sorted(p) for p in pairs - ours])
+
+
+@lens.test()
+def list_finds_what_ss_finds_of_the_internet():
+    """Its sockets, who holds them, and which of them are the two ends of one connection."""
+    with Kept() as kept:
+        theirs, inode_of, peers = set(), {}, set()
+        for line in output("ss", "-tuanpHe").splitlines():
+            columns, inode = line.split(), re.search(r"ino:(\d+)", line).group(1)
+            holders = re.findall(r"pid=(\d+),fd=(\d+)", line)
+            theirs |= {(int(inode), int(pid), int(fd)) for pid, fd in holders}
+            if columns[1] == "ESTAB" and any(int(pid) in kept.pids for pid, _ in holders):
+                inode_of[columns[0], columns[4], columns[5]] = inode
+        check_found(kept, "ss", theirs, 2 * len(kept.inet))
+        for protocol, local, remote in inode_of:
+            if protocol == "tcp":
+                peers.add(frozenset((inode_of[protocol, local, remote],
+                                     inode_of[protocol, remote, local])))
+        _, doc = listed(kept)
+        ours = {frozenset(d["inode"] for d in c["directions"])
+                for c in doc["channels"] if len(c.get("directions", [])) == 2
+                and c["type"] == "tcp"}
+        lens.equal("connections", peers, ours)
+        lens.require(peers, "ss found no connection")
 
 
 @lens.test()
@@ -211,3 +261,40 @@ def list_finds_what_proc_finds_of_mqueues():
                 if target.startswith(kept.mq.decode()):
                     theirs.add((inode, pid, int(fd)))
         check_found(kept, "/proc", theirs, 2)
+
+
+def of_fdinfo(kept):
+    """{(type, name, pid, descriptor)} as the links and texts of /proc tell."""
+    theirs = set()
+    for pid in kept.pids:
+        for fd in map(int, os.listdir("/proc/%d/fd" % pid)):
+            try:
+                target = os.readlink("/proc/%d/fd/%d" % (pid, fd))
+                with open("/proc/%d/fdinfo/%d" % (pid, fd)) as f:
+                    info = dict(line.split(":", 1) for line in f if ":" in line)
+            except FileNotFoundError:
+                continue
+            if "eventfd-id" in info:    # told since v6.3
+                theirs.add(("eventfd", "eventfd:[%d]" % int(info["eventfd-id"]), pid, fd))
+            elif "tty-index" in info:
+                theirs.add(("pty", "pts/%d" % int(info["tty-index"]), pid, fd))
+            elif target.startswith("/dev/pts/"):
+                theirs.add(("pty", target[len("/dev/"):], pid, fd))
+            elif target.startswith("/memfd:"):
+                theirs.add(("memfd", target[1:].partition(" ")[0], pid, fd))
+    return theirs
+
+
+@lens.test()
+def list_finds_what_proc_finds_of_the_rest():
+    with Kept() as kept:
+        theirs = {end for end in of_fdinfo(kept)}
+        _, doc = listed(kept)
+        pid_of = {p["id"]: p["pid"] for p in doc["processes"]}
+        ours = {(c["type"], c["name"].partition("[")[0] if c["type"] == "memfd" else c["name"],
+                 pid_of[e["process"]], fd)
+                for c in doc["channels"] for e in c["endpoints"] for fd in e["fds"]}
+        kinds = {end[0] for end in theirs}
+        lens.require({"pty", "memfd"} <= kinds, "/proc tells of no more than %s" % kinds)
+        lens.require(len(theirs) >= 2 * 3, "/proc finds %d ends only" % len(theirs))
+        lens.require(theirs <= ours, "missing: %s" % sorted(theirs - ours)[:5])
