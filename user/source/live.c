@@ -103,7 +103,7 @@ static const char *const kind_groups[] = {
 static void set_sys_kinds(struct live *l)
 {
 	uint64_t kinds = 0, straddle = 0, splice = 0;
-	bool preemptible = false;
+	bool preemptible = false, is_function;
 
 	for (size_t kind = LENS_KIND_NONE + 1; kind < ARRAY_SIZE(kind_groups); kind++) {
 		const char *group = kind_groups[kind];
@@ -111,13 +111,15 @@ static void set_sys_kinds(struct live *l)
 
 		if (!row)
 			continue;
-		preemptible |= strstr(row->variant, PLAN_FUNCTION_HOOKS) != NULL;
+		is_function = strstr(row->variant, PLAN_FUNCTION_HOOKS);
+		preemptible |= is_function;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
 			kinds |= 1ull << kind;
 		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
 			splice |= 1ull << kind;
 		/* tracepoints see the end of a call, whenever it began */
-		else if (strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
+		else if (is_function &&
+			 strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
 			straddle |= 1ull << kind;
 	}
 	l->skel->rodata->lens_sys_kinds = kinds;
