@@ -59,7 +59,7 @@ LIVE_OBJ  := $(filter $(O)/user/source/live%,$(USER_OBJ))
 PURE      := base event model mech render
 PURE_OBJ  := $(filter $(PURE:%=$(O)/user/%/%),$(USER_OBJ))
 STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o \
-	     %_types.o),$(USER_OBJ))
+	     preemption.o %_types.o),$(USER_OBJ))
 
 UNIT_OBJ  := $(call objects,$(UNIT_SRC))
 UNIT_PURE := $(patsubst %.o,%,$(filter $(O)/tests/unit/test_%,$(UNIT_OBJ)))
@@ -199,7 +199,8 @@ live: all work
 	fi
 
 vm: all work
-	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/run $(k) $(T)")
+	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/run $(k) $(T)") \
+		$(if $(T),,preempt="tests/vm/preempt $(VM_KERNELS)")
 
 budget: all work
 	$(Q)O=$(O) tools/tally -j -v $(foreach k,$(VM_KERNELS),$(k)="tests/vm/budget $(k)")

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <linux/capability.h>
 
 #include <bpf/bpf.h>
@@ -14,6 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "source/kernel.h"
+#include "source/preemption.h"
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 
@@ -43,6 +45,42 @@ static void probe_fexit(struct kernel *k)
 	}
 	close(fd);
 	k->fexit_allowed = true;
+}
+
+/* the beginning of a file as a string, NULL if it cannot be read */
+static char *read_text(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	const size_t size = 1u << 20;
+	char *text = f ? xcalloc(1, size) : NULL;
+
+	if (text && !fread(text, 1, size - 1, f)) {
+		free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+static void probe_preemption(struct kernel *k)
+{
+	_cleanup_free_ char *debug = read_text("/sys/kernel/debug/sched/preempt");
+	_cleanup_free_ char *cmdline = read_text("/proc/cmdline");
+	_cleanup_free_ char *config = NULL;
+	struct preemption_signs signs = { .debug = debug, .cmdline = cmdline };
+	struct utsname u;
+	char path[128];
+
+	if (uname(&u))
+		return;
+	snprintf(path, sizeof(path), "/boot/config-%s", u.release);
+	config = read_text(path);
+	if (!config) {
+		snprintf(path, sizeof(path), "/lib/modules/%s/config", u.release);
+		config = read_text(path);
+	}
+	signs.version = u.version;
+	signs.config = config;
+	k->preempts = preemption_sign(&signs);
 }
 
 /* the type that a typedef or pointer refers to, NULL if it refers to none */
@@ -77,6 +115,8 @@ int kernel_probe(struct kernel *k)
 	/* v6.16: (ctx, req, cqe); before: (ctx, req, user_data, result, ...) */
 	k->uring_flat = tracepoint_args(k->types, "btf_trace_io_uring_complete") > 3;
 	probe_fexit(k);
+	if (k->fexit_allowed)
+		probe_preemption(k);
 	return 0;
 }
 

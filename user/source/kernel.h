@@ -12,6 +12,7 @@ struct kernel {
 	uint32_t cast_function;	/* number of bpf_rdonly_cast, v6.2; 0: there is none */
 	bool fexit_allowed;	/* function-level programs may be loaded */
 	char fexit_why[96];	/* if not: the reason */
+	const char *preempts;	/* function hooks miss calls, since this kernel is ...; or NULL */
 	bool uring_flat;	/* io_uring_complete has the result as an argument */
 };
 

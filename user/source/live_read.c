@@ -332,8 +332,9 @@ bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *r
 			extra = c->extra_limits;
 		ret->observed = true;
 		snprintf(ret->variant, sizeof(ret->variant), "%s", row->variant);
-		snprintf(ret->detail, sizeof(ret->detail), "%s%s%s", extra, *extra ? "; " : "",
-			 c->limits);
+		snprintf(ret->detail, sizeof(ret->detail), "%s%s%s%s", extra, *extra ? "; " : "",
+			 c->limits, plan_avoids(&l->plan, c->group) ?
+			 "; function hooks are not used, since this kernel can preempt them" : "");
 		return true;
 	}
 	snprintf(ret->detail, sizeof(ret->detail),

@@ -81,6 +81,12 @@ static void probe_row(struct plan_row *row, struct bpf_object *obj, const struct
 			snprintf(row->why, sizeof(row->why), "%s", k->fexit_why);
 			return;
 		}
+		if (strstr(section, "fexit/") && k->preempts) {
+			row->is_last_resort = true;
+			snprintf(row->why, sizeof(row->why), "not exact: the kernel skips a hook "
+				 "that another task is in, and can switch tasks there (%s)",
+				 k->preempts);
+		}
 	}
 	if (!any) {
 		row->state = PLAN_ABSENT;
@@ -161,6 +167,17 @@ static bool is_useful(const struct plan *p, const struct plan_row *row)
 	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p);
 }
 
+static void choose_rows(struct plan *p, bool last_resort)
+{
+	for (size_t i = 0; i < p->row_count; i++) {
+		struct plan_row *row = &p->rows[i];
+
+		if (row->state == PLAN_NOT_NEEDED && row->is_last_resort == last_resort &&
+		    !plan_chosen(p, row->group) && is_useful(p, row))
+			row->state = PLAN_CHOSEN;
+	}
+}
+
 void plan_choose(struct plan *p)
 {
 	for (size_t i = 0; i < p->row_count; i++) {
@@ -171,13 +188,8 @@ void plan_choose(struct plan *p)
 	}
 	if (p->snapshot)
 		return;
-	for (size_t i = 0; i < p->row_count; i++) {
-		struct plan_row *row = &p->rows[i];
-
-		if (row->state == PLAN_NOT_NEEDED && !plan_chosen(p, row->group) &&
-		    is_useful(p, row))
-			row->state = PLAN_CHOSEN;
-	}
+	choose_rows(p, false);
+	choose_rows(p, true);
 }
 
 /* the shared program also counts the calls that are older than other hooks */
@@ -259,4 +271,13 @@ const struct plan_row *plan_chosen(const struct plan *p, const char *group)
 		if (p->rows[i].state == PLAN_CHOSEN && !strcmp(p->rows[i].group, group))
 			return &p->rows[i];
 	return NULL;
+}
+
+bool plan_avoids(const struct plan *p, const char *group)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (p->rows[i].is_last_resort && p->rows[i].state == PLAN_NOT_NEEDED &&
+		    !strcmp(p->rows[i].group, group))
+			return true;
+	return false;
 }

@@ -35,7 +35,10 @@ struct plan {
 int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object *obj,
 	      const struct kernel *k);
 void plan_fini(struct plan *p);
-/* picks the first row of every group that is not absent, refused or forced off */
+/*
+ * Picks the first row of every group that is not absent, refused or forced off; function
+ * hooks of a kernel that preempts itself come after all others.
+ */
 void plan_choose(struct plan *p);
 /*
  * Is this program part of the plan? Besides those of the rows: snap__ always;
@@ -47,6 +50,8 @@ bool plan_wants(const struct plan *p, const struct bpf_program *prog);
 int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why);
 /* the chosen variant of a group loaded, but does not work */
 void plan_refuse_group(struct plan *p, const char *group, const char *why);
+/* is there a variant of this group that was not chosen only because it is a last resort? */
+bool plan_avoids(const struct plan *p, const char *group);
 /* chosen row of a group, or NULL */
 const struct plan_row *plan_chosen(const struct plan *p, const char *group);
 

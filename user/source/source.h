@@ -88,7 +88,8 @@ struct plan_row {
 	char group[16];			/* "pipe" */
 	char variant[16];		/* "fexit" */
 	enum plan_state state;
-	char why[200];			/* absent, refused: the reason */
+	bool is_last_resort;		/* only if the group has no other */
+	char why[200];			/* absent, refused, a last resort: the reason */
 };
 
 /* how a kind is observed and what is not visible; false: it is not observed */
