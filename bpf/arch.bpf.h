@@ -19,7 +19,8 @@ enum call_class {
 	CALL_VMSPLICE,			/* (fd, vector, count, flags), direction by the file */
 	CALL_SENDFILE,			/* (out, in, offset, size) */
 	CALL_OPEN, CALL_EVENTFD,	/* return the descriptor */
-	CALL_FD_LAST = CALL_EVENTFD,	/* so far it is about a descriptor */
+	CALL_AIO,			/* (context, count, requests), returns how many it took */
+	CALL_FD_LAST = CALL_AIO,	/* so far it is about a descriptor */
 	CALL_RECVFROM, CALL_SENDTO,	/* (fd, buffer, size, flags, ...) */
 	CALL_RECVMSG, CALL_SENDMSG,	/* (fd, header, flags) */
 	CALL_RECVMMSG, CALL_SENDMMSG,	/* (fd, headers, count, flags, ...), returns a count */
@@ -64,6 +65,7 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(102, CALL_SOCKETCALL), C(117, CALL_IPC),			\
 	C(145, CALL_READV), C(146, CALL_WRITEV),			\
 	C(187, CALL_SENDFILE), C(239, CALL_SENDFILE),			\
+	N(209, CALL_AIO), C(248, CALL_AIO),				\
 	N(257, CALL_OPEN), C(295, CALL_OPEN), NC(437, CALL_OPEN, CALL_OPEN),	\
 	N(275, CALL_SPLICE), N(276, CALL_TEE), N(278, CALL_VMSPLICE),	\
 	N(242, CALL_MQSEND), N(243, CALL_MQRECEIVE),			\

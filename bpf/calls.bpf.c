@@ -120,6 +120,47 @@ static __always_inline __s64 calls_amount(struct call_args *a, __u32 class, bool
 	return file ? eventfd_amount((__u64)file, dir, ret, a->arg[1], place) : ret;
 }
 
+/* more are looked at in no call; AIO_LISTIO_MAX of most systems is less */
+#define AIO_MAX 4096
+/* struct iocb, include/uapi/linux/aio_abi.h: the same for 32-bit callers */
+#define AIO_FILE_AT 20
+
+struct aio {
+	__u64 requests;			/* array of pointers, in user memory */
+	__u64 kinds;
+	bool compat;
+};
+
+/* one request on a channel: its result goes to where nobody looks */
+static long aio_request(__u32 i, struct aio *a)
+{
+	__u64 at = a->requests + i * (a->compat ? sizeof(__u32) : sizeof(__u64)), request = 0;
+	struct lens_total_key key;
+	__u32 fd = 0;
+
+	if (a->compat ? bpf_probe_read_user(&request, sizeof(__u32), (void *)at) :
+			bpf_probe_read_user(&request, sizeof(__u64), (void *)at))
+		return 1;
+	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)(request + AIO_FILE_AT)))
+		return 1;
+	key.kind = LENS_KIND_NONE;
+	ident_file((__u64)ident_fd_probe((void *)bpf_get_current_task_btf(), fd), &key);
+	if (key.kind && a->kinds >> (key.kind & 63) & 1)
+		loss_add(key.kind, LENS_LOSS_UNSEEN, 1, 0);
+	return 0;
+}
+
+/* io_submit(2) took so many requests */
+static __noinline int aio_submitted(struct pt_regs *regs, bool compat, __s64 taken, __u64 kinds)
+{
+	struct aio a = { .requests = compat ? (__u32)regs->dx : regs->dx, .kinds = kinds,
+			 .compat = compat };
+
+	if (taken > 0)
+		bpf_loop(taken < AIO_MAX ? taken : AIO_MAX, aio_request, &a, 0);
+	return 0;
+}
+
 /* by descriptor: what is not worth a place in the straight line of read and write */
 static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				  __u64 kinds)
@@ -206,6 +247,8 @@ static __noinline int calls_mappings(struct pt_regs *regs, __u32 class, bool com
 static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 				       __u64 kinds)
 {
+	if (class == CALL_AIO)
+		return aio_submitted(regs, compat, ret, kinds);
 	if (class <= CALL_FD_LAST)
 		return calls_files(regs, class, compat, ret, kinds);
 	if (class <= CALL_SOCK_LAST)

@@ -9,9 +9,9 @@
 static const struct mech_variant variants[] = {
 	{ "fexit", FEXIT_LIMITS, NULL },
 	{ "fexit614", FEXIT_LIMITS, NULL },
-	{ "sys", "what the kernel itself writes is not seen, nor io_uring operations without a "
-		 "completion of their own; a call counts when it returns; discarded bytes are "
-		 "computed",
+	{ "sys", "what the kernel itself writes is not seen, nor io_submit(2), nor io_uring "
+		 "operations without a completion of their own; a call counts when it returns; "
+		 "discarded bytes are computed",
 	  "io_uring operations are not seen" },
 	{}
 };
