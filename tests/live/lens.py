@@ -12,7 +12,7 @@ LENS_TIME_SCALE   factor on every time limit; slow machines
 LENS_LONG=1       long versions of some tests
 LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
-LENS_NARROW=1     observe only the types of the workload where many tests start it
+LENS_NARROW=1     observe only the types of the workload
 """
 
 import fnmatch
@@ -35,6 +35,7 @@ BINARY = os.path.abspath(os.environ.get("IPCLENS", os.path.join(ROOT, "build/ipc
 WORK = os.path.abspath(os.environ.get("IPCLENS_WORK", os.path.join(ROOT, "build/tests/work")))
 SCALE = float(os.environ.get("LENS_TIME_SCALE", "1"))
 LONG = os.environ.get("LENS_LONG") == "1"
+NARROW = os.environ.get("LENS_NARROW") == "1"
 OPTIONS = os.environ.get("LENS_OPTIONS", "").split()
 
 OBSERVING = "ipclens: observing"
@@ -260,13 +261,29 @@ def observe(*args, command="report", launch=()):
     return Lens(command, "--json", *OPTIONS, *args, launch=launch).wait_observing()
 
 
+# what a workload uses. Where starting takes seconds (LENS_NARROW) only this is observed;
+# that all of it can be observed at once is what other tests show
+USES = dict.fromkeys(("pipe", "splice", "fds", "many", "ident", "fifo", "aio"), "pipe,fifo")
+USES.update(sysvmsg="sysv-msg", mqueue="posix-mq", eventfd="eventfd", inet="pipe,tcp", udp="udp",
+            unix="pipe,unix-stream,unix-dgram,unix-seqpacket", pty="pipe,pty")
+
+
+def narrow(program):
+    return ("-t", USES[program]) if NARROW and program in USES else ()
+
+
+def forced(options):
+    """{hook group: variant} of --variant GROUP=VARIANT"""
+    return dict(option.split("=") for option in options if "=" in option)
+
+
 def watched(program, mode, *args, late=False, options=()):
     """A workload under `report --json`: (document, truth)."""
     work = Workload(program, mode, *args, late=late)
-    lens = observe(*options)
+    lens = observe(*narrow(program), *options)
     work.go()
     truth = work.truth()
     doc = lens.document()
     work.end()
-    check_document(doc, forced=dict(o.split("=") for o in options if "=" in o))
+    check_document(doc, forced=forced(options))
     return doc, truth

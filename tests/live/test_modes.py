@@ -1,15 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """One test per mode of every workload: the report against its truth."""
 
-import os
-
 import lens
-
-# what the workloads of each prefix use. Where starting takes seconds (LENS_NARROW) only
-# this is observed; that all of it can be observed at once is what the other tests show
-TYPES = {"pipe": "pipe,fifo", "fifo": "pipe,fifo", "sysvmsg": "sysv-msg", "mqueue": "posix-mq",
-         "unix": "pipe,unix-stream,unix-dgram,unix-seqpacket", "eventfd": "eventfd",
-         "tcp": "pipe,tcp", "udp": "udp", "pty": "pipe,pty"}
 
 # (prefix of the test's name, workload, modes)
 PLAIN = (
@@ -62,19 +54,18 @@ UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
                 ("pty", "cooked"), ("pty", "packet")})
 
 
-def plain_test(program, mode, late, options):
+def plain_test(program, mode, late):
     def one():
-        doc, truth = lens.watched(program, mode, late=late, options=options)
+        doc, truth = lens.watched(program, mode, late=late)
         lens.compare(doc, truth, may_be_inexact=(program, mode) in UNORDERED)
     return one
 
 
 def register_all(table, late):
     for prefix, program, modes in table:
-        options = ("-t", TYPES[prefix]) if os.environ.get("LENS_NARROW") else ()
         for mode in modes.split():
             name = "%s_%s%s" % (prefix, mode, "_late" if late else "")
-            lens.register(name, plain_test(program, mode, late, options))
+            lens.register(name, plain_test(program, mode, late))
 
 
 register_all(PLAIN, False)
@@ -116,6 +107,7 @@ def pipe_reuse():
 
 
 def compat_test(mode, *options):
+    options += lens.narrow({"rw": "pipe", "rwv": "pipe"}.get(mode, mode))
     def one():
         doc, truth = lens.watched("compat", mode, options=options)
         unseen = doc["loss"]["unseen"]

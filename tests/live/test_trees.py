@@ -9,8 +9,8 @@ LOOPS = 1000 if lens.SCALE <= 2 else 200
 
 
 def tree(script, *options, limit_s=lens.LIMIT_S):
-    out, said = lens.run("report", "--json", *lens.OPTIONS, *options, "--", "sh", "-c", script,
-                         limit_s=limit_s)
+    out, said = lens.run("report", "--json", *lens.narrow("pipe"), *lens.OPTIONS, *options,
+                         "--", "sh", "-c", script, limit_s=limit_s)
     doc = lens.parse(out)
     lens.check_document(doc)
     return doc, said

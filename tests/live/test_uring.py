@@ -20,7 +20,7 @@ def without_attempts(truth):
 
 
 def decoded(mode, *options):
-    doc, truth = lens.watched("uring", mode, options=options)
+    doc, truth = lens.watched("uring", mode, options=lens.narrow("pipe") + options)
     if variant_of_pipe(doc) != "sys":
         truth = without_attempts(truth)
     lens.compare(doc, truth)
@@ -39,7 +39,8 @@ register_all()
 @lens.test()
 def uring_sys_silent():
     """Operations without a completion are counted as unseen, and their bytes are missing."""
-    doc, truth = lens.watched("uring", "silent", options=("--variant", "pipe=sys"))
+    doc, truth = lens.watched("uring", "silent",
+                              options=lens.narrow("pipe") + ("--variant", "pipe=sys"))
     lens.require(doc["loss"]["unseen"] >= truth["facts"]["silent"],
                  "%d operations, %d unseen" % (truth["facts"]["silent"], doc["loss"]["unseen"]))
     channel = lens.find_channel(doc, truth["channels"][0])
@@ -50,14 +51,14 @@ def uring_sys_silent():
 @lens.test()
 def uring_silent():
     """... unless the hooks are at function level."""
-    doc, truth = lens.watched("uring", "silent")
+    doc, truth = lens.watched("uring", "silent", options=lens.narrow("pipe"))
     if variant_of_pipe(doc) == "sys":
         raise lens.Skip("no function hooks here")
     lens.compare(doc, without_attempts(truth))
 
 
 def uring_eventfd_as(*options):
-    doc, truth = lens.watched("uring", "eventfd", options=options)
+    doc, truth = lens.watched("uring", "eventfd", options=lens.narrow("eventfd") + options)
     variant = {c["type"]: c["variant"] for c in doc["coverage"]}["eventfd"]
     truth = without_attempts(truth)
     if variant == "sys":
@@ -86,7 +87,7 @@ def uring_sockets():
 
 
 def uring_pty_as(*options):
-    doc, truth = lens.watched("uring", "pty", options=options)
+    doc, truth = lens.watched("uring", "pty", options=lens.narrow("pty") + options)
     variant = {c["type"]: c["variant"] for c in doc["coverage"]}["pty"]
     lens.compare(doc, truth if variant == "sys" else without_attempts(truth))
 
