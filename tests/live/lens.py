@@ -12,7 +12,7 @@ LENS_TIME_SCALE   factor on every time limit; slow machines
 LENS_LONG=1       long versions of some tests
 LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
-LENS_NARROW=1     observe only the types of the workload
+LENS_NARROW=1     observe only the types of the workload, and several workloads in one run
 """
 
 import fnmatch
@@ -46,6 +46,7 @@ START_S = 10  # until it observes
 # ------------------------------------------------------------------- tests
 
 TESTS = {}
+CHOSEN = []     # names of those that this run is about
 
 
 def register(name, function, limit_s=LIMIT_S):

@@ -2,6 +2,7 @@
 """Through io_uring, which under `sys` no system call tells of."""
 
 import lens
+from batch import Batch
 
 DECODED = "rw workers fixed sqpoll splice waiting"
 
@@ -19,21 +20,26 @@ def without_attempts(truth):
     return truth
 
 
-def decoded(mode, *options):
-    doc, truth = lens.watched("uring", mode, options=lens.narrow("pipe") + options)
+def decoded(batch, name):
+    doc, truth = batch.watched(name)
     if variant_of_pipe(doc) != "sys":
         truth = without_attempts(truth)
     lens.compare(doc, truth)
 
 
-def register_all():
+def register_all(prefix, *options):
+    batch = None
     for mode in DECODED.split():
-        lens.register("uring_" + mode, lambda m=mode: decoded(m))
-        # where function hooks are the first choice, the system calls' variant must see it too
-        lens.register("uring_sys_" + mode, lambda m=mode: decoded(m, "--variant", "pipe=sys"))
+        name = prefix + mode
+        if not batch or not lens.NARROW:
+            batch = Batch("uring", lens.narrow("pipe") + options)
+        batch.add(name, mode)
+        lens.register(name, lambda b=batch, n=name: decoded(b, n))
 
 
-register_all()
+register_all("uring_")
+# where function hooks are the first choice, the system calls' variant must see it too
+register_all("uring_sys_", "--variant", "pipe=sys")
 
 
 @lens.test()

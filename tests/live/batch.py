@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Several workloads under one run of ipclens, for machines where starting it takes seconds.
+
+Each is told to go when the one before it has ended its work, and is a test with a verdict of
+its own: its truth is compared with the one document about all of them.
+"""
+
+import lens
+
+
+class Batch:
+    def __init__(self, program, options):
+        self.program = program
+        self.options = options
+        self.members = {}   # name of the test: (mode, is its channel born under observation?)
+        self.truths = {}    # ... or why there is none
+        self.doc = None
+
+    def add(self, name, mode, late=False):
+        self.members[name] = (mode, late)
+
+    def watched(self, name):
+        """(document, truth of this member), as of lens.watched(); the first one does the work."""
+        if name not in self.truths:
+            chosen = [n for n in self.members if n in lens.CHOSEN]
+            failed = dict.fromkeys(chosen, lens.Failure("failed together with the first of them"))
+            self.truths = dict(failed)
+            try:
+                self.observe(chosen)
+            except Exception:
+                self.truths = failed
+                raise
+        truth = self.truths[name]
+        if isinstance(truth, Exception):
+            raise truth
+        lens.check_document(self.doc, forced=lens.forced(self.options))
+        return self.doc, truth
+
+    def observe(self, chosen):
+        works = {}
+        for name in chosen:
+            mode, late = self.members[name]
+            self.attempt(name, lambda n: works.update(
+                {n: lens.Workload(self.program, mode, late=late)}))
+        observer = lens.observe(*self.options)
+        for name, work in works.items():
+            self.attempt(name, lambda n: self.truths.update({n: work.go() or work.truth()}))
+        self.doc = observer.document()
+        for name, work in works.items():
+            if not isinstance(self.truths[name], Exception):
+                work.end()
+
+    def attempt(self, name, step):
+        try:
+            step(name)
+        except (lens.Failure, lens.Skip) as reason:
+            self.truths[name] = reason
