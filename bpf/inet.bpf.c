@@ -7,6 +7,7 @@
  */
 #include "inet.bpf.h"
 #include "sock.bpf.h"
+#include "sockcall.bpf.h"
 
 /*
  * Where the last datagram that was queued while this task ran has gone. The
@@ -132,7 +133,11 @@ int BPF_PROG(inet__sock_any__sent, struct sock *sk, int ret, int flags)
 SEC("?tp_btf/sock_recv_length")
 int BPF_PROG(inet__sock_any__received, struct sock *sk, int ret, int flags)
 {
-	return inet_received(sk, ret, flags, false);
+	__s64 moved = ret;
+
+	if (flags & KDEF_MSG_TRUNC && sk->sk_type == KDEF_SOCK_DGRAM && ret > 0)
+		moved = sockcall_fitting(ret);
+	return inet_received(sk, moved, flags, false);
 }
 
 SEC("?tp_btf/sk_data_ready")
@@ -205,11 +210,20 @@ int BPF_PROG(inet__fexit__datagram6_sent, struct sock *sk, struct msghdr *msg, u
 	return 0;
 }
 
+/* what was copied is what was moved: with MSG_TRUNC the call returns more */
+static __always_inline void datagram_received(struct sock *sk, const struct msghdr *msg,
+					      unsigned long size, int flags, int ret)
+{
+	__s64 moved = ret > 0 && size < ret ? size : ret;
+
+	inet_received(sk, moved, flags, msg->msg_flags & KDEF_MSG_TRUNC);
+}
+
 SEC("?fexit/udp_recvmsg")
 int BPF_PROG(inet__fexit__datagram_received, struct sock *sk, struct msghdr *msg,
 	     unsigned long size, int flags, int *address_size, int ret)
 {
-	inet_received(sk, ret, flags, msg->msg_flags & KDEF_MSG_TRUNC);
+	datagram_received(sk, msg, size, flags, ret);
 	return 0;
 }
 
@@ -217,7 +231,7 @@ SEC("?fexit/udpv6_recvmsg")
 int BPF_PROG(inet__fexit__datagram6_received, struct sock *sk, struct msghdr *msg,
 	     unsigned long size, int flags, int *address_size, int ret)
 {
-	inet_received(sk, ret, flags, msg->msg_flags & KDEF_MSG_TRUNC);
+	datagram_received(sk, msg, size, flags, ret);
 	return 0;
 }
 

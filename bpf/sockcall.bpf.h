@@ -10,6 +10,13 @@
 /* counts what such a call moved; ret is what it returned */
 __hidden int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret, __u64 kinds);
 
+/*
+ * With MSG_TRUNC a call returns all the length of a message, whatever of it there was room for:
+ * the least of ret and that room, for the call the current task is in. Of the messages of one
+ * recvmmsg(2) it is the room of the first. A global function, walked once.
+ */
+__s64 sockcall_fitting(__s64 ret);
+
 /* socketcall(2): what it is about, from its first argument; a is replaced by the call's own */
 __hidden __u32 sockcall_unwrap(struct call_args *a);
 

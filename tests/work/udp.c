@@ -75,6 +75,8 @@ static void send_some(void *count)
 /* senders that never connect, an empty datagram, and one that is cut */
 static void sendto_at(const char *address)
 {
+	struct iovec v[2] = { { bytes, 15 }, { bytes + 15, 20 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
 	int few = 2, many = 3, fd;
 
 	bind_receiver(address);
@@ -84,13 +86,20 @@ static void sendto_at(const char *address)
 	fd = socket(((struct sockaddr *)&server)->sa_family, SOCK_DGRAM, 0);
 	sent(sendto(fd, bytes, 0, 0, (struct sockaddr *)&server, server_len), 0);
 	sent(sendto(fd, bytes, 100, 0, (struct sockaddr *)&server, server_len), 100);
+	for (int i = 0; i < 2; i++)
+		sent(sendto(fd, bytes, 90, 0, (struct sockaddr *)&server, server_len), 90);
 	sent(sendto(fd, bytes, 7, 0, (struct sockaddr *)&server, server_len), 7);
 	for (int i = 0; i < 5; i++)
 		received(recv(receiver, bytes, 100, 0), 20);
 	received(recv(receiver, bytes, 100, 0), 0);
 	work_expect(recv(receiver, bytes, 30, MSG_PEEK), 30, "peek");
 	received(recv(receiver, bytes, 30, 0), 30);
-	work_discarded(receiver_chan, 70, 0);
+	/* the call returns more than it moved */
+	work_expect(recv(receiver, bytes, 40, MSG_TRUNC), 90, "recv");
+	received(40, 40);
+	work_expect(recvmsg(receiver, &m, MSG_TRUNC), 90, "recvmsg");
+	received(35, 35);
+	work_discarded(receiver_chan, 70 + 50 + 55, 0);
 	work_any_operations(receiver_chan, WORK_READ);
 }
 
