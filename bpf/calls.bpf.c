@@ -66,15 +66,25 @@ static __always_inline __u64 calls_file_address(__u32 fd, bool done)
 	return 0;
 }
 
+/*
+ * Is a socket told of a call on its descriptor that moved nothing, so that this may be an
+ * empty message? The end of what splice(2) and sendfile(2) copy is none.
+ */
+static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 class)
+{
+	return class == CALL_WRITE || class == CALL_READV || (class == CALL_READ && a->arg[2]);
+}
+
 /* sockets go another way here and not in fd_count(), which would be one call too deep */
-static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_short, __u64 kinds)
+static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_short, bool reaches,
+				       __u64 kinds)
 {
 	struct file *file;
 
 	if (kinds & KINDS_SOCK) {
 		file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
 		if (file && ident_file_sock(file))
-			return sock_returned((__u64)file, dir, ret, 0, kinds);
+			return reaches ? sock_returned((__u64)file, dir, ret, 0, kinds) : 0;
 	}
 	return fd_count(fd, dir, ret, is_short, kinds & ~KINDS_SOCK);
 }
@@ -178,7 +188,7 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		dir = LENS_READ;
 		break;
 	case CALL_SPLICE:
-		calls_count(fd, LENS_READ, ret, false, kinds | lens_splice_kinds);
+		calls_count(fd, LENS_READ, ret, false, true, kinds | lens_splice_kinds);
 		fd = a.arg[2];
 		break;
 	case CALL_TEE:	/* copies; the source keeps its bytes */
@@ -195,7 +205,8 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		return kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
 	}
 	return calls_count(fd, dir, ret, (class == CALL_READ || class == CALL_WRITE) &&
-			   ret > 0 && ret < (__s64)a.arg[2], kinds);
+			   ret > 0 && ret < (__s64)a.arg[2],
+			   ret || calls_reach_socket(&a, class), kinds);
 }
 
 static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
@@ -303,9 +314,13 @@ static __always_inline int calls_no_pipe(struct pt_regs *regs, __u32 class, __s6
 
 	if (!file)
 		return 0;
-	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK)
+	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK) {
+		/* of a read of nothing the socket is not told */
+		if (class == CALL_READ && !regs->dx)
+			return 0;
 		return sock_returned(ident_address(file), class == CALL_WRITE ? LENS_WRITE :
 				     LENS_READ, ret, 0, kinds);
+	}
 	if (kinds & KINDS_DEVICE && calls_is_device(file))
 		return calls_files(regs, class, false, ret, kinds);
 	return 0;

@@ -19,8 +19,8 @@ PLAIN = (
     ("mqueue", "mqueue", "priorities noprio empty nowait timeout toobig wrongway fault interrupted"
                          " unlinked gone shortlived unheld handover blocked pingpong matrix"
                          " namespaces"),
-    ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket seqend sendto"
-                     " detour mmsg dgramfull matrix seqmatrix"),
+    ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket lengths seqend"
+                     " sendto detour mmsg dgramfull matrix seqmatrix"),
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
@@ -80,6 +80,13 @@ register_all(PLAIN, False)
 if "inet=sys" not in lens.OPTIONS:
     register_all((UDP,), False)
 register_all(LATE, True)
+
+
+@lens.test()
+def unix_sys_lengths():
+    """Lengths of messages that only the arguments of a call tell."""
+    doc, truth = lens.watched("unix", "lengths", options=("--variant", "unix=sys"))
+    lens.compare(doc, truth)
 
 
 @lens.test()

@@ -233,6 +233,36 @@ static void run_seqpacket(void)
 	work_any_operations(b->in, WORK_READ);
 }
 
+/* with MSG_TRUNC a call returns more than it moved; and calls on nothing are no messages */
+static void run_lengths(void)
+{
+	struct iovec v[2] = { { line_bytes, 10 }, { line_bytes + 10, 20 } };
+	struct iovec nothing = { line_bytes, 0 };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	struct mmsghdr mm[2] = { { .msg_hdr = m }, { .msg_hdr = m } };
+	const struct line *a = &one[0], *b = &one[1];
+
+	line_pair(SOCK_SEQPACKET, one);
+	work_ready();
+	for (int i = 0; i < 5; i++)
+		line_put(a, 100);
+	work_expect(writev(a->fd, &nothing, 1), 0, "writev");
+	work_expect(read(b->fd, line_bytes, 0), 0, "read");
+	work_expect(recv(b->fd, line_bytes, 40, MSG_TRUNC), 100, "recv");
+	line_did(b, WORK_READ, 40);
+	work_expect(recvmsg(b->fd, &m, MSG_TRUNC), 100, "recvmsg");
+	line_did(b, WORK_READ, 30);
+	work_expect(recvmmsg(b->fd, mm, 2, MSG_TRUNC, NULL), 2, "recvmmsg");
+	for (int i = 0; i < 2; i++)
+		line_did(b, WORK_READ, mm[i].msg_len - 70);
+	line_get(b, 100);
+	work_discarded(b->in, 60 + 3 * 70, 0);
+	for (int i = 0; i < 2; i++) {
+		work_gone(one[i].in);
+		close(one[i].fd);
+	}
+}
+
 /* an empty message, and then the end of the connection, which looks the same */
 static void run_seqend(void)
 {
@@ -391,6 +421,7 @@ static const struct work_mode modes[] = {
 	{ "early", run_early },
 	{ "pending", run_pending },
 	{ "seqpacket", run_seqpacket },
+	{ "lengths", run_lengths },
 	{ "seqend", run_seqend },
 	{ "sendto", run_sendto },
 	{ "detour", run_detour },
