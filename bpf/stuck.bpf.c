@@ -52,6 +52,55 @@ __u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags, struct 
 	return call;
 }
 
+/* ------------------------------------------------------------------- since when */
+
+/* set where a system call was missed: what is kept may be about an earlier one */
+bool lens_entries_missed = false;
+
+struct entry {
+	__u64 at_ns;
+	__u32 nr;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct entry);
+} lens_entries SEC(".maps");
+
+/* only where somebody runs for a while and wants to know */
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(stuck__since__enter, struct pt_regs *regs, long id)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u64 nr = regs->orig_ax;
+	struct entry *e;
+
+	if (nr >= CALL_TABLE || !lens_waits[nr & (CALL_TABLE - 1)])
+		return 0;
+	e = bpf_task_storage_get(&lens_entries, t, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!e) {
+		/* no memory, or (before v6.2) another task uses the storage on this CPU */
+		lens_entries_missed = true;
+		return 0;
+	}
+	e->at_ns = bpf_ktime_get_boot_ns();
+	e->nr = nr;
+	return 0;
+}
+
+static __always_inline __u64 entered(struct task_struct *t, __u32 nr)
+{
+	struct entry *e;
+
+	if (lens_entries_missed)
+		return 0;
+	e = bpf_task_storage_get(&lens_entries, t, NULL, 0);
+	return e && e->nr == nr ? e->at_ns : 0;
+}
+
 /* ----------------------------------------------------------------- threads */
 
 /* number of a process in the pid namespace of its parent */
@@ -202,6 +251,7 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 		r.flags |= LENS_THREAD_WORKER;
 	r.state = BPF_CORE_READ(t, __state);
 	r.call = stuck_call(t, &r.nr, &r.flags, &args);
+	r.entered_ns = entered(t, r.nr);
 	__builtin_memcpy(r.arg, args.arg, sizeof(r.arg));
 	r.switches = t->nvcsw + t->nivcsw;
 	if (BPF_CORE_READ(t, jobctl) & KDEF_JOBCTL_TRAP_FREEZE)

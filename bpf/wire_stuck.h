@@ -60,6 +60,7 @@ struct lens_rec_thread {
 	struct lens_rec h;
 	struct lens_proc proc;
 	__u64 switches;		/* nvcsw + nivcsw: equal in two looks = never ran between them */
+	__u64 entered_ns;	/* when it entered that call, 0: not known */
 	__u64 arg[6];		/* of the system call, as 64-bit callers pass them */
 	__u64 files;		/* token of the table of descriptors */
 	__u64 undo;		/* token of its list of semaphore undos */

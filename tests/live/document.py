@@ -66,6 +66,10 @@ def check_document(doc, lost=False, forced={}):
             for direction in ("read", "write"):
                 require(all(isinstance(end[direction][k], int) for k in SIDE), "endpoint counters")
         check_identity(channel)
+        for wait in channel.get("stuck", []):
+            equal("channel of a wait", channel["id"], wait["channel"])
+            require({wait["process"]} | {v["process"] for v in wait["waits_for"]} <= processes,
+                    "a wait at %s is about no listed process" % channel["name"])
     for flow in doc["flows"]:
         require(flow["channel"] in channels, "a flow through no listed channel")
         require({flow["from"], flow["to"]} - {None} <= processes, "a flow of no listed process")

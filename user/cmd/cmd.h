@@ -43,7 +43,7 @@ struct strings {
 
 /* what the command line said; zeroed: nothing */
 struct options {
-	bool json, strict, tree_only, idle, with_self, stream_ops, overwrite;
+	bool json, strict, tree_only, idle, with_self, stream_ops, overwrite, stuck;
 	uint64_t duration_ns;		/* 0: no limit */
 	uint64_t sample_ns;
 	uint64_t max_events;
@@ -62,6 +62,7 @@ void options_fini(struct options *o);
 /* groups of options a subcommand can take */
 extern const struct argp options_filter;	/* -p --comm -t --cgroup --channel --self --idle */
 extern const struct argp options_live;		/* --variant, sizes, --verbose, test aids */
+extern const struct argp options_stuck;		/* --stuck */
 
 /*
  * Parses argv for a subcommand; own is its parser (input: struct options *).
@@ -124,6 +125,7 @@ struct session {
 	uint64_t lost[LENS_KIND_MAX];	/* by the kernel side so far, all causes */
 	uint64_t finishing_ns;		/* CLOCK_BOOTTIME when the end began, 0 until then */
 	struct world *world;		/* given by the caller; NULL: records are only written */
+	struct stuck *stuck;		/* gets the look at the end, if the options ask for one */
 	struct recording_writer *writer;
 	const char *record_path;	/* where records go as well, or NULL */
 };
@@ -132,6 +134,13 @@ struct session {
 int session_run(struct session *s);
 /* records the kernel side or the decoder lost so far */
 uint64_t session_lost(const struct session *s);
+/* between the two lists of threads of a look: who did not run in that time is blocked */
+#define STUCK_BETWEEN_NS 20000000ull
+/*
+ * Every intact record of a recording, in a sandbox. EXIT_OK, or EXIT_FAILED said
+ * on stderr; *ret_damaged: it is about the intact part only.
+ */
+int replay(const char *path, source_sink sink, void *arg, bool *ret_damaged);
 /* live options from the command line and the mechanisms' variants; choices must outlive it */
 struct live_options session_live_options(const struct options *o, struct live_choice **ret_choices);
 

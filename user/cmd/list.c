@@ -12,6 +12,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = o;
 		state->child_inputs[1] = o;
+		state->child_inputs[2] = o;
 		return 0;
 	case 'J':
 		o->json = true;
@@ -31,6 +32,7 @@ static const struct argp_option options[] = {
 static const struct argp_child children[] = {
 	{ &options_filter, 0, "Which channels to show:", 1 },
 	{ &options_live, 0, "How to observe:", 2 },
+	{ &options_stuck, 0, NULL, 0 },
 	{}
 };
 
@@ -43,7 +45,8 @@ static int run(int argc, char **argv)
 {
 	_cleanup_(options_fini) struct options o = {};
 	_cleanup_(world_freep) struct world *w = world_new();
-	struct session s = { .opt = &o, .snapshot = true, .world = w };
+	_cleanup_(stuck_freep) struct stuck *stuck = stuck_new();
+	struct session s = { .opt = &o, .snapshot = true, .world = w, .stuck = stuck };
 	struct render_options r;
 	int status, shown;
 
@@ -55,6 +58,10 @@ static int run(int argc, char **argv)
 	if (status != EXIT_OK && status != EXIT_LOSS)
 		return status;
 	world_settle(w);
+	if (stuck->taken_ns) {
+		stuck_settle(stuck);
+		w->stuck = stuck;
+	}
 	r = options_render(&o);
 	shown = output_document(o.json ? render_list_json : render_list_text, w, &r);
 	return shown != EXIT_OK ? shown : status;

@@ -7,7 +7,7 @@
 
 enum {
 	OPT_COMM = 1000, OPT_CGROUP, OPT_CHANNEL, OPT_SELF, OPT_IDLE,
-	OPT_VARIANT, OPT_MAX_CHANNELS, OPT_RING_SIZE, OPT_STRICT, OPT_SAMPLE, OPT_DROPS,
+	OPT_VARIANT, OPT_MAX_CHANNELS, OPT_RING_SIZE, OPT_STRICT, OPT_SAMPLE, OPT_DROPS, OPT_STUCK,
 };
 
 static void strings_add(struct strings *s, const char *item)
@@ -163,6 +163,26 @@ static const struct argp_option live_arg_options[] = {
 };
 
 const struct argp options_live = { live_arg_options, parse_live };
+
+/* ------------------------------------------------------------------- stuck */
+
+static error_t parse_stuck(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	if (key != OPT_STUCK)
+		return ARGP_ERR_UNKNOWN;
+	o->stuck = true;
+	return 0;
+}
+
+static const struct argp_option stuck_options[] = {
+	{ "stuck", OPT_STUCK, NULL, 0,
+	  "At the end look at who is stuck, as `ipclens stuck` does", 0 },
+	{}
+};
+
+const struct argp options_stuck = { stuck_options, parse_stuck };
 
 /* ---------------------------------------------------------------- everyone */
 

@@ -13,6 +13,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = o;
+		state->child_inputs[1] = o;
 		return 0;
 	case 'd':
 		if (text_parse_duration(arg, &o->duration_ns) || !o->duration_ns)
@@ -30,6 +31,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!o->output)
 			argp_error(state, "where to? -o FILE is missing");
+		if (o->stuck && !strcmp(o->output, "-"))
+			argp_error(state, "a stream has no end to look at: --stuck needs a file");
 		return 0;
 	}
 	return options_take_command(key, arg, state);
@@ -46,6 +49,7 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{ &options_live, 0, "How to observe:", 2 },
+	{ &options_stuck, 0, NULL, 0 },
 	{}
 };
 

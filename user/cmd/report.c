@@ -16,6 +16,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = o;
 		state->child_inputs[1] = o;
+		state->child_inputs[2] = o;
 		o->max_ended = WORLD_MAX_ENDED;
 		return 0;
 	case 'd':
@@ -48,9 +49,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->max_ended = n;
 		return 0;
 	case ARGP_KEY_END:
-		if (o->input && (o->command || o->save || o->duration_ns))
+		if (o->input && (o->command || o->save || o->duration_ns || o->stuck))
 			argp_error(state, "a recording is reported as it is: -i goes without "
-				   "a command, --save and --duration");
+				   "a command, --save, --duration and --stuck");
 		return 0;
 	}
 	return options_take_command(key, arg, state);
@@ -72,6 +73,7 @@ static const struct argp_option options[] = {
 static const struct argp_child children[] = {
 	{ &options_filter, 0, "Which channels to show:", 1 },
 	{ &options_live, 0, "How to observe:", 2 },
+	{ &options_stuck, 0, NULL, 0 },
 	{}
 };
 
@@ -108,14 +110,24 @@ static bool anything_lost(const struct world *w)
 struct summary {
 	const struct options *opt;
 	struct world *world;
+	struct stuck *stuck;
 	int status;
 };
+
+/* the look at who is stuck is complete */
+static void judge(struct world *w, struct stuck *stuck)
+{
+	stuck_settle(stuck);
+	w->stuck = stuck;
+}
 
 /* shown at once; who waits for the output need not wait for the kernel to detach */
 static void on_complete(void *arg)
 {
 	struct summary *s = arg;
 
+	if (s->stuck && s->stuck->taken_ns)
+		judge(s->world, s->stuck);
 	s->status = show(s->opt, s->world);
 	close(STDOUT_FILENO);
 }
@@ -123,9 +135,10 @@ static void on_complete(void *arg)
 static int run_live(const struct options *o)
 {
 	_cleanup_(world_freep) struct world *w = world_new();
-	struct summary summary = { .opt = o, .world = w };
+	_cleanup_(stuck_freep) struct stuck *stuck = o->stuck ? stuck_new() : NULL;
+	struct summary summary = { .opt = o, .world = w, .stuck = stuck };
 	struct session s = {
-		.opt = o, .want_samples = true, .totals_ms = 1000, .world = w,
+		.opt = o, .want_samples = true, .totals_ms = 1000, .world = w, .stuck = stuck,
 		.record_path = o->save, .on_complete = on_complete, .arg = &summary,
 	};
 	int status;
@@ -135,42 +148,42 @@ static int run_live(const struct options *o)
 	return summary.status != EXIT_OK ? summary.status : status;
 }
 
+struct replayed {
+	struct world *world;
+	struct stuck *stuck;
+};
+
 static int take(void *arg, const struct lens_rec *rec)
 {
-	struct world *w = arg;
+	struct replayed *to = arg;
 	struct event ev;
 	size_t skip;
 
-	if (event_decode(rec, rec->len, &ev, &skip) < 0)
-		w->loss.bad_records++;
-	else
-		world_apply(w, &ev);
+	if (event_decode(rec, rec->len, &ev, &skip) < 0) {
+		to->world->loss.bad_records++;
+		return 0;
+	}
+	world_apply(to->world, &ev);
+	stuck_apply(to->stuck, &ev);
 	return 0;
 }
 
 static int run_replay(const struct options *o)
 {
 	_cleanup_(world_freep) struct world *w = world_new();
-	_cleanup_(recording_freep) struct recording_reader *reader = NULL;
-	/* the file is private to its owner, so is the right to read on in it */
-	struct sandbox_options sandbox = { .keep_uid = true, .allow_file_io = true };
-	int err = recording_open(o->input, &reader), status;
+	_cleanup_(stuck_freep) struct stuck *stuck = stuck_new();
+	struct replayed to = { .world = w, .stuck = stuck };
+	bool damaged = false;
+	int status;
 
 	w->max_ended = o->max_ended;
-	if (!err)
-		err = sandbox_enter(&sandbox);
-	if (err)
-		return options_exit_status(err);
-	err = recording_read(reader, take, w);
-	if (err && err != -EBADMSG)
-		return EXIT_FAILED;
-	if (err)
-		log_msg(LOG_WARNING, "parts of %s are damaged; the report covers the rest",
-			o->input);
-	else if (!recording_is_complete(reader))
-		log_msg(LOG_WARNING, "%s ends early: the recorder was stopped", o->input);
+	status = replay(o->input, take, &to, &damaged);
+	if (status != EXIT_OK)
+		return status;
+	if (stuck->taken_ns)
+		judge(w, stuck);
 	status = show(o, w);
-	if (err)
+	if (damaged)
 		return EXIT_FAILED;
 	return status == EXIT_OK && o->strict && anything_lost(w) ? EXIT_LOSS : status;
 }

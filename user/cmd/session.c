@@ -28,6 +28,7 @@ struct run {
 	bool stop;
 	bool observed;		/* the loop was entered */
 	bool misused;		/* the command line asks for what does not exist */
+	bool stuck;		/* these records are the look at who is stuck */
 	uint64_t records;	/* taken in since the ring was last looked into */
 	uint64_t poll_ns, next_poll, next_sample, next_totals, next_flush, deadline;
 };
@@ -48,6 +49,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 		.max_endpoints = o->max_endpoints,
 		.ring_bytes = o->ring_bytes,
 		.check_descriptors = o->strict,
+		.stuck = o->stuck,
 		.stream_ops = o->stream_ops,
 		.sample_ns = o->sample_ns,
 		.variants = o->variants.items,
@@ -118,6 +120,8 @@ static int take(void *arg, const struct lens_rec *rec)
 		return 0;
 	}
 	world_apply(s->world, &ev);
+	if (r->stuck && s->stuck)
+		stuck_apply(s->stuck, &ev);
 	if (s->on_event && s->on_event(s->arg, &ev) > 0)
 		r->stop = true;
 	return 0;
@@ -327,6 +331,16 @@ static int prepare(struct run *r)
 	return err < 0 ? err : 0;
 }
 
+static int look_at_stuck(struct run *r)
+{
+	int err;
+
+	r->stuck = true;
+	err = live_stuck(r->live, STUCK_BETWEEN_NS, take, r);
+	r->stuck = false;
+	return err;
+}
+
 static int observe(struct run *r)
 {
 	uint64_t now = now_ns();
@@ -346,6 +360,8 @@ static int observe(struct run *r)
 	if (!r->s->snapshot)
 		err = loop(r);
 	r->s->finishing_ns = now_ns();
+	if (err >= 0 && r->s->opt->stuck)
+		err = look_at_stuck(r);
 	if (err >= 0)
 		err = live_finish(r->live, take, r);
 	if (r->s->on_turn)

@@ -9,8 +9,6 @@
 #include "cmd/cmd.h"
 
 #define MS 1000000ull
-/* between the two lists of threads: who did not run in that time is blocked */
-#define DEFAULT_BETWEEN_NS (20 * MS)
 #define DEFAULT_WATCH_NS (2000 * MS)
 
 enum { OPT_DOT = 2000, OPT_WATCH, OPT_FOR };
@@ -41,6 +39,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'J':
 		o->common.json = true;
 		return 0;
+	case 'i':
+		o->common.input = arg;
+		return 0;
 	case 'a':
 		o->all = true;
 		return 0;
@@ -60,12 +61,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		argp_error(state, "stuck takes no arguments");
 		return 0;
+	case ARGP_KEY_END:
+		if (o->common.input && (o->watch || o->between_ns))
+			argp_error(state, "a recording holds one look: -i goes without --watch "
+				   "and --for");
+		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
 
 static const struct argp_option options[] = {
 	{ "json", 'J', NULL, 0, "One JSON document, schema ipclens.stuck/1", 0 },
+	{ "input", 'i', "FILE", 0,
+	  "What was stuck at the end of a recording made with --stuck", 0 },
 	{ "dot", OPT_DOT, NULL, 0, "The wait-for graph, for graphviz", 0 },
 	{ "all", 'a', NULL, 0, "Also what merely waits for a live partner or the outside", 0 },
 	{ "for", OPT_FOR, "TIME", 0, "Only what stays blocked for this long (default 20ms)", 0 },
@@ -143,18 +151,38 @@ static bool print(FILE *f, const struct stuck *s, const struct stuck_options *o)
 	return render_stuck_is_bad(s, &r);
 }
 
+static int show(const struct stuck *s, const struct stuck_options *o)
+{
+	bool bad = print(stdout, s, o);
+
+	if (fflush(stdout))
+		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+	return bad ? EXIT_STUCK : EXIT_OK;
+}
+
 static int run_once(struct stuck_live *live, const struct stuck_options *o)
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	int err = look(live, o->between_ns, &s);
-	bool bad;
 
-	if (err < 0)
-		return options_exit_status(err);
-	bad = print(stdout, s, o);
-	if (fflush(stdout))
-		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
-	return bad ? EXIT_STUCK : EXIT_OK;
+	return err < 0 ? options_exit_status(err) : show(s, o);
+}
+
+static int run_replay(const struct stuck_options *o)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	bool damaged = false;
+	int status = replay(o->common.input, take, s, &damaged);
+
+	if (status != EXIT_OK)
+		return status;
+	if (!s->taken_ns)
+		return log_err(EXIT_FAILED, "%s has no look at who is stuck: record with --stuck",
+			       o->common.input);
+	s->incomplete |= damaged;
+	stuck_settle(s);
+	status = show(s, o);
+	return damaged ? EXIT_FAILED : status;
 }
 
 /* --------------------------------------------------------------------- watch */
@@ -239,12 +267,19 @@ static int run_watch(struct stuck_live *live, const struct stuck_options *o)
 
 static int run(int argc, char **argv)
 {
-	struct stuck_options o = { .between_ns = DEFAULT_BETWEEN_NS };
+	struct stuck_options o = {};
 	const struct sandbox_options sandbox = {};
 	_cleanup_(stuck_live_freep) struct stuck_live *live = NULL;
 	int err, status;
 
 	options_parse(&parser, argc, argv, &o.common);
+	if (o.common.input) {
+		status = run_replay(&o);
+		options_fini(&o.common);
+		return status;
+	}
+	if (!o.between_ns)
+		o.between_ns = STUCK_BETWEEN_NS;
 	err = stuck_live_open(&live);
 	if (err >= 0)
 		err = sandbox_enter(&sandbox);

@@ -218,6 +218,10 @@ static void apply_mark(struct world *w, const struct event *ev)
 	struct world_state *s = world_state(w);
 
 	switch (r->mark) {
+	case LENS_MARK_STUCK_BEGIN:
+	case LENS_MARK_STUCK_END:
+		s->in_stuck = r->mark == LENS_MARK_STUCK_BEGIN;
+		break;
 	case LENS_MARK_ATTACHED:
 		w->start_ns = ev->ts_ns;
 		break;
@@ -273,9 +277,13 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_HOLD:
 		return look_hold(w, ev);
 	case LENS_REC_CHAN:
-		return look_chan(w, ev);
+		if (!s->in_stuck)
+			look_chan(w, ev);
+		return;
 	case LENS_REC_MSGS:
-		return look_msgs(w, ev);
+		if (!s->in_stuck)
+			look_msgs(w, ev);
+		return;
 	case LENS_REC_WAIT:
 		return look_wait(w, ev);
 	case LENS_REC_GONE:

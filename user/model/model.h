@@ -291,6 +291,7 @@ struct world {
 	size_t map_change_count;
 	uint64_t sample_rounds;		/* SAMPLE marks seen */
 	uint64_t sample_period_ns;
+	const struct stuck *stuck;	/* who waited at the end, judged; NULL: nobody looked */
 	void *model_private;		/* model/ only */
 };
 

@@ -73,6 +73,7 @@ struct world_state {
 	bool in_look;			/* between BEGIN and END */
 	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
 	bool in_totals;			/* the last record was a total */
+	bool in_stuck;			/* a look at who waits for what: no part of ours */
 	size_t ops_kept;		/* in struct ops of all channels */
 };
 

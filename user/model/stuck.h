@@ -17,6 +17,7 @@
 
 struct world;
 struct proc;
+struct chan;
 struct stuck_proc;
 
 /* how a wait can end; a larger one is better */
@@ -79,6 +80,7 @@ struct stuck_thing {
 	uint64_t queued_bytes, capacity_bytes;
 	uint32_t queued_msgs, capacity_msgs;
 	bool is_channel;  /* one of LENS_KINDS */
+	struct lens_chan key; /* ... this one; of a connection an end that was seen */
 	const void *desc; /* model/ only: a descriptor that stands for it */
 };
 
@@ -116,7 +118,8 @@ struct stuck_thread {
 	const char *own_why;	    /* static text: what it does, if nothing is waited for */
 	struct stuck_need *needs;
 	size_t need_count;
-	uint64_t blocked_ns; /* at least */
+	uint64_t blocked_ns; /* at least ... */
+	bool blocked_exact;  /* ... or since it entered the call */
 	/* results */
 	enum stuck_hope hope;
 	enum stuck_verdict verdict;
@@ -165,7 +168,7 @@ struct stuck {
 	size_t ring_count;
 	struct stuck_root *roots; /* worst first */
 	size_t root_count;
-	uint64_t taken_ns;
+	uint64_t taken_ns;   /* 0: there was no look */
 	bool incomplete;     /* some records were lost */
 	struct world *world; /* processes, queues, host */
 	void *look;	     /* model/ only: the records of the look */
@@ -205,6 +208,12 @@ const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p);
 void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
 		    void (*fn)(void *ctx, const struct stuck_proc *p, uint32_t fd, uint32_t mode),
 		    void *ctx);
+
+/*
+ * Waits that are peer-slow or worse and about a channel, one with every call; at
+ * begins as 0. NULL: no more.
+ */
+const struct stuck_thread *stuck_next_wait(const struct stuck *s, const struct chan *c, size_t *at);
 
 const char *stuck_verdict_name(enum stuck_verdict v);
 /* deadlock, dead end, EOF leak, dead owner, stopped peer */

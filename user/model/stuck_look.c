@@ -183,6 +183,11 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	t->moved = !t->is_dead && (!first || !same_call(first, r));
 	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
 		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
+	/* the first round found it in this call already */
+	if (!t->moved && first && r->entered_ns && r->entered_ns <= first->h.ts_ns) {
+		t->blocked_ns = r->h.ts_ns - r->entered_ns;
+		t->blocked_exact = true;
+	}
 	p->written += r->written;
 	if (r->files && p->files && r->files != p->files)
 		p->has_several_tables = true;
@@ -302,17 +307,18 @@ static void take_mark(struct stuck *s, const struct event *ev)
 
 	switch (ev->lens_rec_mark->mark) {
 	case LENS_MARK_STUCK_BEGIN:
-		l->round = 1;
+		l->round = STUCK_ROUND_FIRST;
 		break;
 	case LENS_MARK_STUCK_HOLDERS:
-		l->round = 2;
+		l->round = STUCK_ROUND_HOLDERS;
 		break;
 	case LENS_MARK_STUCK_AGAIN:
-		l->round = 3;
+		l->round = STUCK_ROUND_AGAIN;
 		break;
 	case LENS_MARK_STUCK_END:
 		s->taken_ns = ev->ts_ns;
 		s->incomplete |= ev->lens_rec_mark->value != 0;
+		l->round = STUCK_ROUND_END;
 		break;
 	default:
 		break;
@@ -323,12 +329,15 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 {
 	struct stuck_look *l = stuck_look(s);
 
+	/* in a recording a look is among much else; of several the first one counts */
+	if (l->round == STUCK_ROUND_END || (!l->round && ev->type != LENS_REC_MARK))
+		return;
 	switch (ev->type) {
 	case LENS_REC_MARK:
 		take_mark(s, ev);
 		break;
 	case LENS_REC_THREAD:
-		if (l->round == 1)
+		if (l->round == STUCK_ROUND_FIRST)
 			take_first(l, ev->lens_rec_thread);
 		else
 			take_again(s, ev->lens_rec_thread);

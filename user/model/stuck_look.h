@@ -58,7 +58,9 @@ struct stuck_look {
 	size_t mapping_count;
 	struct lens_rec_sem *sems;
 	size_t sem_count;
-	unsigned round; /* 1: first threads, 2: holders, 3: threads again */
+	/* what comes now */
+	enum { STUCK_ROUND_NONE, STUCK_ROUND_FIRST, STUCK_ROUND_HOLDERS, STUCK_ROUND_AGAIN,
+	       STUCK_ROUND_END } round;
 };
 
 struct stuck_fd {

@@ -32,6 +32,7 @@ static struct stuck_thing *sysv_thing(struct stuck *s, unsigned object, uint32_t
 	t = stuck_thing_add(s, object, text.data);
 	if (t->name)
 		return t;
+	t->key = (struct lens_chan){ .kind = object, .dev = ipcns, .ino = id };
 	buf_printf(&name, "key=0x%08x id=%u", (uint32_t)key, id);
 	t->name = TAKE_PTR(name.data);
 	return t;

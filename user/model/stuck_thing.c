@@ -131,6 +131,12 @@ struct stuck_thing *stuck_thing_of(struct stuck *s, const struct stuck_desc *d)
 	put_name(d, &name);
 	t->name = TAKE_PTR(name.data);
 	t->desc = d;
+	t->key = (struct lens_chan){
+		.kind = d->rec.object,
+		.dev = d->rec.dev,
+		.gen = d->rec.object == LENS_OBJECT_PIPE ? 0 : d->rec.gen,
+		.ino = d->rec.ino,
+	};
 	t->queued_bytes = d->rec.queued_bytes;
 	t->capacity_bytes = d->rec.capacity_bytes;
 	t->queued_msgs = d->rec.queued_msgs;
@@ -164,4 +170,26 @@ void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
 	} else if (d->rec.peer != d->rec.self && !(d->rec.flags & LENS_DESC_UNACCEPTED)) {
 		each_holder(stuck_find_self(s, d->rec.peer), fn, ctx);
 	}
+}
+
+static bool same_chan(const struct lens_chan *a, const struct lens_chan *b)
+{
+	/* sockets are told apart by their inode alone */
+	return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev &&
+	       (a->gen == b->gen || !a->gen || !b->gen);
+}
+
+const struct stuck_thread *stuck_next_wait(const struct stuck *s, const struct chan *c, size_t *at)
+{
+	while (*at < s->thread_count) {
+		const struct stuck_thread *t = s->threads[(*at)++];
+		const struct stuck_thing *thing = t->main ? t->main->thing : NULL;
+
+		if (t->verdict < STUCK_PEER_SLOW || !thing || !thing->is_channel)
+			continue;
+		if (same_chan(&thing->key, &c->key) ||
+		    (c->peer && same_chan(&thing->key, &c->peer->key)))
+			return t;
+	}
+	return NULL;
 }

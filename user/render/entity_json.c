@@ -465,6 +465,17 @@ static void put_target(struct json_object *o, const struct chan *c)
 		js_put(o, "signal", js_u64(c->key.gen));
 }
 
+static struct json_object *stuck_array(const struct stuck *s, const struct chan *c)
+{
+	struct json_object *waits = js_array();
+	const struct stuck_thread *t;
+	size_t at = 0;
+
+	while ((t = stuck_next_wait(s, c, &at)))
+		js_add(waits, js_wait(s, t, js_chan_id(c)));
+	return waits;
+}
+
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
 	bool messages = chan_has_messages(c);
@@ -512,6 +523,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		js_add(ends, end);
 	}
 	js_put(o, "endpoints", ends);
+	if (w->stuck)
+		js_put(o, "stuck", stuck_array(w->stuck, c));
 	return o;
 }
 

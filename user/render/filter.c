@@ -225,8 +225,16 @@ static bool is_own(const struct chan *c)
 	return c->is_self || (c->peer && c->peer->is_self);
 }
 
+/* somebody asleep for good is news, too */
+static bool is_stuck(const struct world *w, const struct chan *c)
+{
+	size_t at = 0;
+
+	return w->stuck && stuck_next_wait(w->stuck, c, &at);
+}
+
 bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f)
 {
-	return (f->with_self || !is_own(c)) && (f->idle || chan_has_traffic(c)) &&
-	       filter_matches_chan(c, f);
+	return (f->with_self || !is_own(c)) &&
+	       (f->idle || chan_has_traffic(c) || is_stuck(w, c)) && filter_matches_chan(c, f);
 }

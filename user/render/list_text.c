@@ -120,6 +120,7 @@ void render_list_text(FILE *out, const struct world *w, const struct render_opti
 	section_memory(out, &v, false, opt);
 	print_backlog(out, &v, shown, opt);
 	print_notified(out, &v, shown);
+	section_stuck(out, w, &v, opt);
 	print_doubts(out, w, opt);
 	section_left_out(out, &v, opt);
 }

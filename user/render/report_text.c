@@ -304,6 +304,7 @@ void render_report_text(FILE *out, const struct world *w, const struct render_op
 	section_folded(out, w, &v, opt);
 	section_memory(out, &v, true, opt);
 	section_pressure(out, w, &v, opt);
+	section_stuck(out, w, &v, opt);
 	section_limits(out, w, &v, opt);
 	section_left_out(out, &v, opt);
 }

@@ -17,6 +17,9 @@ void section_pressure(FILE *out, const struct world *w, const struct view *v,
 /* nothing if nothing was summed up */
 void section_folded(FILE *out, const struct world *w, const struct view *v,
 		    const struct render_options *opt);
+/* waits that are stuck, by the channels of the view; nothing if nobody looked */
+void section_stuck(FILE *out, const struct world *w, const struct view *v,
+		   const struct render_options *opt);
 void section_limits(FILE *out, const struct world *w, const struct view *v,
 		    const struct render_options *opt);
 void section_left_out(FILE *out, const struct view *v, const struct render_options *opt);

@@ -35,11 +35,16 @@ static struct json_object *provider_object(const struct stuck_need *n,
 	return o;
 }
 
+static struct json_object *channel_id(const struct stuck_need *n)
+{
+	return n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL;
+}
+
 static struct json_object *need_object(const struct stuck_need *n)
 {
 	struct json_object *o = js_object();
 
-	js_put(o, "channel", n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL);
+	js_put(o, "channel", channel_id(n));
 	js_put(o, "object", n->thing ? js_str(n->thing->id) : NULL);
 	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
 	js_put(o, "direction", js_str(label_want(n->want)));
@@ -49,22 +54,30 @@ static struct json_object *need_object(const struct stuck_need *n)
 	return o;
 }
 
-static void put_providers(struct json_object *o, const struct stuck_thread *t)
+static struct json_object *providers_array(const struct stuck_thread *t)
 {
-	struct json_object *list = js_array(), *needs = js_array();
+	struct json_object *list = js_array();
 
 	for (size_t i = 0; i < t->need_count; i++) {
 		const struct stuck_need *n = &t->needs[i];
 
-		js_add(needs, need_object(n));
 		for (size_t j = 0; j < n->provider_count; j++)
 			js_add(list, provider_object(n, &n->providers[j]));
 	}
-	js_put(o, "waits_for", list);
-	js_put(o, "any_of", needs);
+	return list;
 }
 
-static struct json_object *wait_object(const struct stuck *s, const struct stuck_thread *t)
+static struct json_object *needs_array(const struct stuck_thread *t)
+{
+	struct json_object *list = js_array();
+
+	for (size_t i = 0; i < t->need_count; i++)
+		js_add(list, need_object(&t->needs[i]));
+	return list;
+}
+
+struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
+			    struct json_object *channel)
 {
 	const struct stuck_need *n = t->main ? t->main : &t->needs[0];
 	struct json_object *o = js_object();
@@ -74,12 +87,15 @@ static struct json_object *wait_object(const struct stuck *s, const struct stuck
 	js_put(o, "tid", js_u64(t->rec.tid));
 	js_put(o, "state", js_str(label_state(t)));
 	js_put(o, "syscall", js_str(label_call(t)));
-	js_put(o, "channel", n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL);
+	js_put(o, "channel", channel ? channel : channel_id(n));
 	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
 	js_put(o, "direction", js_str(label_want(n->want)));
 	js_put(o, "blocked_ns", js_u64(t->blocked_ns));
-	js_put(o, "blocked_exact", js_bool(false));
-	put_providers(o, t);
+	js_put(o, "blocked_exact", js_bool(t->blocked_exact));
+	js_put(o, "waits_for", providers_array(t));
+	/* their channels have names of ours */
+	if (!channel)
+		js_put(o, "any_of", needs_array(t));
 	js_put(o, "verdict", js_str(stuck_verdict_name(t->verdict)));
 	js_put(o, "certain", js_bool(t->certain));
 	label_explanation(&text, s, t);
@@ -189,7 +205,7 @@ void render_stuck_json(FILE *out, const struct stuck *s, const struct render_opt
 	js_doc_array(&d, "waits");
 	for (size_t i = 0; i < s->thread_count; i++)
 		if (is_shown(s->threads[i], opt))
-			js_doc_add(&d, wait_object(s, s->threads[i]));
+			js_doc_add(&d, js_wait(s, s->threads[i], NULL));
 	js_doc_array_end(&d);
 	js_doc_array(&d, "cycles");
 	for (size_t i = 0; i < s->ring_count; i++)

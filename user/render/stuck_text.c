@@ -28,7 +28,8 @@ static void print_wait(FILE *out, const struct stuck_thread *t)
 		buf_printf(&line, " thread %u", t->rec.tid);
 	buf_puts(&line, "  ");
 	label_wait(&line, t, t->main);
-	fprintf(out, "%s, for at least %s", line.data, text_duration(number, t->blocked_ns));
+	fprintf(out, "%s, for %s%s", line.data, t->blocked_exact ? "" : "at least ",
+		text_duration(number, t->blocked_ns));
 }
 
 static void print_ring(FILE *out, const struct stuck *s, const struct stuck_ring *r)

@@ -239,6 +239,20 @@ static void mark(struct hash *marked, const struct proc *p)
 		hash_add(marked, &p->key, (void *)p);
 }
 
+/* who waits at a channel, and for whom */
+static void mark_stuck(struct hash *marked, const struct stuck *s, const struct chan *c)
+{
+	const struct stuck_thread *t;
+	size_t at = 0;
+
+	while ((t = stuck_next_wait(s, c, &at))) {
+		mark(marked, t->proc->about);
+		for (size_t i = 0; i < t->need_count; i++)
+			for (size_t j = 0; j < t->needs[i].provider_count; j++)
+				mark(marked, t->needs[i].providers[j].proc->about);
+	}
+}
+
 const struct proc **view_procs(const struct view *v, const struct world *w,
 			       const struct render_filter *f, size_t *ret_count)
 {
@@ -246,9 +260,12 @@ const struct proc **view_procs(const struct view *v, const struct world *w,
 	const struct proc **procs = xcalloc(hash_count(w->procs) + 1, sizeof(*procs));
 	size_t count = 0;
 
-	for (size_t i = 0; i < v->chan_count; i++)
+	for (size_t i = 0; i < v->chan_count; i++) {
 		for (size_t j = 0; j < v->chans[i].chan->end_count; j++)
 			mark(marked, v->chans[i].chan->ends[j]->proc);
+		if (w->stuck)
+			mark_stuck(marked, w->stuck, v->chans[i].chan);
+	}
 	for (size_t i = 0; i < v->flow_count; i++) {
 		mark(marked, v->flows[i]->from);
 		mark(marked, v->flows[i]->to);

@@ -280,7 +280,7 @@ static int try_load(struct live *l, const struct kernel *k)
 	}
 	lens__destroy(l->skel);
 	l->skel = NULL;
-	return refused ? 1 : err;
+	return refused || plan_drop_stuck(&l->plan) ? 1 : err;
 }
 
 int live_explain_load(int err)
@@ -406,7 +406,7 @@ static int attach_iterators(struct live *l)
 		err = attach_iterator(l->skel->progs.mapping__iter__segments, &l->iter_segments);
 	if (!err)
 		err = attach_iterator(l->skel->progs.mapping__iter__vmas, &l->iter_vmas);
-	return err;
+	return !err && l->plan.stuck ? live_stuck_open(l) : err;
 }
 
 /* lets the kernel side learn which process we are, before anything is counted */
@@ -446,6 +446,7 @@ static void tear_down(struct live *l)
 		&l->iter_queues, &l->iter_mqueues, &l->iter_segments, &l->iter_vmas,
 	};
 
+	stuck_live_freep(&l->stuck);
 	while (l->link_count)
 		bpf_link__destroy(l->links[--l->link_count]);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {

@@ -35,6 +35,7 @@ struct live {
 	struct lens_rec_host host;	/* taken while /proc can still be read */
 	struct lens_proc self;		/* our process, as the kernel side knows it */
 	struct lens_chan test_chans[TEST_CHANS];
+	struct stuck_live *stuck;	/* NULL: not wanted, or refused */
 	int cpu_count;
 	bool seen_processes;		/* the first look is behind us */
 
@@ -84,6 +85,10 @@ bool live_is_selftest(const struct live *l, const struct lens_rec *rec);
 int live_flush(struct live *l);
 /* live_read.c: one walk of an iterator */
 int live_walk(struct bpf_link *iterator, source_sink sink, void *arg);
+/* live_read.c: everything that is in the rings by now */
+int live_drain(struct live *l, source_sink sink, void *arg);
+/* live_stuck.c: shares the programs and maps of l, which must outlive it */
+int live_stuck_open(struct live *l);
 /* live_totals.c: the reading that ends a look; alive: processes it came by since alive_ns */
 int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive_ns,
 			source_sink sink, void *arg);

@@ -76,7 +76,7 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 }
 
 /* everything that was in the ring when we came; what flows in meanwhile can wait */
-static int drain(struct live *l, source_sink sink, void *arg)
+int live_drain(struct live *l, source_sink sink, void *arg)
 {
 	uint64_t begin = l->taken_bytes;
 	int more = 1;
@@ -219,7 +219,7 @@ int live_look(struct live *l, source_sink sink, void *arg)
 	l->skel->bss->lens_look++;
 	/* what has happened already is told before what has come of it */
 	if (err >= 0)
-		err = drain(l, sink, arg);
+		err = live_drain(l, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_LOOK_BEGIN, 0);
 	if (err >= 0)
@@ -235,7 +235,7 @@ int live_look(struct live *l, source_sink sink, void *arg)
 	if (err >= 0)
 		err = live_walk(l->iter_vmas, sink, arg);
 	if (err >= 0)
-		err = drain(l, sink, arg);
+		err = live_drain(l, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_waits, sink, arg);
 	if (err >= 0)
@@ -390,7 +390,7 @@ int live_finish(struct live *l, source_sink sink, void *arg)
 
 	/* the last reading of the totals has flushed the last operations */
 	if (err >= 0)
-		err = drain(l, sink, arg);
+		err = live_drain(l, sink, arg);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_DETACHED, 0);
 	return err;

@@ -18,6 +18,7 @@
 #define SMALL_MAP 64 /* entries of maps that only tracing fills */
 
 struct stuck_live {
+	struct live *lender; /* whose programs and rings these are; NULL: our own */
 	struct lens *skel;
 	struct bpf_link *procs, *threads, *descs, *memory, *mappings, *queues;
 	struct ring_buffer *ring;
@@ -36,8 +37,10 @@ static bool is_wanted(const struct bpf_program *prog)
 {
 	const char *name = bpf_program__name(prog);
 
-	return !strncmp(name, "stuck__", 7) || !strcmp(name, "snap__iter__procs") ||
-	       !strcmp(name, "sysvmsg__iter__queues") || !strcmp(name, "core__run__hello");
+	if (!strcmp(name, "stuck__since__enter"))
+		return false; /* nothing is known before we begin */
+	return plan_is_stuck(prog) || !strcmp(name, "snap__iter__procs") ||
+	       !strcmp(name, "core__run__hello");
 }
 
 static int load_for(struct stuck_live *l, const struct kernel *k)
@@ -154,6 +157,21 @@ int stuck_live_open(struct stuck_live **ret_live)
 	return 0;
 }
 
+int live_stuck_open(struct live *lender)
+{
+	struct stuck_live *l = xcalloc(1, sizeof(*l));
+	int err;
+
+	l->lender = lender;
+	l->skel = lender->skel;
+	l->cpu_count = lender->cpu_count;
+	err = attach_all(l);
+	if (err)
+		stuck_live_freep(&l);
+	lender->stuck = l;
+	return err;
+}
+
 void stuck_live_freep(struct stuck_live **live)
 {
 	struct stuck_live *l = *live;
@@ -167,7 +185,8 @@ void stuck_live_freep(struct stuck_live **live)
 	bpf_link__destroy(l->mappings);
 	bpf_link__destroy(l->queues);
 	ring_buffer__free(l->ring);
-	lens__destroy(l->skel);
+	if (!l->lender)
+		lens__destroy(l->skel);
 	free(l);
 	*live = NULL;
 }
@@ -197,6 +216,9 @@ static int walk(struct stuck_live *l, struct bpf_link *iterator)
 
 	if (err < 0)
 		return err;
+	/* other records may be in that ring; they are older than what follows */
+	if (l->lender)
+		return live_drain(l->lender, l->sink, l->sink_arg);
 	err = ring_buffer__consume(l->ring);
 	return err < 0 ? err : 0;
 }
@@ -256,6 +278,7 @@ static int walk_holders(struct stuck_live *l)
 
 int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink, void *arg)
 {
+	struct lens_rec_host *host = l->lender ? &l->lender->host : &l->host;
 	uint64_t before = 0, after = 0;
 	int err = count_lost(l, &before);
 
@@ -263,11 +286,11 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 	l->sink_arg = arg;
 	l->want_mappings = l->want_queues = false;
 	if (err >= 0)
-		err = live_emit(sink, arg, &l->host.h, LENS_REC_HOST, sizeof(l->host));
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, 0);
+	if (err >= 0)
+		err = live_emit(sink, arg, &host->h, LENS_REC_HOST, sizeof(*host));
 	if (err >= 0)
 		err = walk(l, l->procs);
-	if (err >= 0)
-		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, 0);
 	if (err >= 0)
 		err = live_walk(l->threads, on_thread, l);
 	if (err >= 0)
@@ -283,4 +306,23 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_END, after != before);
 	return err < 0 ? err : 0;
+}
+
+/* a program that interrupts itself does not run a second time, and misses a call */
+static bool missed_entries(const struct stuck_live *l)
+{
+	struct bpf_prog_info info = {};
+	uint32_t size = sizeof(info);
+	int fd = bpf_program__fd(l->skel->progs.stuck__since__enter);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) || info.recursion_misses;
+}
+
+int live_stuck(struct live *live, uint64_t between_ns, source_sink sink, void *arg)
+{
+	if (!live->stuck)
+		return 0;
+	if (!live->opt.snapshot && missed_entries(live->stuck))
+		live->skel->bss->lens_entries_missed = true;
+	return stuck_live_look(live->stuck, between_ns, sink, arg);
 }

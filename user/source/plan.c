@@ -123,6 +123,7 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 	memset(p, 0, sizeof(*p));
 	p->snapshot = opt->snapshot;
 	p->strict = opt->check_descriptors;
+	p->stuck = opt->stuck;
 	for (size_t i = 0; i < opt->choice_count; i++)
 		add_row(p, opt->choices[i].group, opt->choices[i].variant);
 	add_row(p, PLAN_EXTRA_GROUP, "ring");
@@ -215,6 +216,15 @@ static bool has_group(const struct plan *p, const char *group)
 	return false;
 }
 
+bool plan_is_stuck(const struct bpf_program *prog)
+{
+	static const char prefix[] = "stuck__";
+	const char *name = bpf_program__name(prog);
+
+	/* it needs what waits in queues, too */
+	return !strncmp(name, prefix, sizeof(prefix) - 1) || !strcmp(name, "sysvmsg__iter__queues");
+}
+
 bool plan_wants(const struct plan *p, const struct bpf_program *prog)
 {
 	char group[16], variant[16];
@@ -225,6 +235,9 @@ bool plan_wants(const struct plan *p, const struct bpf_program *prog)
 		return p->strict && uses_shared(p);
 	if (!strcmp(group, "snap"))
 		return true;
+	/* a snapshot is over before anybody could be said to have entered a call meanwhile */
+	if (plan_is_stuck(prog) && p->stuck)
+		return !p->snapshot || strcmp(variant, "since");
 	if (!strcmp(group, "core") || !strcmp(group, "task"))
 		return !p->snapshot;
 	if (!strcmp(group, PLAN_SHARED_GROUP))
@@ -251,6 +264,15 @@ int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why)
 		err = 0;
 	}
 	return err;
+}
+
+bool plan_drop_stuck(struct plan *p)
+{
+	if (!p->stuck)
+		return false;
+	log_msg(LOG_WARNING, "this kernel may refuse to tell who is stuck: trying without");
+	p->stuck = false;
+	return true;
 }
 
 void plan_refuse_group(struct plan *p, const char *group, const char *why)

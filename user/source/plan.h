@@ -29,6 +29,7 @@ struct plan {
 	size_t row_count;
 	bool snapshot;			/* no row is ever chosen */
 	bool strict;			/* the programs that check descriptors are wanted */
+	bool stuck;			/* those that tell who waits for what, too */
 };
 
 /* what the kernel has and the caller forces; -EINVAL: no such variant (said on stderr) */
@@ -46,8 +47,12 @@ void plan_choose(struct plan *p);
  * ones unless a snapshot is all.
  */
 bool plan_wants(const struct plan *p, const struct bpf_program *prog);
+/* a look at who waits for what takes this program */
+bool plan_is_stuck(const struct bpf_program *prog);
 /* the kernel refused this program: its row is out; -ENOENT if there is no other way */
 int plan_refuse(struct plan *p, const struct bpf_program *prog, const char *why);
+/* no row is to blame for a refusal: goes on without those that tell who waits; false: none are */
+bool plan_drop_stuck(struct plan *p);
 /* the chosen variant of a group loaded, but does not work */
 void plan_refuse_group(struct plan *p, const char *group, const char *why);
 /* is there a variant of this group that was not chosen only because it is a last resort? */

@@ -32,6 +32,7 @@ struct live_options {
 	bool check_descriptors;		/* whether each stood for one file all through a call */
 	bool stream_ops;		/* one record per operation, of every channel */
 	bool snapshot;			/* what exists now is all; nothing is hooked or counted */
+	bool stuck;			/* live_stuck() will be asked for */
 	uint64_t sample_ns;		/* period of the blocked-call sampling; 0 = none */
 	const char *const *variants;	/* "mechanism=variant" to force, NULL-terminated, or NULL */
 	uint32_t simulate_drops;	/* lose every n-th event record; 0 = none (test aid) */
@@ -79,6 +80,9 @@ void stuck_live_freep(struct stuck_live **live);
  * blocked all that time.
  */
 int stuck_live_look(struct stuck_live *live, uint64_t between_ns, source_sink sink, void *arg);
+
+/* the same beside whatever else live does; nothing if this kernel refuses it (said on stderr) */
+int live_stuck(struct live *live, uint64_t between_ns, source_sink sink, void *arg);
 
 /* ------------------------------------------------------------- load plan */
 

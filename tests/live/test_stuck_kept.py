@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Who is stuck, as told by report, list and recordings: the same as `ipclens stuck` says."""
+
+import os
+import tempfile
+import time
+
+import lens
+from test_stuck import Knot, program_of
+
+
+def stuck_waits(doc):
+    """{pid: wait} of all channels of a report or list."""
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    return {pid[w["process"]]: w for c in doc["channels"] for w in c["stuck"]}
+
+
+def essence(doc, pids):
+    """What a look at the end and the live one must agree on."""
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    verdicts = {(pid[w["process"]], w["verdict"], w["channel"], w["syscall"],
+                 tuple(sorted((pid[v["process"]], v["why"]) for v in w["waits_for"])))
+                for w in doc["waits"] if pid[w["process"]] in pids}
+    cycles = {tuple(sorted(pid[p] for p in c)) for c in doc["cycles"]
+              if {pid[p] for p in c} <= pids}
+    roots = {(pid[r["process"]], r["verdict"], r["blocks"]) for r in doc["roots"]
+             if pid[r["process"]] in pids}
+    return verdicts, cycles, roots
+
+
+def kept(mode, check):
+    """A knot that comes to be while a report runs; check(its pids, report)."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "kept")
+        work = lens.Workload(program_of(mode), mode)
+        report = lens.observe("--stuck", "--save", path, "--idle")
+        before = time.monotonic()
+        work.go()
+        pids = set(work.truth()["facts"].values())
+        after = time.monotonic()
+        ends = time.monotonic()
+        doc = report.document()
+        lens.check_document(doc)
+        check(pids, doc, (ends - after, time.monotonic() - before))
+        again, _ = lens.run("report", "--json", "--idle", "-i", path)
+        lens.equal("replayed report", stuck_waits(doc), stuck_waits(lens.parse(again)))
+        text, _ = lens.run("stuck", "--json", "-i", path, status=None)
+        live, _ = lens.run("stuck", "--json", status=None)
+        lens.equal("kept and live look", essence(lens.parse(live), pids),
+                   essence(lens.parse(text), pids))
+        work.end()
+
+
+def check_deadlock(pids, doc, seconds):
+    waits = stuck_waits(doc)
+    exact = 0
+    for pid in pids:
+        lens.require(pid in waits, "no channel is marked for process %d" % pid)
+        wait = waits[pid]
+        lens.equal("verdict", "deadlock", wait["verdict"])
+        # the knot's first process begins before the workload is ready
+        younger = int(wait["process"].partition("@")[2]) > int(doc["interval"]["start_ns"])
+        lens.equal("time of a call that began after the report", younger, wait["blocked_exact"])
+        exact += younger
+        lens.require(not younger or seconds[0] <= wait["blocked_ns"] / 1e9 <= seconds[1],
+                     "blocked for %d ns, not within %r s" % (wait["blocked_ns"], seconds))
+    lens.equal("exact times", 1, exact)
+
+
+@lens.test()
+def stuck_kept_deadlock():
+    kept("two", check_deadlock)
+
+
+@lens.test()
+def stuck_kept_deadlock_of_sockets():
+    """A report knows a connection by one of its ends, a look by both."""
+    kept("unixcycle", check_deadlock)
+    kept("tcpcycle", check_deadlock)
+
+
+@lens.test()
+def stuck_kept_queue():
+    """A queue is known by the kernel, not by who holds it."""
+    def check(pids, doc, seconds):
+        waits = stuck_waits(doc)
+        lens.equal("verdicts", {"no-match"}, {waits[pid]["verdict"] for pid in pids})
+        lens.equal("types", {"sysv-msg"}, {waits[pid]["type"] for pid in pids})
+    kept("nomatch", check)
+
+
+@lens.test()
+def stuck_kept_older():
+    """Of a call that is older than the report only a lower bound is known."""
+    knot = Knot("full")
+    doc = lens.observe("--stuck").document()
+    wait = stuck_waits(doc)[knot.pid["writer"]]
+    lens.equal("verdict", "peer-slow", wait["verdict"])
+    lens.require(not wait["blocked_exact"] and wait["blocked_ns"] >= 20000000, "lower bound")
+    out, _ = lens.run("list", "--json", "--stuck")
+    listed = stuck_waits(lens.parse(out))[knot.pid["writer"]]
+    lens.equal("list and report", (wait["channel"], wait["verdict"], wait["explanation"]),
+               (listed["channel"], listed["verdict"], listed["explanation"]))
+    knot.work.end()
+
+
+@lens.test()
+def stuck_kept_not():
+    """A recording without a look says so, and its report says nothing of anybody stuck."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "kept")
+        lens.run("record", "-o", path, "-d", "10ms")
+        _, said = lens.run("stuck", "-i", path, status=1)
+        lens.require("--stuck" in said, said)
+        out, _ = lens.run("report", "--json", "--idle", "-i", path)
+        lens.require(all("stuck" not in c for c in lens.parse(out)["channels"]), "marks")
+
+
+@lens.test()
+def stuck_kept_usage():
+    """What has no end, or ended long ago, cannot be asked to look at its end."""
+    lens.run("trace", "--stuck", status=2)
+    lens.run("record", "-o", "-", "--stuck", status=2)
+    lens.run("report", "-i", "none", "--stuck", status=2)
+    lens.run("stuck", "-i", "none", "--for", "1s", status=2)
+    lens.run("stuck", "-i", "none", "--watch", status=2)
