@@ -31,8 +31,8 @@ static struct range wanted_range(const struct stuck *s, const struct stuck_threa
 		return r;
 	r.known = true;
 	r.start = f.l_start;
-	if (f.l_len)
-		r.end = f.l_start + f.l_len - 1;
+	if (f.l_len && f.l_len - 1 <= INT64_MAX - f.l_start)
+		r.end = f.l_start + (f.l_len - 1);
 	return r;
 }
 

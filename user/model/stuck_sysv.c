@@ -44,7 +44,7 @@ static bool takes(int64_t type, bool except, int64_t message)
 	if (!type)
 		return true;
 	if (type < 0)
-		return message <= -type;
+		return type == INT64_MIN || message <= -type;
 	return except ? message != type : message == type;
 }
 
@@ -149,7 +149,7 @@ static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, ui
 	for (size_t at = 0; m && at + sizeof(op) <= m->size; at += sizeof(op)) {
 		memcpy(&op, m->bytes + at, sizeof(op));
 		value = find_value(s, t->rec.ipcns, id, op.num);
-		if (!value || (op.op ? value->value + op.op >= 0 : !value->value))
+		if (!value || (op.op ? value->value >= -op.op : !value->value))
 			continue;
 		*ret = op;
 		return true;
