@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * A look taken in record by record, as a recording has it: what waits ask for,
- * and since when.
+ * A look taken in record by record, as a recording has it: what it may ask for,
+ * and since when a thread is blocked.
  */
 #include "model/stuck_look.h"
 #include "test.h"
@@ -53,6 +53,75 @@ static void look_at(struct stuck *s, struct lens_rec_thread *t,
 	apply(s, t, LENS_REC_THREAD, sizeof(*t));
 	mark(s, LENS_MARK_STUCK_END);
 	stuck_settle(s);
+}
+
+/* ------------------------------------------------------------------- bounds */
+
+enum { SETS = 5, MEMBERS = 60, PIPE = SETS + 1 };
+
+/* sets of sets of sets ...: 60 ^ 5 ways to a pipe that the waiter alone has open */
+static void make_sets(struct stuck *s)
+{
+	for (unsigned i = 1; i <= PIPE; i++) {
+		struct lens_rec_desc d = {
+			.proc = { .start_ns = 1, .tgid = 7 }, .fd = i, .file = i, .self = i,
+			.object = i == PIPE ? LENS_OBJECT_PIPE : LENS_OBJECT_EPOLL, .mode = 3,
+			.refs = 1, .readers = 1, .writers = 1, .capacity_msgs = 16, .ino = i,
+		};
+
+		apply(s, &d, LENS_REC_DESC, sizeof(d));
+	}
+	for (unsigned i = 1; i <= SETS; i++)
+		for (unsigned k = 0; k < MEMBERS; k++) {
+			struct lens_rec_item item = { .epoll = i, .file = i + 1, .fd = k,
+						      .events = 1 };
+
+			apply(s, &item, LENS_REC_ITEM, sizeof(item));
+		}
+}
+
+TEST(sets_in_sets_are_bounded)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct lens_rec_thread t = sleeper(7, LENS_CALL_EPOLL_WAIT, 1);
+	const struct stuck_thread *judged;
+
+	t.arg[3] = UINT64_MAX; /* no time limit */
+	look_at(s, &t, make_sets);
+	judged = thread_of(s, 7);
+	CHECK(judged->need_count > MEMBERS);
+	CHECK(judged->need_count < 100000);
+	/* what was not looked at may help */
+	CHECK_STR(stuck_verdict_name(judged->verdict), "external");
+}
+
+enum { CROWD = 400 };
+
+static void make_crowd(struct stuck *s)
+{
+	for (unsigned i = 0; i < CROWD; i++) {
+		struct lens_rec_desc d = {
+			.proc = { .start_ns = 1, .tgid = 1000 + i }, .fd = 3, .file = 1,
+			.self = 1, .ino = 1, .object = LENS_OBJECT_PIPE, .mode = 3, .refs = CROWD,
+			.readers = 1, .writers = 1, .capacity_msgs = 16,
+		};
+
+		apply(s, &d, LENS_REC_DESC, sizeof(d));
+		/* the same process once more */
+		d.fd = 4;
+		d.refs = 2 * CROWD;
+		apply(s, &d, LENS_REC_DESC, sizeof(d));
+	}
+}
+
+TEST(a_holder_counts_once)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct lens_rec_thread t = sleeper(1000, LENS_CALL_READ, 3);
+
+	look_at(s, &t, make_crowd);
+	CHECK_EQ_U64(thread_of(s, 1000)->need_count, 1);
+	CHECK_EQ_U64(thread_of(s, 1000)->needs[0].provider_count, CROWD);
 }
 
 /* ------------------------------------------------------- limits of their types */

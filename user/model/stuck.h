@@ -94,6 +94,7 @@ struct stuck_provider {
 
 struct stuck_need {
 	enum stuck_want want;
+	uint64_t serial; /* no other need has it */
 	struct stuck_thing *thing;	     /* NULL: none */
 	uint32_t fd;			     /* of the thread that waits; UINT32_MAX: none */
 	uint64_t used_bytes, capacity_bytes; /* sockets: sent and not yet taken; 0 of 0: unknown */
@@ -137,6 +138,7 @@ struct stuck_proc {
 	uint32_t flags; /* LENS_THREAD_* of its leader */
 	struct stuck_thread **threads;
 	size_t thread_count;
+	uint64_t provides; /* serial of the last need that it was added to */
 	/* results */
 	enum stuck_hope hope;
 	uint32_t ring; /* number of the cycle it is on, 0: none */
@@ -187,7 +189,7 @@ void stuck_settle(struct stuck *s);
 struct stuck_proc *stuck_add_proc(struct stuck *s, const struct lens_proc *key);
 struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uint32_t tid);
 struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want);
-/* the same process for the same reason counts once; NULL then */
+/* the same process for the same reason counts once, NULL then; one need is filled after another */
 struct stuck_provider *stuck_add_provider(struct stuck_need *n, struct stuck_proc *p,
 					  enum stuck_why why, uint32_t fd);
 /* ... once in each group */

@@ -37,7 +37,7 @@ static void add_receivers(const struct stuck *s, struct stuck_need *n, const str
 		hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
 		return;
 	}
-	for (; carrier; carrier = carrier->next_self) {
+	for (; carrier && stuck_may_visit(s, n); carrier = carrier->next_self) {
 		if (carrier->proc)
 			add_holder(n, carrier, WHY_CAN_RECEIVE_END);
 		else
@@ -51,7 +51,7 @@ static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
 {
 	unsigned files = 0;
 
-	for (const struct stuck_desc *d = end; d; d = d->next_self) {
+	for (const struct stuck_desc *d = end; d && stuck_may_visit(s, n); d = d->next_self) {
 		if (mode && !(d->rec.mode & mode))
 			continue;
 		if (d->proc)

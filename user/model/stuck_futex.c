@@ -123,7 +123,7 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 	for (size_t i = 0; i < l->mapping_count; i++) {
 		struct stuck_proc *p;
 
-		if (l->mappings[i].object != map->object)
+		if (l->mappings[i].object != map->object || !stuck_may_visit(s, n))
 			continue;
 		p = hash_get(l->procs, &l->mappings[i].proc);
 		if (p)

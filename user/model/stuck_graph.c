@@ -92,7 +92,11 @@ struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want)
 
 	t->needs = grown(t->needs, t->need_count, sizeof(*t->needs));
 	n = &t->needs[t->need_count++];
-	*n = (struct stuck_need){ .want = want, .fd = UINT32_MAX };
+	*n = (struct stuck_need){
+		.want = want,
+		.fd = UINT32_MAX,
+		.serial = (uint64_t)t->rec.tid << 32 | t->need_count,
+	};
 	return n;
 }
 
@@ -101,10 +105,11 @@ struct stuck_provider *stuck_add_grouped(struct stuck_need *n, struct stuck_proc
 {
 	struct stuck_provider *new;
 
-	for (size_t i = 0; i < n->provider_count; i++)
+	for (size_t i = 0; p->provides == n->serial && i < n->provider_count; i++)
 		if (n->providers[i].proc == p && n->providers[i].why == why &&
 		    n->providers[i].group == group)
 			return NULL;
+	p->provides = n->serial;
 	n->providers = grown(n->providers, n->provider_count, sizeof(*n->providers));
 	new = &n->providers[n->provider_count++];
 	*new = (struct stuck_provider){ .proc = p, .why = why, .fd = fd, .group = group };

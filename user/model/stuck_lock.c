@@ -71,12 +71,13 @@ static void add_owners(struct stuck *s, struct stuck_need *n, const struct lens_
 		const struct stuck_desc *d = stuck_find_file(s, l->file);
 
 		doubt_holders(s, n, d);
-		for (; d; d = d->next_file)
+		for (; d && stuck_may_visit(s, n); d = d->next_file)
 			if (d->proc)
 				stuck_add_grouped(n, d->proc, WHY_OWNS_LOCK, d->rec.fd, group);
 	} else {
 		for (size_t i = 0; i < s->thread_count; i++)
-			if (s->threads[i]->rec.files == l->owner && !s->threads[i]->is_dead)
+			if (s->threads[i]->rec.files == l->owner && !s->threads[i]->is_dead &&
+			    stuck_may_visit(s, n))
 				stuck_add_grouped(n, s->threads[i]->proc, WHY_OWNS_LOCK, 0, group);
 	}
 	if (n->provider_count > before)

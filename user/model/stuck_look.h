@@ -16,6 +16,8 @@ struct stuck_desc {
 	struct stuck_proc *proc;
 	struct stuck_desc *next_self; /* of the same end of the same thing */
 	struct stuck_desc *next_file; /* by the same open file description */
+	/* of the first of a description: are there holders that are not seen? */
+	enum { HIDDEN_UNKNOWN, HIDDEN_NOT, HIDDEN_SOME } hidden;
 };
 
 struct stuck_item {
@@ -58,6 +60,7 @@ struct stuck_look {
 	size_t mapping_count;
 	struct lens_rec_sem *sems;
 	size_t sem_count;
+	size_t visits, visits_of_thread; /* see stuck_may_visit() */
 	/* what comes now */
 	enum { STUCK_ROUND_NONE, STUCK_ROUND_FIRST, STUCK_ROUND_HOLDERS, STUCK_ROUND_AGAIN,
 	       STUCK_ROUND_END } round;
@@ -89,6 +92,11 @@ struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
 struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
+
+/* stuck_visit.c: one more holder, or member of a set, may be looked at; false: n says so */
+bool stuck_may_visit(const struct stuck *s, struct stuck_need *n);
+/* for another thread */
+void stuck_visit_next(const struct stuck *s);
 
 /* stuck_thing.c: what stands behind a descriptor, once for each object */
 struct stuck_thing *stuck_thing_of(struct stuck *s, const struct stuck_desc *d);

@@ -8,7 +8,6 @@
 
 #define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of two fd_sets */
 #define SET_DEPTH 5   /* epoll sets in epoll sets: EP_MAX_NESTS of the kernel */
-#define NEEDS_MAX (1 << 16) /* of one thread: sets that a recording makes up can be in each other */
 
 #define EVENTS_IN (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | 0x2000 /* POLLRDHUP */)
 #define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -102,7 +101,7 @@ void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuc
 				   "members of its set that were not read");
 		return;
 	}
-	for (; i && t->need_count < NEEDS_MAX; i = i->next)
+	for (; i && stuck_may_visit(s, NULL); i = i->next)
 		need_item(s, t, i, depth);
 	if (i)
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");

@@ -120,8 +120,8 @@ static const struct lens_rec_sem *find_value(const struct stuck *s, uint32_t ipc
 	return NULL;
 }
 
-/* processes whose SEM_UNDO list says that they took this one and owe it back */
-static void add_debtors(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *value,
+/* processes whose SEM_UNDO list says that they took this one and owe it back; false: not all */
+static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *value,
 			bool wants_zero)
 {
 	const struct stuck_look *l = stuck_look(s);
@@ -132,10 +132,15 @@ static void add_debtors(struct stuck *s, struct stuck_need *n, const struct lens
 		if (!r->undo || r->ipcns != value->ipcns || r->id != value->id ||
 		    r->num != value->num || (wants_zero ? r->adjust > 0 : r->adjust < 0))
 			continue;
-		for (size_t k = 0; k < s->thread_count; k++)
-			if (s->threads[k]->rec.undo == r->undo && !s->threads[k]->is_dead)
-				stuck_add_provider(n, s->threads[k]->proc, WHY_OWES_UNDO, 0);
+		for (size_t k = 0; k < s->thread_count; k++) {
+			if (s->threads[k]->rec.undo != r->undo || s->threads[k]->is_dead)
+				continue;
+			if (!stuck_may_visit(s, n))
+				return false;
+			stuck_add_provider(n, s->threads[k]->proc, WHY_OWES_UNDO, 0);
+		}
 	}
+	return true;
 }
 
 /* the operation of the call that cannot be done now; false: none of those read */
@@ -172,8 +177,7 @@ void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 	value = find_value(s, t->rec.ipcns, id, op.num);
 	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->key);
 	n->detail = op.num;
-	add_debtors(s, n, value, !op.op);
-	if (n->provider_count) {
+	if (add_debtors(s, n, value, !op.op) && n->provider_count) {
 		/* taken as a lock is: who took it is the one to give it back */
 		n->outside = HOPE_NONE;
 		return;

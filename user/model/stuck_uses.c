@@ -90,10 +90,9 @@ void stuck_count_uses(struct stuck *s)
 			count_call(s, s->threads[i]);
 }
 
-bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file)
+static bool has_more_references(const struct stuck *s, const struct stuck_desc *d)
 {
-	const struct stuck_desc *d = stuck_find_file(s, any_of_file->rec.file);
-	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &any_of_file->rec.file);
+	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &d->rec.file);
 	uint64_t seen = u ? u->references : 0, refs = UINT64_MAX;
 
 	for (; d; d = d->next_file) {
@@ -103,4 +102,15 @@ bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file
 			refs = d->rec.refs;
 	}
 	return refs != UINT64_MAX && refs > seen;
+}
+
+bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file)
+{
+	struct stuck_desc *first = stuck_find_file(s, any_of_file->rec.file);
+
+	if (!first)
+		return false;
+	if (first->hidden == HIDDEN_UNKNOWN)
+		first->hidden = has_more_references(s, first) ? HIDDEN_SOME : HIDDEN_NOT;
+	return first->hidden == HIDDEN_SOME;
 }

@@ -44,6 +44,8 @@ static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid)
 			continue;
 		if (pid > 0 && leader->rec.nstgid_in_parent != pid && p->key.tgid != pid)
 			continue;
+		if (!stuck_may_visit(s, n))
+			break;
 		stuck_add_provider(n, p, WHY_IS_CHILD, 0);
 	}
 	if (n->provider_count)
@@ -313,6 +315,7 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 	unsigned call = t->rec.call;
 	uint64_t arg[6];
 
+	stuck_visit_next(s);
 	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
 		arg[i] = t->rec.arg[i];
 	if (call == LENS_CALL_SOCKETCALL)

@@ -7,6 +7,7 @@
 #include "render/view.h"
 
 #define NAMED_PROVIDERS 3 /* more than these are a number */
+#define RING_PROCS 32
 
 const char *label_state(const struct stuck_thread *t)
 {
@@ -191,10 +192,13 @@ void label_doing(struct buf *out, const struct stuck_proc *p)
 
 void label_ring(struct buf *out, const struct stuck_ring *r)
 {
-	for (size_t i = 0; i < r->count; i++) {
+	/* each of those on it says it again */
+	for (size_t i = 0; i < r->count && i < RING_PROCS; i++) {
 		label_stuck_proc(out, r->procs[i]);
 		buf_puts(out, " -> ");
 	}
+	if (r->count > RING_PROCS)
+		buf_printf(out, "%zu others -> ", r->count - RING_PROCS);
 	label_stuck_proc(out, r->procs[0]);
 }
 
