@@ -24,8 +24,9 @@ struct map_range {
 
 /* all of them in one address space, sorted, without overlap */
 struct space {
-	struct map_range *ranges;
+	struct map_range *ranges;	/* count of them, somewhere in memory */
 	size_t count, room;
+	struct map_range *memory;
 };
 
 struct proc {

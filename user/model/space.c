@@ -14,7 +14,7 @@ void space_free(struct space *s)
 {
 	if (!s)
 		return;
-	free(s->ranges);
+	free(s->memory);
 	free(s);
 }
 
@@ -61,20 +61,53 @@ static void add_piece(struct edit *e, struct map_range piece)
 	e->pieces[e->count++] = piece;
 }
 
+/* of an address space that is gone nothing stays */
+static void release(struct space *s)
+{
+	free(s->memory);
+	*s = (struct space){};
+}
+
+/* room on both sides, so that what grows in either direction is seldom moved */
+static void make_room(struct space *s, size_t count)
+{
+	size_t room = count * 2 + 8;
+	struct map_range *memory = xcalloc(room, sizeof(*memory));
+	struct map_range *ranges = memory + (room - s->count) / 2;
+
+	if (s->count)
+		memcpy(ranges, s->ranges, s->count * sizeof(*ranges));
+	free(s->memory);
+	s->memory = memory;
+	s->ranges = ranges;
+	s->room = room;
+}
+
+/* a kernel maps downwards, a look finds upwards: the shorter side makes way */
 static void splice(struct space *s, size_t from, size_t to, struct edit *e)
 {
-	size_t tail = s->count - to, count = from + e->count + tail;
+	size_t tail = s->count - to, count = from + e->count + tail, before, behind;
+	bool front = from < tail;
 
-	if (count > s->room) {
-		s->room = count * 2;
-		s->ranges = xrealloc(s->ranges, s->room, sizeof(*s->ranges));
-	}
-	if (tail && from + e->count != to)
+	before = s->ranges - s->memory;
+	behind = s->room - before - s->count;
+	if (count > s->count && count - s->count > (front ? before : behind))
+		make_room(s, count);
+	if (front) {
+		struct map_range *ranges = s->ranges + s->count - count;
+
+		if (from && ranges != s->ranges)
+			memmove(ranges, s->ranges, from * sizeof(*ranges));
+		s->ranges = ranges;
+	} else if (tail && count != s->count) {
 		memmove(s->ranges + from + e->count, s->ranges + to, tail * sizeof(*s->ranges));
+	}
 	if (e->count)
 		memcpy(s->ranges + from, e->pieces, e->count * sizeof(*s->ranges));
 	s->count = count;
 	free(e->pieces);
+	if (!count)
+		release(s);
 }
 
 void space_put(struct space *s, const struct map_range *r, space_sink sink, void *arg)
@@ -170,4 +203,6 @@ void space_expire(struct space *s, uint64_t ns, space_sink sink, void *arg)
 			s->ranges[kept++] = s->ranges[i];
 	}
 	s->count = kept;
+	if (!kept)
+		release(s);
 }
