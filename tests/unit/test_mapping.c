@@ -381,6 +381,77 @@ TEST(handoffs_bring_no_object_back)
 	CHECK_EQ_U64(((struct fold *)hash_at(f.w->folds, 0))->shared, 1);
 }
 
+/* -------------------------------------------------------------------- crowds */
+
+/*
+ * These end in time only if no record costs as much as all that is mapped: the
+ * alarm of the tests is what fails.
+ */
+#define CROWD 20000u
+
+/* every other page of one object, or a page of objects of their own, downwards as a kernel maps */
+static void map_crowd(struct feed *f, uint32_t pid, bool one_object)
+{
+	struct lens_chan chan = mem;
+
+	for (unsigned i = 0; i < CROWD; i++) {
+		chan.ino = one_object ? mem.ino : 1000 + i;
+		feed_map(f, range(LENS_MAP_MAP, &chan, pid, 2 * (CROWD - i), 1,
+				  one_object ? 2 * i : 0));
+	}
+}
+
+TEST(many_ranges_of_one_object)
+{
+	_feed_ struct feed f = feed_new();
+	const struct chan *c;
+
+	feed_start_empty(&f);
+	map_crowd(&f, 1, true);
+	map_crowd(&f, 2, true);
+	feed_proc(&f, 3, 1, LENS_PROC_FORK);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 2 * CROWD + 1, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 3, 0, CROWD + 1, 0));
+	world_settle(f.w);
+	c = feed_chan_of(&f, mem);
+	CHECK_EQ_U64(mapped(&f, mem, 3), CROWD / 2);
+	CHECK_EQ_U64(c->memory.overlap_bytes, CROWD / 2 * PAGE);
+	CHECK_EQ_U64(c->memory.overlap_peak_bytes, CROWD / 2 * PAGE);
+	CHECK(c->memory.overlap_peak_is_low);
+}
+
+TEST(forks_of_many_ranges)
+{
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	for (unsigned i = 0; i < 500; i++)
+		feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100 + 2 * i, 1, 2 * i));
+	for (uint32_t pid = 2; pid < 1000; pid++)
+		feed_proc(&f, pid, 1, LENS_PROC_FORK);
+	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.mappers, 999);
+	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_peak_bytes, 500 * PAGE);
+}
+
+TEST(many_objects)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_chan last = mem;
+
+	feed_start_empty(&f);
+	map_crowd(&f, 1, false);
+	feed_proc(&f, 2, 1, LENS_PROC_FORK);
+	world_settle(f.w);
+	last.ino = 1000 + CROWD - 1;
+	CHECK_EQ_U64(feed_chan_of(&f, last)->memory.overlap_bytes, PAGE);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 2 * CROWD + 1, 0));
+	CHECK_EQ_U64(f.w->map_change_count, CROWD);
+	CHECK_EQ_U64(feed_end_of(&f, last, 1)->mapper.unmaps, 1);
+	world_settle(f.w);
+	CHECK_EQ_U64(feed_chan_of(&f, last)->memory.overlap_bytes, 0);
+	CHECK_EQ_U64(mapped(&f, last, 2), 1);
+}
+
 /* ------------------------------------------------------------------- traces */
 
 static char *trace_map(struct feed *f, struct lens_rec_map r)

@@ -27,8 +27,8 @@ static int compare_edges(const void *left, const void *right)
 	return b->step - a->step;
 }
 
-/* bytes between the edges where at least `depth` of them are open */
-static uint64_t covered(struct edge *edges, size_t count, int depth)
+/* bytes between the edges where two or more of them are open */
+static uint64_t covered_twice(struct edge *edges, size_t count)
 {
 	uint64_t sum = 0;
 	int open = 0;
@@ -36,38 +36,66 @@ static uint64_t covered(struct edge *edges, size_t count, int depth)
 	if (count)
 		qsort(edges, count, sizeof(*edges), compare_edges);
 	for (size_t i = 0; i < count; i++) {
-		if (open >= depth)
+		if (open >= 2)
 			sum += edges[i].at - edges[i - 1].at;
 		open += edges[i].step;
 	}
 	return sum;
 }
 
-/* edges of what one process maps, several mappings of the same bytes joined */
-static size_t add_edges(const struct endpoint *e, struct edge *edges)
+/* bytes of an object, and who maps them */
+struct extent {
+	const struct endpoint *end;
+	uint64_t from, to;
+};
+
+static int compare_extents(const void *left, const void *right)
 {
-	const struct space *s = e->proc->space;
-	size_t count = 0, kept = 0;
-	int open = 0;
+	const struct extent *a = left, *b = right;
+
+	if (a->end->chan != b->end->chan)
+		return a->end->chan < b->end->chan ? -1 : 1;
+	if (a->end != b->end)
+		return a->end < b->end ? -1 : 1;
+	return a->from < b->from ? -1 : a->from > b->from;
+}
+
+/* what s has of c, or, without one, of whatever has several mappers */
+static size_t add_extents(const struct space *s, const struct chan *c, struct extent *ret)
+{
+	size_t count = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct map_range *r = &s->ranges[i];
+		const struct chan *of = r->end_point->chan;
 
-		if (r->end_point != e)
-			continue;
-		edges[count++] = (struct edge){ r->offset, 1 };
-		edges[count++] = (struct edge){ r->offset + (r->end - r->start), -1 };
+		if (c ? of == c : of->memory.mappers > 1)
+			ret[count++] = (struct extent){
+				r->end_point, r->offset, r->offset + (r->end - r->start),
+			};
 	}
-	if (count)
-		qsort(edges, count, sizeof(*edges), compare_edges);
+	return count;
+}
+
+/* bytes that two processes or more map; of one object, sorted */
+static uint64_t overlap(const struct extent *extents, size_t count)
+{
+	_cleanup_free_ struct edge *edges = xcalloc(2 * count + 1, sizeof(*edges));
+	size_t used = 0;
+
 	for (size_t i = 0; i < count; i++) {
-		int before = open;
+		const struct extent *e = &extents[i];
 
-		open += edges[i].step;
-		if (!before || !open)
-			edges[kept++] = edges[i];
+		/* several mappings of the same bytes by one process are one */
+		if (i && e->end == extents[i - 1].end && e->from <= edges[used - 1].at) {
+			if (e->to > edges[used - 1].at)
+				edges[used - 1].at = e->to;
+			continue;
+		}
+		edges[used++] = (struct edge){ e->from, 1 };
+		edges[used++] = (struct edge){ e->to, -1 };
 	}
-	return kept;
+	return covered_twice(edges, used);
 }
 
 static bool maps_now(const struct endpoint *e)
@@ -75,35 +103,29 @@ static bool maps_now(const struct endpoint *e)
 	return e->mapper.mapped_bytes != 0;
 }
 
-static uint64_t overlap(const struct chan *c)
-{
-	_cleanup_free_ struct edge *edges = NULL;
-	size_t room = 0, count = 0;
-
-	for (size_t i = 0; i < c->end_count; i++)
-		if (maps_now(c->ends[i]))
-			room += 2 * c->ends[i]->proc->space->count;
-	edges = xcalloc(room + 1, sizeof(*edges));
-	for (size_t i = 0; i < c->end_count; i++)
-		if (maps_now(c->ends[i]))
-			count += add_edges(c->ends[i], edges + count);
-	return covered(edges, count, 2);
-}
-
 /* somebody maps more of c: has the overlap grown? */
-static void raise_peak(struct chan *c, const struct proc *p)
+static void raise_peak(struct chan *c)
 {
+	_cleanup_free_ struct extent *extents = NULL;
 	struct memory *m = &c->memory;
+	size_t room = 0, count = 0;
 	uint64_t now;
 
 	/* nothing can grow any more once all that was ever mapped overlapped */
 	if (m->mappers < 2 || m->overlap_peak_bytes >= m->extent)
 		return;
-	if (m->mappers > PEAK_MAPPERS || p->space->count > PEAK_RANGES) {
+	for (size_t i = 0; m->mappers <= PEAK_MAPPERS && i < c->end_count; i++)
+		room += maps_now(c->ends[i]) ? c->ends[i]->proc->space->count : 0;
+	if (m->mappers > PEAK_MAPPERS || room > PEAK_RANGES) {
 		m->overlap_peak_is_low = true;
 		return;
 	}
-	now = overlap(c);
+	extents = xcalloc(room, sizeof(*extents));
+	for (size_t i = 0; i < c->end_count; i++)
+		if (maps_now(c->ends[i]))
+			count += add_extents(c->ends[i]->proc->space, c, extents + count);
+	qsort(extents, count, sizeof(*extents), compare_extents);
+	now = overlap(extents, count);
 	if (now > m->overlap_peak_bytes)
 		m->overlap_peak_bytes = now;
 }
@@ -112,12 +134,19 @@ static void raise_peak(struct chan *c, const struct proc *p)
 
 static struct map_change *change_of(struct world *w, const struct map_range *piece)
 {
-	for (size_t i = 0; i < w->map_change_count; i++)
-		if (w->map_changes[i].end == piece->end_point)
-			return &w->map_changes[i];
-	w->map_changes = xrealloc(w->map_changes, w->map_change_count + 1,
-				  sizeof(*w->map_changes));
-	w->map_changes[w->map_change_count] = (struct map_change){
+	struct mapper *m = &piece->end_point->mapper;
+	size_t count = w->map_change_count;
+
+	/* where it was the last time; of an older record it is somebody else's by now */
+	if (m->change < count && w->map_changes[m->change].end == piece->end_point)
+		return &w->map_changes[m->change];
+	if (count == w->map_change_room) {
+		w->map_change_room = count ? count * 2 : 8;
+		w->map_changes = xrealloc(w->map_changes, w->map_change_room,
+					  sizeof(*w->map_changes));
+	}
+	m->change = count;
+	w->map_changes[count] = (struct map_change){
 		.end = piece->end_point, .start = piece->start, .offset = piece->offset,
 	};
 	return &w->map_changes[w->map_change_count++];
@@ -186,18 +215,25 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 
 	for (size_t i = 0; from && i < from->count; i++) {
 		struct map_range r = from->ranges[i];
-		struct chan *c = r.end_point->chan;
 		struct endpoint *e;
 
 		/* what came after the fork is no inheritance */
 		if (r.ns > ns)
 			continue;
-		e = chan_endpoint(c, child);
+		e = chan_endpoint(r.end_point->chan, child);
 		came_by(e, MAPPER_INHERITED, parent->key, ns);
+		e->mapper.inherits = true;
 		r.end_point = e;
 		r.ns = ns;
 		space_put(space_of(child), &r, count_piece, NULL);
-		raise_peak(c, child);
+	}
+	/* once for each object, of which there may be many ranges */
+	for (size_t i = 0; child->space && i < child->space->count; i++) {
+		struct endpoint *e = child->space->ranges[i].end_point;
+
+		if (e->mapper.inherits)
+			raise_peak(e->chan);
+		e->mapper.inherits = false;
 	}
 }
 
@@ -249,7 +285,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 	if (!r->len)
 		return;
 	space_put(space_of(p), &range, count_piece, w);
-	raise_peak(c, p);
+	raise_peak(c);
 }
 
 /* the segment that shmdt(2) of this address detaches: all of it that is still in place */
@@ -372,12 +408,43 @@ void mapping_look_settled(struct world *w, uint64_t ns)
 	}
 }
 
-static void settle_prot(struct proc *p)
+static void settle_ends(struct proc *p)
 {
-	for (size_t i = 0; p->space && i < p->space->count; i++) {
+	for (size_t i = p->space ? p->space->count : 0; i-- > 0;) {
 		const struct map_range *r = &p->space->ranges[i];
 
 		r->end_point->mapper.prot |= r->prot;
+		r->end_point->mapper.first_range = i;
+	}
+}
+
+/* all objects at once: looked for one by one, every space would be walked for each of them */
+static void settle_overlap(struct world *w)
+{
+	_cleanup_free_ struct extent *extents = NULL;
+	size_t room = 0, count = 0, next;
+
+	for (size_t i = 0; i < hash_count(w->procs); i++) {
+		const struct proc *p = hash_at(w->procs, i);
+
+		room += p->space ? p->space->count : 0;
+	}
+	extents = xcalloc(room + 1, sizeof(*extents));
+	for (size_t i = 0; i < hash_count(w->procs); i++) {
+		const struct proc *p = hash_at(w->procs, i);
+
+		count += p->space ? add_extents(p->space, NULL, extents + count) : 0;
+	}
+	qsort(extents, count, sizeof(*extents), compare_extents);
+	for (size_t i = 0; i < count; i = next) {
+		struct memory *m = &extents[i].end->chan->memory;
+
+		next = i + 1;
+		while (next < count && extents[next].end->chan == extents[i].end->chan)
+			next++;
+		m->overlap_bytes = overlap(extents + i, next - i);
+		if (m->overlap_bytes > m->overlap_peak_bytes)
+			m->overlap_peak_bytes = m->overlap_bytes;
 	}
 }
 
@@ -390,10 +457,9 @@ void mapping_settle(struct world *w)
 			continue;
 		for (size_t j = 0; j < c->end_count; j++)
 			c->ends[j]->mapper.prot = 0;
-		c->memory.overlap_bytes = c->memory.mappers > 1 ? overlap(c) : 0;
-		if (c->memory.overlap_bytes > c->memory.overlap_peak_bytes)
-			c->memory.overlap_peak_bytes = c->memory.overlap_bytes;
+		c->memory.overlap_bytes = 0;
 	}
+	settle_overlap(w);
 	for (size_t i = 0; i < hash_count(w->procs); i++)
-		settle_prot(hash_at(w->procs, i));
+		settle_ends(hash_at(w->procs, i));
 }

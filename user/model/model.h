@@ -58,6 +58,7 @@ enum mapper_how { MAPPER_BEFORE, MAPPER_MAPPED, MAPPER_ATTACHED, MAPPER_INHERITE
 /* what an endpoint of shared memory maps of it; ranges: in the space of its process */
 struct mapper {
 	bool is_mapper;			/* has it mapped, or had once */
+	bool inherits;			/* is being given what its parent has; model/ only */
 	enum mapper_how how;		/* first mapping: there before the start, by mmap, ... */
 	struct lens_proc from;		/* MAPPER_INHERITED: the parent, which may be forgotten */
 	uint64_t since_ns;
@@ -65,6 +66,8 @@ struct mapper {
 	uint64_t mapped_bytes, peak_bytes;
 	uint32_t prot;			/* of all that is mapped now; after world_settle() */
 	uint32_t prot_ever;
+	size_t first_range;		/* of what is mapped now, in the space; likewise */
+	size_t change;			/* its place among the map_changes; model/ only */
 };
 
 /* one direction of an endpoint */
@@ -289,7 +292,7 @@ struct world {
 	struct wait *waits;
 	size_t wait_count;
 	struct map_change *map_changes;
-	size_t map_change_count;
+	size_t map_change_count, map_change_room;
 	uint64_t sample_rounds;		/* SAMPLE marks seen */
 	uint64_t sample_period_ns;
 	const struct stuck *stuck;	/* who waited at the end, judged; NULL: nobody looked */

@@ -96,14 +96,17 @@ static struct json_object *ranges(const struct endpoint *e)
 {
 	const struct space *s = e->proc->space;
 	struct json_object *array = js_array();
+	uint64_t left = e->mapper.mapped_bytes;
 	char prot[4];
 
-	for (size_t i = 0; s && i < s->count; i++) {
+	/* a space may have thousands of objects: not all of it is walked for each */
+	for (size_t i = e->mapper.first_range; left && i < s->count; i++) {
 		const struct map_range *r = &s->ranges[i];
 		struct json_object *o;
 
 		if (r->end_point != e)
 			continue;
+		left -= r->end - r->start;
 		o = js_object();
 		js_put(o, "start", js_id64(r->start));
 		js_put(o, "length", js_u64(r->end - r->start));
