@@ -452,6 +452,34 @@ TEST(many_objects)
 	CHECK_EQ_U64(mapped(&f, last, 2), 1);
 }
 
+/* children that have all their parent's mappings and end, and no look comes by */
+TEST(forks_between_two_looks)
+{
+	_feed_ struct feed f = feed_new();
+	const struct chan *c;
+	size_t ends = 0;
+
+	f.w->max_ended = 100;
+	feed_start_empty(&f);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct lens_chan chan = mem;
+
+		chan.ino = 1000 + i;
+		feed_map(&f, range(LENS_MAP_MAP, &chan, 1, 100 + 2 * i, 1, 0));
+	}
+	for (uint32_t pid = 2; pid < 202; pid++) {
+		feed_proc(&f, pid, 1, LENS_PROC_FORK);
+		feed_exit(&f, pid, 0);
+	}
+	for (size_t i = 0; i < hash_count(f.w->chans); i++) {
+		c = hash_at(f.w->chans, i);
+		ends += c->end_count;
+		CHECK_EQ_U64(c->memory.folded.procs + c->end_count, 201);
+	}
+	CHECK(ends < 70000);
+	CHECK(!((struct proc *)hash_at(f.w->procs, 1))->space->memory);
+}
+
 /* ------------------------------------------------------------------- traces */
 
 static char *trace_map(struct feed *f, struct lens_rec_map r)

@@ -86,6 +86,7 @@ static void apply_exit(struct world *w, const struct event *ev)
 	p->exit_ns = ev->ts_ns;
 	p->exit_code = ev->lens_rec_exit->code;
 	mapping_clear(p, UINT64_MAX);
+	mapping_ended(w, p);
 }
 
 static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)

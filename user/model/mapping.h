@@ -16,6 +16,8 @@ void mapping_clear(struct proc *p, uint64_t ns);
 void mapping_look_settled(struct world *w, uint64_t ns);
 /* mapping_fold.c: of processes that have ended and map nothing only so many are kept */
 void mapping_fold(struct world *w);
+/* p has ended, and maps nothing; many such are not kept until the next look */
+void mapping_ended(struct world *w, const struct proc *p);
 /* the overlap of what is mapped now */
 void mapping_settle(struct world *w);
 

@@ -7,13 +7,17 @@
 #include "model/mapping.h"
 #include "model/state.h"
 
-/* nothing can be heard of it any more */
-static bool has_ended(const struct world *w, const struct endpoint *e)
+/* a process with thousands of mappings may fork and end many times before the next look */
+#define EARLY_ENDS 65536
+
+/* nothing can be heard of it any more; early: or too little to wait for it */
+static bool has_ended(const struct world *w, const struct endpoint *e, bool early)
 {
 	const struct proc *p = e->proc;
 
-	if (!p->exited || p->exit_look >= world_state(w)->looks_begun || e->held_now ||
-	    e->mapper.mapped_bytes)
+	/* of hand-offs the last count is still to be read */
+	if (!p->exited || e->held_now || e->mapper.mapped_bytes ||
+	    (early ? !!e->chan->memory.words : p->exit_look >= world_state(w)->looks_begun))
 		return false;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 		if (e->side[d].seen || e->side[d].announced)
@@ -71,16 +75,17 @@ static void drop_forgotten(struct chan *c)
 	s->folded_ends = 0;
 }
 
-void mapping_fold(struct world *w)
+static void fold(struct world *w, bool early)
 {
 	_cleanup_free_ struct endpoint **ended = NULL;
 	size_t count = 0;
 
+	world_state(w)->ended_ends = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		const struct chan *c = hash_at(w->chans, i);
 
 		for (size_t j = 0; chan_is_memory(c) && j < c->end_count; j++) {
-			if (!has_ended(w, c->ends[j]))
+			if (!has_ended(w, c->ends[j], early))
 				continue;
 			/* room doubles: it is full when the count is a power of two */
 			if (!(count & (count - 1)))
@@ -96,4 +101,16 @@ void mapping_fold(struct world *w)
 	for (size_t i = 0; i < hash_count(w->chans); i++)
 		if (chan_state(hash_at(w->chans, i))->folded_ends)
 			drop_forgotten(hash_at(w->chans, i));
+}
+
+void mapping_fold(struct world *w)
+{
+	fold(w, false);
+}
+
+void mapping_ended(struct world *w, const struct proc *p)
+{
+	world_state(w)->ended_ends += p->end_count;
+	if (world_state(w)->ended_ends >= EARLY_ENDS)
+		fold(w, true);
 }

@@ -75,6 +75,7 @@ struct world_state {
 	bool in_totals;			/* the last record was a total */
 	bool in_stuck;			/* a look at who waits for what: no part of ours */
 	size_t ops_kept;		/* in struct ops of all channels */
+	size_t ended_ends;		/* of processes that ended since memory was last folded */
 };
 
 static inline struct world_state *world_state(const struct world *w)
