@@ -59,6 +59,24 @@ TEST(memory_goes_both_ways)
 	CHECK_EQ_U64(only_flow(&f, TARGET, SENDER)->bytes, 500);
 }
 
+/* no look finds such a channel: it goes with its process */
+TEST(lives_as_long_as_the_process)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_chan chan = aimed_at(TARGET, LENS_KIND_SIGNAL, 15);
+
+	feed_total(&f, chan, SENDER, LENS_WRITE, feed_counts(1, 1, 0));
+	feed_look_begin(&f);
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	CHECK(!feed_chan_of(&f, chan)->gone);
+	feed_exit(&f, TARGET, 0);
+	feed_look_begin(&f);
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	CHECK(feed_chan_of(&f, chan)->gone);
+}
+
 /* one process may do so to itself; that is one end */
 TEST(itself)
 {

@@ -75,8 +75,8 @@ static void settled(struct world *w)
 		s->now = NULL;
 		if (s->last)
 			chan_moved(c, false, &s->last->after);
-		/* memory may have been mapped after it was looked for */
-		c->live = s->in_look || c->memory.mappers;
+		/* memory may have been mapped after it was looked for; some are not looked for */
+		c->live = s->in_look || c->memory.mappers || target_lives(c);
 		if (!c->live)
 			c->gone = true;
 		/* one that came up meanwhile may just not have been there yet */

@@ -103,6 +103,8 @@ void halves_pair(struct world *w, struct chan *c);
 
 /* target.c: makes the process that a new channel stands for its first end, if it is one */
 void target_join(struct world *w, struct chan *c);
+/* is c such a process, and has not ended? */
+bool target_lives(const struct chan *c);
 
 /* inet.c */
 struct hash *seats_new(void);

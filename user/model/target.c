@@ -22,3 +22,10 @@ void target_join(struct world *w, struct chan *c)
 	e->reader = true;
 	e->writer = c->key.kind == LENS_KIND_PROCESS_VM;
 }
+
+bool target_lives(const struct chan *c)
+{
+	const struct endpoint *target = chan_target(c);
+
+	return target && !target->proc->exited;
+}
