@@ -433,6 +433,28 @@ TEST(forks_of_many_ranges)
 	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_peak_bytes, 500 * PAGE);
 }
 
+/* a look tells of what lies there now before the ring tells of what lay there earlier */
+TEST(mapped_before_what_a_look_found)
+{
+	struct lens_chan later = { .ino = 8, .dev = 1, .gen = 99, .kind = LENS_KIND_MEMFD };
+	_feed_ struct feed f = feed_new();
+	const struct mapper *m;
+
+	f.ts_ns += 100;
+	feed_map(&f, range(LENS_MAP_FOUND, &later, 1, 100, 4, 0));
+	f.ts_ns -= 100;
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 4, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 100, 4, 0));
+	CHECK_EQ_U64(mapped(&f, later, 1), 4);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 0);
+	m = &feed_end_of(&f, mem, 1)->mapper;
+	CHECK(m->is_mapper);
+	CHECK_EQ_U64(m->prot_ever, MAY_WRITE);
+	CHECK_EQ_U64(m->peak_bytes, 4 * PAGE);
+	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.peak_mappers, 1);
+	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.extent, 4 * PAGE);
+}
+
 TEST(many_objects)
 {
 	_feed_ struct feed f = feed_new();

@@ -163,13 +163,29 @@ static void note_change(struct world *w, const struct map_range *piece, bool add
 		change->unmapped_bytes += len;
 }
 
+/* for a moment at least: something newer may lie there already when that is heard of */
+static void was_mapped(const struct map_range *piece)
+{
+	uint64_t len = piece->end - piece->start, reach = piece->offset + len;
+	struct mapper *m = &piece->end_point->mapper;
+	struct memory *memory = &piece->end_point->chan->memory;
+
+	m->is_mapper = true;
+	m->prot_ever |= piece->prot;
+	if (len > m->peak_bytes)
+		m->peak_bytes = len;
+	if (!memory->peak_mappers)
+		memory->peak_mappers = 1;
+	if (reach > memory->extent)
+		memory->extent = reach;
+}
+
 /* arg: the world, if somebody may want to know what one record changed */
 static void count_piece(void *arg, const struct map_range *piece, bool added)
 {
 	uint64_t len = piece->end - piece->start;
 	struct mapper *m = &piece->end_point->mapper;
 	struct memory *memory = &piece->end_point->chan->memory;
-	uint64_t reach = piece->offset + len;
 
 	if (arg)
 		note_change(arg, piece, added);
@@ -181,13 +197,10 @@ static void count_piece(void *arg, const struct map_range *piece, bool added)
 	memory->mappers += !m->mapped_bytes;
 	if (memory->mappers > memory->peak_mappers)
 		memory->peak_mappers = memory->mappers;
-	m->is_mapper = true;
 	m->mapped_bytes += len;
 	if (m->mapped_bytes > m->peak_bytes)
 		m->peak_bytes = m->mapped_bytes;
-	m->prot_ever |= piece->prot;
-	if (reach > memory->extent)
-		memory->extent = reach;
+	was_mapped(piece);
 }
 
 static struct space *space_of(struct proc *p)
@@ -284,6 +297,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 	c->gone = false;
 	if (!r->len)
 		return;
+	was_mapped(&range);
 	space_put(space_of(p), &range, count_piece, w);
 	raise_peak(c);
 }
