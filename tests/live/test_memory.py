@@ -10,6 +10,8 @@ import lens
 
 # 12 MB of it are the two rings, each mapped twice over
 PEAK_KB = 34 * 1024
+# of channels that come and go; three do not fit into the tables either
+ROUNDS = 3 if lens.NARROW else 5
 
 
 def memory_kb(observer, field):
@@ -91,10 +93,10 @@ def wait_retired(observer, many=1500):
 
 @lens.test(limit_s=90)
 def memory_churn():
-    """20,000 pipes: the last ones kept one by one, the others in the sums."""
+    """Thousands of pipes: the last ones kept one by one, the others in the sums."""
     with tempfile.TemporaryDirectory(dir="/tmp") as where:
         saved = os.path.join(where, "churn.lens")
-        rounds, each = 5, 4000
+        rounds, each = ROUNDS, 4000
         work = lens.Workload("churn", "pipes", rounds, each)
         # room for all of a round: how fast they come must not matter
         observer = lens.observe("--max-channels", 16384, "--save", saved, "--comm", "churn",
@@ -111,7 +113,8 @@ def memory_churn():
         lens.check_document(doc, lost=True)
         check_sums(doc, truth)
         kept, folded = channels_of(doc, "churn")
-        lens.require(kept <= 2048 and folded >= 17000, "%d kept, %d summed up" % (kept, folded))
+        lens.require(kept <= 2048 and folded >= rounds * each - 3000,
+                     "%d kept, %d summed up" % (kept, folded))
         lens.require(peak <= PEAK_KB, "%d kB resident" % peak)
         replayed, _ = lens.run("report", "--json", "-i", saved, "--comm", "churn", limit_s=60)
         lens.require(replayed == out, "the replay differs")
@@ -119,7 +122,7 @@ def memory_churn():
 
 def connections_come_and_go(mode, kind):
     """A server whose clients come and go does not fill the table, however long it lives."""
-    rounds = 5
+    rounds = ROUNDS
     work = lens.Workload("churn", mode, rounds, 1200)
     # of each connection two ends are counted: all of them together have no room
     observer = lens.observe("--max-channels", 4096, "--comm", "churn", "--verbose", "-t", kind)
