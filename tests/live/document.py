@@ -93,9 +93,14 @@ GROUPS = {"fifo": "pipe", "sysv-msg": "sysvmsg", "posix-mq": "mqueue", "tcp": "i
 QUEUES = ("sysv-msg", "posix-mq", "unix-dgram", "unix-seqpacket", "udp")
 
 
+def group_of(kind):
+    """Whose hooks a type of channel has."""
+    return GROUPS.get(kind, kind.partition("-")[0])
+
+
 def check_variants(doc, forced):
     listed = doc["schema"].startswith("ipclens.list/")
     for row in doc["coverage"]:
-        group = GROUPS.get(row["type"], row["type"].partition("-")[0])
+        group = group_of(row["type"])
         want = forced.get(group) or os.environ.get("LENS_EXPECT_VARIANT_" + group, row["variant"])
         equal("hook variant of " + row["type"], "iter" if listed else want, row["variant"])

@@ -28,7 +28,8 @@ import time
 
 # for the tests, which know all of it as lens.NAME
 from comparison import compare, compare_counts, find_channel  # noqa: F401
-from document import LOSSES, QUEUES, check_document, check_variants, parse, unescape  # noqa: F401
+from document import (LOSSES, QUEUES, check_document, check_variants, group_of,  # noqa: F401
+                      parse, unescape)  # noqa: F401
 from verdict import Failure, Skip, Timeout, equal, require  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
