@@ -32,6 +32,8 @@ def errors(doc, kind, sender):
 
 
 def check_signals(doc, truth):
+    # the signal that ended it
+    lens.require("ipclens" not in {p["comm"] for p in doc["processes"]}, "it shows itself")
     me, facts = truth["pid"], truth["facts"]
     one, two = facts["one"], facts["two"]
     lens.equal("signals", {
