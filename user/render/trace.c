@@ -68,7 +68,6 @@ static size_t find_peers(const struct traced *t, const struct endpoint *ret_peer
 		ret_peers[0] = chan_target(c);
 		return 1;
 	}
-
 	for (size_t i = 0; i < c->end_count; i++)
 		users |= end_is_user(c->ends[i], other);
 	for (size_t i = 0; i < c->end_count; i++) {
