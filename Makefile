@@ -56,7 +56,7 @@ BPF_OBJ   := $(call objects,$(BPF_SRC))
 USER_OBJ  := $(call objects,$(USER_SRC))
 LIVE_OBJ  := $(filter $(O)/user/source/live%,$(USER_OBJ))
 # the pure layers, and what of source/ runs without a kernel to observe
-PURE      := base event model mech render
+PURE      := base event model mech render unwind
 PURE_OBJ  := $(filter $(PURE:%=$(O)/user/%/%),$(USER_OBJ))
 STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o \
 	     preemption.o %_types.o),$(USER_OBJ))

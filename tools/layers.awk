@@ -80,7 +80,8 @@ FNR == 1 {
 	sub(/^[^"]*"/, "", name)
 	sub(/".*/, "", name)
 	if (FILENAME ~ /^bpf\//) {
-		if (name !~ /^[a-z0-9_]+\.bpf\.h$/ && name !~ /^(wire|wire_stuck|ktypes|kdefs)\.h$/)
+		if (name !~ /^[a-z0-9_]+\.bpf\.h$/ &&
+		    name !~ /^(wire|wire_sock|wire_stuck|ktypes|kdefs)\.h$/)
 			bad("bpf/ may not include " name)
 	} else if (name ~ /\.skel\.h$/) {
 		if (!may("skeleton"))
