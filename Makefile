@@ -22,6 +22,8 @@ CFLAGS     ?= -g -O2
 WERROR     ?= -Werror
 SAN        ?=
 FUZZ_SECONDS ?= 60
+# fuzzers at a time; empty = as many as there are processors
+FUZZ_JOBS  ?=
 VM_KERNELS ?= 6.1 6.12
 CHECKS     ?= layers headers style bpf shell
 # names of live tests for `make live T=pipe` and `make vm T=pipe`; empty = all
@@ -43,7 +45,7 @@ endif
 # Definitions before users: libbpf 1.1 links a map that it first meets as an
 # extern declaration to the wrong place.
 BPF_FIRST := core totals backlog snapshot task describe strict calls ident fd stuck sock \
-	     vma object space handoff mapping
+	     vma object space handoff mapping pass
 BPF_FIRST := $(wildcard $(BPF_FIRST:%=bpf/%.bpf.c))
 BPF_SRC   := $(BPF_FIRST) $(filter-out $(BPF_FIRST),$(sort $(wildcard bpf/*.bpf.c)))
 USER_SRC  := $(sort $(wildcard user/*.c user/*/*.c))
@@ -59,7 +61,7 @@ LIVE_OBJ  := $(filter $(O)/user/source/live%,$(USER_OBJ))
 PURE      := base event model mech render unwind
 PURE_OBJ  := $(filter $(PURE:%=$(O)/user/%/%),$(USER_OBJ))
 STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o \
-	     preemption.o %_types.o),$(USER_OBJ))
+	     preemption.o %_types.o kallsyms.o frames.o reader%.o sandbox_reader.o),$(USER_OBJ))
 
 UNIT_OBJ  := $(call objects,$(UNIT_SRC))
 UNIT_PURE := $(patsubst %.o,%,$(filter $(O)/tests/unit/test_%,$(UNIT_OBJ)))
@@ -156,21 +158,36 @@ $(O)/:
 deps:
 	tools/deps build
 
+# for commands that start where nobody has said -j
+wide = $(MAKE) -j$$(nproc)
+
 run: deps
-	$(Q)$(MAKE) all
+	$(Q)$(wide) all
 	$(O)/ipclens demo --duration 10s
 
 work: $(WORKS)
 units: $(UNITS)
 fuzzers: $(FUZZERS)
 
-# every ring ends with "N passed, M failed, K skipped"; tally adds them up
+# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Fuzzers fill the
+# processor that live tests leave idle, at a priority that takes none from them; emulated
+# machines take all there are.
 test:
-	tools/deps build test vm
-	$(Q)$(MAKE) all work units
+	tools/deps build test vm programs
+	$(Q)$(wide) all work units
 	$(Q)tools/tally -v check="$(MAKE) check" unit="$(MAKE) unit" sanitize="$(MAKE) sanitize" \
-		replay="$(MAKE) replay" fuzz="$(MAKE) fuzz" live="$(MAKE) live" vm="$(MAKE) vm" \
-		budget="$(MAKE) budget"
+		replay="$(MAKE) replay" live+fuzz="$(MAKE) live-and-fuzz" vm="$(MAKE) machines"
+
+live-and-fuzz: all work fuzzers-sanitized
+	$(Q)tools/tally -j -v live="$(MAKE) live" fuzz="nice -n 19 $(MAKE) fuzz FUZZ_JOBS=1"
+
+half = $(1)-$(2)of2="LENS_PART=$(2)/2 tests/vm/run $(1)"
+
+machines: all work
+	$(Q)O=$(O) tools/tally -j -v \
+		$(foreach k,$(VM_KERNELS),$(foreach n,1 2,$(call half,$(k),$(n)))) \
+		preempt+budget="tools/tally -v preempt='tests/vm/preempt $(VM_KERNELS)' \
+		budget='tests/vm/budget $(VM_KERNELS)'"
 
 check:
 	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally $(foreach c,$(CHECKS),$(c)="tools/check $(c)") \
@@ -180,12 +197,14 @@ unit: $(UNITS)
 	$(Q)tools/tally $(foreach t,$(UNITS),$(notdir $(t))=$(t))
 
 sanitize:
-	$(Q)$(MAKE) O=$(O)/sanitize SAN=address,undefined WERROR= unit
+	$(Q)$(wide) O=$(O)/sanitize SAN=address,undefined WERROR= unit
 
-fuzz:
-	$(Q)$(MAKE) O=$(O)/fuzz CC=$(CLANG) SAN=fuzzer-no-link,address,undefined WERROR= \
+fuzzers-sanitized:
+	$(Q)$(wide) O=$(O)/fuzz CC=$(CLANG) SAN=fuzzer-no-link,address,undefined WERROR= \
 		fuzzers
-	$(Q)tools/fuzz $(FUZZ_SECONDS) $(FUZZERS:$(O)/%=$(O)/fuzz/%)
+
+fuzz: fuzzers-sanitized
+	$(Q)FUZZ_JOBS=$(FUZZ_JOBS) tools/fuzz $(FUZZ_SECONDS) $(FUZZERS:$(O)/%=$(O)/fuzz/%)
 
 replay: all
 	$(Q)IPCLENS=$(abspath $(O))/ipclens tests/golden/run
@@ -240,6 +259,6 @@ help:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps run work units fuzzers test check unit sanitize fuzz live vm budget bench bare \
-	install clean help FORCE
+.PHONY: all deps run work units fuzzers fuzzers-sanitized test check unit sanitize fuzz live \
+	live-and-fuzz machines vm budget bench bare install clean help FORCE
 FORCE:

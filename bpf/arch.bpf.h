@@ -30,6 +30,7 @@ enum call_class {
 	CALL_IPC,			/* i386 multiplexer, of messages and shared memory */
 	CALL_MQSEND, CALL_MQRECEIVE,	/* (queue, buffer, size, priority, timeout) */
 	CALL_VM_READ, CALL_VM_WRITE,	/* (pid, ...) */
+	CALL_GETFD,			/* (pidfd, fd, flags), returns a descriptor */
 	CALL_MMAP,			/* (address, length, protection, flags, fd, ...) */
 	CALL_MUNMAP, CALL_MPROTECT,	/* (address, length, ...) */
 	CALL_MREMAP,			/* (address, length, new length, flags, ...) */
@@ -81,6 +82,7 @@ extern const volatile __u16 lens_calls[CALL_TABLE];
 	C(418, CALL_MQSEND), C(419, CALL_MQRECEIVE),			\
 	N(284, CALL_EVENTFD), N(290, CALL_EVENTFD),			\
 	C(323, CALL_EVENTFD),						\
+	NC(438, CALL_GETFD, CALL_GETFD),				\
 	N(310, CALL_VM_READ), N(311, CALL_VM_WRITE),			\
 	C(347, CALL_VM_READ), C(348, CALL_VM_WRITE),			\
 	N(9, CALL_MMAP), C(192, CALL_MMAP),				\

@@ -25,54 +25,18 @@ const volatile __u16 lens_calls[CALL_TABLE] = ARCH_CALLS;
 const volatile __u64 lens_sys_kinds = ~0ull;
 /* kinds whose hooks miss the calls older than they are: those are counted here, too */
 const volatile __u64 lens_straddle_kinds = 0;
-/* kinds whose hooks do not see what splice(2) takes out */
+/* kinds whose hooks do not see what splice(2) takes out, nor control data of messages */
 const volatile __u64 lens_splice_kinds = 0;
 
 /*
- * The file behind a descriptor of the current task, with plain loads. The file
- * table is not locked; another thread may close the descriptor under our eyes,
- * which then looks like a descriptor that was never open.
- */
-static __always_inline struct file *calls_fd_file(struct task_struct *t, __u32 fd)
-{
-	struct fdtable *fdt = t->files->fdt;
-	struct hlist_head *slot;
-
-	if (fd >= fdt->max_fds)
-		return NULL;
-	/* an array of pointers has no type of its own: borrow one that holds a pointer */
-	slot = core_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
-	return core_cast(slot->first, lens_type_file);
-}
-
-/*
- * The file behind a descriptor as an address, 0 if there is none. done: what
- * the call did cannot have been nothing.
- */
-static __always_inline __u64 calls_file_address(__u32 fd, bool done)
-{
-	struct file *file;
-
-	if (lens_has_cast) {
-		file = calls_fd_file(ident_current(), fd);
-		if (file)
-			return ident_address(file);
-	} else {
-		file = ident_fd_probe((void *)ident_current(), fd);
-		if (file)
-			return (__u64)file;
-	}
-	fd_count_lost(done);
-	return 0;
-}
-
-/*
  * Is a socket told of a call on its descriptor that moved nothing, so that this may be an
- * empty message? The end of what splice(2) and sendfile(2) copy is none.
+ * empty message? Neither of vectors without room, nor of reads of nothing; and the end of
+ * what splice(2) and sendfile(2) copy is no message.
  */
-static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 class)
+static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 class, bool compat)
 {
-	return class == CALL_WRITE || class == CALL_READV || (class == CALL_READ && a->arg[2]);
+	return class == CALL_WRITE || (class == CALL_READ && a->arg[2]) ||
+	       (class == CALL_READV && sockcall_room(a->arg[1], a->arg[2], compat));
 }
 
 /* sockets go another way here and not in fd_count(), which would be one call too deep */
@@ -206,24 +170,45 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 	}
 	return calls_count(fd, dir, ret, (class == CALL_READ || class == CALL_WRITE) &&
 			   ret > 0 && ret < (__s64)a.arg[2],
-			   ret || calls_reach_socket(&a, class), kinds);
+			   ret || calls_reach_socket(&a, class, compat), kinds);
+}
+
+static __always_inline int calls_msgsnd(__s32 id, __u64 buffer, __u64 size, bool compat, __s64 ret)
+{
+	struct lens_total_key key;
+	__u64 left;
+
+	sysvmsg_key(ident_current(), id, LENS_WRITE, &key);
+	left = ret ? 0 : sysvmsg_count(&key, size);
+	if (left == TOTALS_DONE)
+		return 0;
+	return sysvmsg_send_rest(left, &key, sysvmsg_type(buffer, compat), size, ret);
+}
+
+static __always_inline int calls_msgrcv(__s32 id, __u64 buffer, __u64 size, __u32 flags,
+					bool compat, __s64 ret)
+{
+	struct lens_total_key key;
+	__u64 left;
+
+	sysvmsg_key(ident_current(), id, LENS_READ, &key);
+	left = sysvmsg_is_plain(flags, ret) ? sysvmsg_count(&key, ret) : 0;
+	if (left == TOTALS_DONE)
+		return 0;
+	return sysvmsg_receive_rest(left, &key, sysvmsg_type(buffer, compat), size, flags, ret);
 }
 
 static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 				   bool compat, __s64 ret)
 {
-	struct lens_total_key key;
 	struct call_args a;
 
 	arch_args(regs, compat, &a);
 	switch (class) {
 	case CALL_MSGSND:
-		sysvmsg_key(ident_current(), a.arg[0], LENS_WRITE, &key);
-		return sysvmsg_sent(&key, sysvmsg_type(a.arg[1], compat), a.arg[2], ret);
+		return calls_msgsnd(a.arg[0], a.arg[1], a.arg[2], compat, ret);
 	case CALL_MSGRCV:
-		sysvmsg_key(ident_current(), a.arg[0], LENS_READ, &key);
-		return sysvmsg_received(&key, sysvmsg_type(a.arg[1], compat), a.arg[2],
-					a.arg[4], ret);
+		return calls_msgrcv(a.arg[0], a.arg[1], a.arg[2], a.arg[4], compat, ret);
 	case CALL_MSGCTL:
 		return calls_msgctl(a.arg[0], a.arg[1], ret);
 	case CALL_IPC:
@@ -235,7 +220,7 @@ static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
 /* without an array of arguments: what is called from here needs most of the stack there is */
 static __noinline int calls_mqueue(struct pt_regs *regs, __u32 class, bool compat, __s64 ret)
 {
-	__u64 file = calls_file_address(compat ? regs->bx : regs->di, ret >= 0);
+	__u64 file = fd_file_address(compat ? regs->bx : regs->di, ret >= 0);
 	__u64 priority = compat ? (__u32)regs->si : regs->r10;
 
 	if (!file)
@@ -266,6 +251,8 @@ static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool c
 		return sockcall(regs, class, compat, ret, kinds);
 	if (class >= CALL_MMAP)
 		return calls_mappings(regs, class, compat, ret);
+	if (class == CALL_GETFD)
+		return procvm_fetched(compat ? regs->bx : regs->di, ret);
 	if (class >= CALL_VM_READ)
 		return procvm_returned(compat ? regs->bx : regs->di,
 					   class == CALL_VM_WRITE ? LENS_WRITE : LENS_READ, ret);
@@ -307,46 +294,50 @@ static __always_inline bool calls_is_device(struct file *file)
 	       i->i_sb->s_magic == KDEF_ANON_INODE_FS_MAGIC;
 }
 
-/* looks for the file again, so that calls on pipes need not keep it */
-static __always_inline int calls_no_pipe(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
+/*
+ * The straight line: true if all is done. Not inlined, or other calls would have its locals
+ * on their stack, too.
+ */
+static __noinline bool calls_on_pipe(struct pt_regs *regs, __u32 class, __s64 ret)
 {
-	struct file *file = calls_fd_file(ident_current(), regs->di);
+	__u32 dir = class == CALL_WRITE ? LENS_WRITE : LENS_READ;
+	struct call call = {
+		.ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < (__s64)regs->dx,
+	};
+	struct task_struct *t = ident_current();
+	struct file *file = fd_file(t, regs->di);
+	struct lens_total_key key;
+	__u64 left;
 
 	if (!file)
+		return false;
+	left = pipe_count(t, file, dir, &call, &key);
+	if (left & TOTALS_STREAM)
+		pipe_follow(left, &key, ident_address(file), &call);
+	return left;
+}
+
+/* looks for the file again: what is called from here needs the stack */
+static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret, __u64 kinds)
+{
+	struct file *file = fd_file(ident_current(), regs->di);
+	__u32 mode;
+
+	if (!file) {
+		fd_count_lost(ret);
 		return 0;
-	if (kinds & KINDS_SOCK && (file->f_inode->i_mode & KDEF_S_IFMT) == KDEF_S_IFSOCK) {
+	}
+	mode = file->f_inode->i_mode & KDEF_S_IFMT;
+	if (kinds & KINDS_SOCK && mode == KDEF_S_IFSOCK) {
 		/* of a read of nothing the socket is not told */
 		if (class == CALL_READ && !regs->dx)
 			return 0;
 		return sock_returned(ident_address(file), class == CALL_WRITE ? LENS_WRITE :
 				     LENS_READ, ret, 0, kinds);
 	}
-	if (kinds & KINDS_DEVICE && calls_is_device(file))
+	if ((kinds & KINDS_FIFO && mode == KDEF_S_IFIFO) ||
+	    (kinds & KINDS_DEVICE && calls_is_device(file)))
 		return calls_files(regs, class, false, ret, kinds);
-	return 0;
-}
-
-/* the straight line; not inlined, or other calls would have its locals on their stack, too */
-static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 ret,
-				       __u64 kinds)
-{
-	struct task_struct *t;
-	struct file *file;
-
-	if (is_restart(ret))
-		return 0;
-	t = ident_current();
-	file = calls_fd_file(t, regs->di);
-	if (!file) {
-		fd_count_lost(ret);
-		return 0;
-	}
-	if (kinds & KINDS_FIFO &&
-	    pipe_count(t, file, class == CALL_WRITE ? LENS_WRITE : LENS_READ, ret,
-		       ret > 0 && ret < (__s64)regs->dx, FILE_MIXED))
-		return 0;
-	if (kinds & (KINDS_SOCK | KINDS_DEVICE))
-		calls_no_pipe(regs, class, ret, kinds);
 	return 0;
 }
 
@@ -368,7 +359,10 @@ int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
 	/* in this order: the first is nearly always true */
 	if (!class || (!(kinds & calls_kinds(class)) && !(lens_splice_kinds & calls_kinds(class))))
 		return 0;
-	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE)
+	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE) {
+		if (is_restart(ret) || (kinds & KINDS_FIFO && calls_on_pipe(regs, class, ret)))
+			return 0;
 		return calls_read_write(regs, class, ret, kinds);
+	}
 	return calls_other(regs, class, compat, ret, kinds);
 }

@@ -18,6 +18,7 @@ const volatile __u32 lens_type_task_struct = 0;
 const volatile __u32 lens_type_sock = 0;
 const volatile bool lens_has_cast = false;
 
+__u64 lens_pipefs_sb = ~0ull;
 static __u32 drop_count;
 
 struct ring_map lens_ring SEC(".maps");

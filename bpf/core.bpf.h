@@ -25,6 +25,8 @@
 /* set by user space before loading; the verifier prunes what they switch off */
 extern const volatile __u32 lens_pipefs_dev;	/* s_dev of pipefs: tells pipes from fifos */
 extern const volatile __u32 lens_sockfs_dev;	/* s_dev of sockfs */
+/* address of the super block of pipefs, which is there for good; no address: not yet known */
+extern __u64 lens_pipefs_sb;
 extern const volatile bool lens_stream_all;	/* a record for every operation */
 extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
 extern const volatile bool lens_preemptible;	/* function hooks are in use */
@@ -115,6 +117,7 @@ struct losses_map {
 };
 extern struct losses_map lens_losses SEC(".maps");
 
+/* atomic: a function hook can lose the CPU to another one that has a loss to count, too */
 static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64 bytes)
 {
 	struct loss *l;
@@ -124,8 +127,9 @@ static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64
 	l = bpf_map_lookup_elem(&lens_losses, &kind);
 	if (!l || cause >= LENS_LOSS_MAX)
 		return;
-	l->count[cause] += count;
-	l->bytes += bytes;
+	__sync_fetch_and_add(&l->count[cause], count);
+	if (bytes)
+		__sync_fetch_and_add(&l->bytes, bytes);
 }
 
 /* ------------------------------------------------------------ one CPU's own */

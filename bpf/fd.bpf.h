@@ -26,6 +26,8 @@
 
 /* which kinds the end of system calls counts; set by user space before loading */
 extern const volatile __u64 lens_sys_kinds;
+/* ... and of which kinds it tells beside their hooks: what splice(2) takes out, and passes */
+extern const volatile __u64 lens_splice_kinds;
 
 /* ret is what the call returned; kinds: those to be counted here, no sockets */
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds);
@@ -39,6 +41,44 @@ static __always_inline void fd_count_lost(__s64 ret)
 {
 	if (ret > 0)
 		loss_add(LENS_KIND_NONE, LENS_LOSS_AMBIGUOUS_FD, 1, 0);
+}
+
+/*
+ * The file behind a descriptor of the current task, with plain loads. The file
+ * table is not locked; another thread may close the descriptor under our eyes,
+ * which then looks like a descriptor that was never open.
+ */
+static __always_inline struct file *fd_file(struct task_struct *t, __u32 fd)
+{
+	struct fdtable *fdt = t->files->fdt;
+	struct hlist_head *slot;
+
+	if (fd >= fdt->max_fds)
+		return NULL;
+	/* an array of pointers has no type of its own: borrow one that holds a pointer */
+	slot = core_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
+	return core_cast(slot->first, lens_type_file);
+}
+
+/*
+ * The file behind a descriptor as an address, 0 if there is none. done: what
+ * the call did cannot have been nothing.
+ */
+static __always_inline __u64 fd_file_address(__u32 fd, bool done)
+{
+	struct file *file;
+
+	if (lens_has_cast) {
+		file = fd_file(ident_current(), fd);
+		if (file)
+			return ident_address(file);
+	} else {
+		file = ident_fd_probe((void *)ident_current(), fd);
+		if (file)
+			return (__u64)file;
+	}
+	fd_count_lost(done);
+	return 0;
 }
 
 #endif

@@ -41,22 +41,26 @@ int ident_file(__u64 file, struct lens_total_key *ret)
 	return LENS_KIND_NONE;
 }
 
-int ident_held(__u64 file, struct lens_total_key *ret)
+int ident_memory(__u64 file, struct lens_total_key *ret)
 {
 	struct file *f = (struct file *)file;
 	__u32 kind;
 
 	if (!f || !ret)
 		return LENS_KIND_NONE;
-	kind = ident_file(file, ret);
-	if (kind)
-		return kind;
 	kind = memory_kind(f);
 	/* an open file is no channel until somebody maps it */
 	if (kind != LENS_KIND_POSIX_SHM && kind != LENS_KIND_MEMFD)
 		return LENS_KIND_NONE;
 	memory_key(f, kind, ret);
 	return kind;
+}
+
+int ident_held(__u64 file, struct lens_total_key *ret)
+{
+	__u32 kind = ident_file(file, ret);
+
+	return kind ? kind : ident_memory(file, ret);
 }
 
 int ident_mapped(__u64 file, struct lens_total_key *ret)

@@ -52,6 +52,17 @@ static __always_inline void ident_proc(struct task_struct *t, struct lens_proc *
 	ret->pad = 0;
 }
 
+/*
+ * LENS_END_MADE if t opened the file itself, both addresses: a file keeps the credentials that
+ * it was opened with, and every process has its own, which exec(2) and setuid(2) replace.
+ */
+static __always_inline __u32 ident_made(struct task_struct *t, struct file *file)
+{
+	const struct cred *cred = BPF_CORE_READ(file, f_cred);
+
+	return cred && cred == BPF_CORE_READ(t, cred) ? LENS_END_MADE : 0;
+}
+
 /* the file behind a descriptor of any task, on any kernel, by probing reads */
 static __always_inline struct file *ident_fd_probe(struct task_struct *t, __u32 fd)
 {
@@ -111,6 +122,8 @@ static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_k
 int ident_file(__u64 file, struct lens_total_key *ret);
 /* likewise, or memory that a descriptor stands for, whose reads and writes are not counted */
 int ident_held(__u64 file, struct lens_total_key *ret);
+/* ... and the memory alone of it */
+int ident_memory(__u64 file, struct lens_total_key *ret);
 /* likewise for a file that is mapped shared */
 int ident_mapped(__u64 file, struct lens_total_key *ret);
 

@@ -33,10 +33,15 @@ static __always_inline bool kind_is_inet(__u32 kind)
 	return kind == LENS_KIND_TCP || kind == LENS_KIND_UDP;
 }
 
-static __always_inline bool kind_is_sock(__u32 kind)
+static __always_inline bool kind_is_unix(__u32 kind)
 {
 	return kind == LENS_KIND_UNIX_STREAM || kind == LENS_KIND_UNIX_DGRAM ||
-	       kind == LENS_KIND_UNIX_SEQPACKET || kind_is_inet(kind);
+	       kind == LENS_KIND_UNIX_SEQPACKET;
+}
+
+static __always_inline bool kind_is_sock(__u32 kind)
+{
+	return kind_is_unix(kind) || kind_is_inet(kind);
 }
 
 /* half of a connection: what is written at one socket is queued at its peer */

@@ -5,19 +5,36 @@
  * connection. A datagram that was sent counts at the socket whose queue it
  * went into, if that was seen, and else as what leaves the own one.
  */
+#include "datagram.bpf.h"
 #include "inet.bpf.h"
 #include "sock.bpf.h"
 #include "sockcall.bpf.h"
+#include "storage.bpf.h"
+
+/* receivers of one send that are told apart; of a multicast the rest comes from outside */
+#define RECEIVERS_MAX 8
+
+struct datagram {
+	__u32 bytes;
+	__be16 from_port;
+	__u16 pad;
+};
 
 /*
- * Where the last datagram that was queued while this task ran has gone. The
- * task may have been interrupted for another's, which its source port tells.
+ * Where the datagrams have gone that were queued while this task ran, since its last send. It
+ * may have been interrupted for another's, which the source port tells.
  */
 struct inet_note {
-	struct lens_chan to;	/* kind 0: none */
-	__u64 file;
+	struct inet_queue {
+		__u64 ino, file;
+		__u32 bytes, count;	/* count: without empty ones */
+	} queue[RECEIVERS_MAX];
+	__u32 used;
 	__be16 from_port;
-	__u16 pad[3];
+	__be16 pieces_port;	/* a send from there left something for the next one */
+	__u16 is_certain;	/* they are these, and not others that were queued meanwhile */
+	__u16 is_counted;	/* right now: what is queued meanwhile is another's */
+	struct datagram coming;	/* about to be queued */
 };
 
 struct {
@@ -38,46 +55,159 @@ static __always_inline int inet_count(struct sock *sk, struct lens_total_key *ke
 
 /* ---------------------------------------------------------------- datagrams */
 
-static __always_inline int inet_queued(struct sock *sk, struct sk_buff *skb)
+static __always_inline void note_add(struct inet_note *note, __u64 ino, __u64 file, __u32 bytes)
+{
+	struct inet_queue *q = NULL;
+	__u32 i;
+
+	for (i = 0; i < RECEIVERS_MAX; i++) {
+		if (i == note->used) {
+			q = &note->queue[i];
+			note->used++;
+			*q = (struct inet_queue){ .ino = ino, .file = file };
+			break;
+		}
+		if (note->queue[i].ino == ino) {
+			q = &note->queue[i];
+			break;
+		}
+	}
+	if (!q)
+		return;
+	q->bytes += bytes;
+	if (bytes)
+		q->count++;
+}
+
+static __always_inline void datagram_read(struct sk_buff *skb, struct datagram *ret)
+{
+	struct udphdr *header =
+		(void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
+
+	ret->from_port = BPF_CORE_READ(header, source);
+	ret->bytes = BPF_CORE_READ(skb, len);
+}
+
+static __always_inline struct inet_note *note_get(void)
+{
+	struct inet_note *note = storage_make(bpf_task_storage_get, &lens_inet_notes,
+					      bpf_get_current_task_btf());
+
+	if (!note)
+		loss_add(LENS_KIND_UDP, LENS_LOSS_STORAGE, 1, 0);
+	return note;
+}
+
+static __always_inline int inet_queued(struct sock *sk, struct inet_note *note,
+				       const struct datagram *d)
 {
 	struct lens_total_key key = {};
-	struct lens_proc unused;
-	struct inet_note *note;
-	struct udphdr *header;
-	struct file *f;
+	struct file *f = ident_sock(sk, &key);
 
-	f = ident_sock(sk, &key);
-	if (!f || key.kind != LENS_KIND_UDP)
+	if (!f || key.kind != LENS_KIND_UDP || note->is_counted)
 		return 0;
-	note = bpf_task_storage_get(&lens_inet_notes, bpf_get_current_task_btf(), NULL,
-				    BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!note) {
-		loss_add(LENS_KIND_UDP, LENS_LOSS_STORAGE, 1, 0);
-		return 0;
-	}
-	header = (void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, transport_header));
-	note->from_port = BPF_CORE_READ(header, source);
-	note->file = ident_address(f);
-	ident_split(&key, &note->to, &unused);
+	if (note->from_port != d->from_port)
+		note->used = 0;
+	note->from_port = d->from_port;
+	note_add(note, key.ino, ident_address(f), d->bytes);
 	return 0;
 }
 
-/* key is of the sender's socket */
-static __always_inline int inet_datagram_sent(struct sock *sk, struct lens_total_key *key,
+/* a send that is being counted, at each queue where it went */
+struct inet_sending {
+	struct lens_total_key key;
+	__u32 bytes;
+	__u16 is_short;
+	__u16 is_certain;	/* what is noted is of this send, even if it does not add up */
+};
+
+static long count_queue(__u32 i, struct inet_sending *s)
+{
+	struct inet_note *note = bpf_task_storage_get(&lens_inet_notes,
+						      bpf_get_current_task_btf(), NULL, 0);
+	struct call call = { .is_short = s->is_short };
+	struct inet_queue *q;
+
+	if (!note || i >= RECEIVERS_MAX)
+		return 1;
+	q = &note->queue[i];
+	s->key.ino = q->ino;
+	call.ret = s->bytes;
+	call.moved = 1;
+	/*
+	 * Of one that was cut in segments there are several; the kernel makes no more than 128.
+	 * What does not add up may be of others that send by this socket right now.
+	 */
+	if (s->is_certain || (s->bytes && q->bytes == s->bytes)) {
+		call.ret = q->bytes;
+		if (q->count)
+			call.moved = q->count;
+	}
+	totals_count(&s->key, (struct file *)q->file, FILE_INET, &call);
+	return 0;
+}
+
+/* is it a piece of a datagram that has not left for this host yet? Its end counts for all of it */
+static __always_inline bool is_corked_here(struct sock *sk)
+{
+	return BPF_CORE_READ((struct udp_sock *)sk, pending) &&
+	       BPF_CORE_READ((struct inet_sock *)sk, cork.base.dst, dev, flags) &
+		       KDEF_IFF_LOOPBACK;
+}
+
+/* may what was not seen to arrive be for this host all the same? */
+static __always_inline bool may_be_here(struct sock *sk)
+{
+	struct dst_entry *route = BPF_CORE_READ(sk, sk_dst_cache);
+
+	return !route || BPF_CORE_READ(route, dev, flags) & KDEF_IFF_LOOPBACK;
+}
+
+/*
+ * s->key is of the sender's socket. What was not queued while the sender ran may have been
+ * queued by a thread of the kernel, or dropped there.
+ */
+static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sending *s,
 					      struct file *f, const struct call *call)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct inet_note *note = bpf_task_storage_get(&lens_inet_notes, t, NULL, 0);
 	__be16 port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
+	bool is_piece = call->ret >= 0 && is_corked_here(sk);
+	__u64 receiver = 0;
+	__u32 used;
 
-	if (!note || !note->to.kind || note->from_port != port || call->ret < 0) {
-		key->gen = LENS_GEN_OUTGOING;
-		return inet_count(sk, key, f, LENS_WRITE, call);
+	if (call->ret >= 0 && note && note->used && note->from_port == port) {
+		used = note->used;
+		note->used = 0;
+		s->bytes = call->ret;
+		/* some segments may have been dropped */
+		s->is_certain = note->is_certain || note->pieces_port == port ||
+				BPF_CORE_READ((struct udp_sock *)sk, gso_size);
+		ident_user(t, LENS_WRITE, &s->key);
+		note->is_counted = true;
+		bpf_loop(used, count_queue, s, 0);
+		note->is_counted = false;
+		if (is_piece)
+			note->pieces_port = port;
+		else if (note->pieces_port == port)
+			note->pieces_port = 0;
+		return 0;
 	}
-	note->to.kind = LENS_KIND_NONE;
-	key->ino = note->to.ino;
-	ident_user(t, LENS_WRITE, key);
-	totals_count(key, (struct file *)note->file, FILE_INET, call);
+	if (is_piece) {
+		note = note_get();
+		if (note)
+			note->pieces_port = port;
+		return 0;
+	}
+	if (call->ret >= 0 && may_be_here(sk))
+		receiver = datagram_receiver(ident_address(sk), DATAGRAM_ANY, &s->key);
+	if (!receiver) {
+		s->key.gen = LENS_GEN_OUTGOING;
+		return inet_count(sk, &s->key, f, LENS_WRITE, call);
+	}
+	ident_user(t, LENS_WRITE, &s->key);
+	totals_count(&s->key, (struct file *)receiver, FILE_INET, call);
 	return 0;
 }
 
@@ -95,15 +225,15 @@ static __always_inline struct file *inet_called(struct sock *sk, __s64 ret,
 static __always_inline int inet_sent(struct sock *sk, __s64 ret, bool is_short)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
-	struct lens_total_key key = {};
-	struct file *f = inet_called(sk, ret, &key);
+	struct inet_sending s = { .is_short = is_short };
+	struct file *f = inet_called(sk, ret, &s.key);
 
 	if (!f)
 		return 0;
-	if (key.kind == LENS_KIND_TCP)
-		return inet_count(sk, &key, f, LENS_WRITE, &call);
+	if (s.key.kind == LENS_KIND_TCP)
+		return inet_count(sk, &s.key, f, LENS_WRITE, &call);
 	call.moved = ret >= 0;
-	return inet_datagram_sent(sk, &key, f, &call);
+	return inet_datagram_sent(sk, &s, f, &call);
 }
 
 static __always_inline int inet_received(struct sock *sk, __s64 ret, __u32 flags, bool is_short)
@@ -143,9 +273,21 @@ int BPF_PROG(inet__sock_any__received, struct sock *sk, int ret, int flags)
 SEC("?tp_btf/sk_data_ready")
 int BPF_PROG(inet__sock_any__queued, struct sock *sk)
 {
+	struct inet_note *note;
+	struct sk_buff *last;
+	struct datagram d;
+
 	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || sk->sk_type != KDEF_SOCK_DGRAM)
 		return 0;
-	return inet_queued(sk, sk->sk_receive_queue.prev);
+	last = sk->sk_receive_queue.prev;
+	datagram_read(last, &d);
+	/* taken meanwhile, it may be anything by now; or it was before, and this is the queue */
+	if (BPF_CORE_READ(sk, sk_receive_queue.prev) != last ||
+	    ident_address(last) == ident_address(sk) +
+				   bpf_core_field_offset(struct sock, sk_receive_queue))
+		return 0;
+	note = note_get();
+	return note ? inet_queued(sk, note, &d) : 0;
 }
 
 /* ---------------------------------------------------------- function hooks */
@@ -235,11 +377,27 @@ int BPF_PROG(inet__fexit__datagram6_received, struct sock *sk, struct msghdr *ms
 	return 0;
 }
 
+/* once it is queued, it is the receiver's, and may be gone */
+SEC("?fentry/__udp_enqueue_schedule_skb")
+int BPF_PROG(inet__fexit__coming, struct sock *sk, struct sk_buff *skb)
+{
+	struct inet_note *note = note_get();
+
+	if (note)
+		datagram_read(skb, &note->coming);
+	return 0;
+}
+
 SEC("?fexit/__udp_enqueue_schedule_skb")
 int BPF_PROG(inet__fexit__queued, struct sock *sk, struct sk_buff *skb, int ret)
 {
+	struct inet_note *note = bpf_task_storage_get(&lens_inet_notes,
+						      bpf_get_current_task_btf(), NULL, 0);
+
 	/* else it was dropped, for the queue is full */
-	if (!ret)
-		inet_queued(sk, skb);
+	if (!ret && note) {
+		note->is_certain = true;
+		inet_queued(sk, note, &note->coming);
+	}
 	return 0;
 }

@@ -13,6 +13,9 @@
 #define KDEF_S_IFREG 0100000
 #define KDEF_S_IFCHR 0020000
 
+/* include/linux/err.h: addresses above -this are errors; not exported */
+#define KDEF_MAX_ERRNO 4095
+
 /* include/uapi/linux/magic.h; sockfs, anon_inodefs and mqueue: ipc/mqueue.c */
 #define KDEF_SOCKFS_MAGIC 0x534F434B
 #define KDEF_ANON_INODE_FS_MAGIC 0x09041934
@@ -163,10 +166,14 @@
 #define KDEF_IPC_SHMCTL 24
 
 /* include/uapi/linux/io_uring.h */
+#define KDEF_IORING_SETUP_SQPOLL (1u << 1)
+#define KDEF_IORING_ENTER_EXT_ARG (1u << 3)
+#define KDEF_IORING_ENTER_REGISTERED_RING (1u << 4)
 #define KDEF_IORING_OP_READV 1
 #define KDEF_IORING_OP_WRITEV 2
 #define KDEF_IORING_OP_READ_FIXED 4
 #define KDEF_IORING_OP_WRITE_FIXED 5
+#define KDEF_IORING_OP_POLL_ADD 6
 #define KDEF_IORING_OP_READ 22
 #define KDEF_IORING_OP_WRITE 23
 #define KDEF_IORING_OP_SPLICE 30
@@ -183,6 +190,10 @@
 #define KDEF_MSG_PEEK 2
 #define KDEF_MSG_TRUNC 0x20
 #define KDEF_MSG_ERRQUEUE 0x2000
+#define KDEF_SCM_RIGHTS 1
+#define KDEF_SOL_SOCKET 1
+/* the same: a 32-bit program's call; not exported */
+#define KDEF_MSG_CMSG_COMPAT 0x80000000u
 
 /* include/uapi/linux/net.h: first argument of the i386 socketcall(2) multiplexer */
 #define KDEF_SYS_SEND 9
@@ -217,13 +228,14 @@
 /* include/uapi/linux/bpf.h */
 enum {
 	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1024 };
 enum { BPF_RB_NO_WAKEUP = 1 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 #endif

@@ -123,6 +123,7 @@ struct file {
 	struct inode *f_inode;
 	__u32 f_mode;
 	__u32 f_flags;
+	const struct cred *f_cred;
 	void *private_data;
 	file_ref_t f_ref;	/* v6.13: was f_count; counts from -1 */
 };
@@ -195,8 +196,19 @@ struct pipe_buffer {
 	__u32 flags;
 };
 
+/* of a task that sleeps, on its stack */
+struct wait_queue_entry {
+	void *private;		/* the task */
+	struct list_head entry;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
 struct pipe_inode_info {
 	struct mutex mutex;
+	struct wait_queue_head rd_wait;
 	__u32 head;		/* v6.14: in a union with head_tail; the names stayed */
 	__u32 tail;
 	__u32 max_usage;
@@ -400,6 +412,11 @@ struct maple_tree {
 
 struct net {
 	struct ns_common ns;
+	struct list_head dev_base_head;
+	__u32 hash_mix;
+	struct {
+		struct udp_table *udp_table;	/* v6.2 */
+	} ipv4;
 };
 
 struct mnt_namespace {
@@ -487,8 +504,13 @@ struct thread_info {
 	__u32 status;
 };
 
+struct thread_struct {
+	unsigned long sp;	/* of the kernel stack, while it does not run */
+};
+
 struct task_struct {
 	struct thread_info thread_info;
+	struct thread_struct thread;
 	__u32 __state;
 	__u32 flags;
 	int exit_code;
@@ -508,6 +530,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct io_uring_task *io_uring;
+	void *worker_private;	/* a kernel thread's, or io_uring's struct io_worker */
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
@@ -529,45 +552,7 @@ struct linux_binprm {
 
 /* x86-64; arch.bpf.h gives the fields their meaning */
 struct pt_regs {
-	unsigned long r10, r9, r8, ax, cx, dx, si, di, bx, bp, orig_ax;
-};
-
-/* --------------------------------------------------------------- io_uring */
-
-struct io_cqe {
-	int fd;			/* until the operation begins */
-};
-
-struct io_uring_task {
-	struct task_struct *task;	/* v6.13 */
-	struct xarray xa;		/* rings it has made or used, and nobody has closed */
-};
-
-struct io_kiocb {
-	struct file *file;
-	__u8 opcode;
-	__u32 flags;		/* v6.9: 64 bits wide; the low ones are the same */
-	struct io_cqe cqe;
-	struct io_uring_task *tctx;
-};
-
-struct io_kiocb___pre613 {
-	struct task_struct *task;
-};
-
-/* the operation's own part of a request begins where the request does */
-struct io_rw {
-	__u64 addr;
-	__u32 len;
-};
-
-struct io_splice {
-	int splice_fd_in;
-	__u32 flags;
-};
-
-struct io_uring_cqe {
-	__s32 res;
+	unsigned long r15, r14, r13, r12, r10, r9, r8, ax, cx, dx, si, di, bx, bp, orig_ax, ip, sp;
 };
 
 /* -------------------------------------------------------------- iterators */

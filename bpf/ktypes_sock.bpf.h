@@ -17,6 +17,21 @@ struct in6_addr {
 	__u8 bytes[16];
 };
 
+struct udp_hslot {
+	struct hlist_head head;
+};
+
+struct udp_table {
+	struct udp_hslot *hash;
+	unsigned int mask;
+};
+
+struct proto {
+	union {
+		struct udp_table *udp_table;	/* until v6.1 the only one */
+	} h;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -24,14 +39,28 @@ struct sock_common {
 	__u16 skc_num;
 	unsigned short skc_family;
 	unsigned char skc_state;
+	unsigned char skc_ipv6only:1;
+	struct proto *skc_prot;
+	struct hlist_node skc_node;
 	unsigned long skc_flags;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+struct in_ifaddr {
+	struct in_ifaddr *ifa_next;
+	__be32 ifa_local;
+};
+
+struct in_device {
+	struct in_ifaddr *ifa_list;
+};
+
 struct net_device {
 	__u32 flags;
+	struct list_head dev_list;
+	struct in_device *ip_ptr;
 };
 
 struct dst_entry {
@@ -87,7 +116,13 @@ struct socket {
 
 struct msghdr {
 	int msg_namelen;
+	void *msg_control;
+	__u64 msg_controllen;
 	__u32 msg_flags;
+};
+
+struct scm_cookie {
+	struct scm_fp_list *fp;
 };
 
 struct sockaddr_un {
@@ -121,6 +156,11 @@ struct unix_skb_parms {
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
+	struct {
+		struct {
+			struct dst_entry *dst;
+		} base;
+	} cork;
 };
 
 struct udphdr {
@@ -128,7 +168,9 @@ struct udphdr {
 };
 
 struct udp_sock {
+	int pending;	/* what was sent waits in a cork for more */
 	struct sk_buff_head reader_queue;
+	__u16 gso_size;
 };
 
 struct tcp_sock {

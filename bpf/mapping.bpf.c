@@ -89,6 +89,8 @@ int mapping_name(__u32 which, __u64 file)
 	r->name_len = name_len & DESCRIBE_LEN;
 	r->h.len = align8(sizeof(*r) + r->name_len);
 	r->h.flags = name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0;
+	if (ident_made((void *)bpf_get_current_task_btf(), (struct file *)file))
+		r->h.flags |= LENS_F_MADE;
 	return 0;
 }
 
@@ -216,12 +218,7 @@ int mapping_segment(__s32 id)
 	return scratch_give(which);
 }
 
-struct segment_walk {
-	struct ipc_namespace *ns;
-	__u32 inum;
-};
-
-static long segment_next(__u32 index, struct segment_walk *w)
+static long segment_next(__u32 index, struct ipc_walk *w)
 {
 	struct shmid_kernel *shp = ipc_at(w->ns, IPC_SEGMENTS, index);
 
@@ -233,25 +230,9 @@ static long segment_next(__u32 index, struct segment_walk *w)
 SEC("?iter/task")
 int mapping__iter__segments(struct bpf_iter__task *ctx)
 {
-	struct task_struct *t = ctx->task;
-	struct segment_walk w = {};
-	struct lens_chan walked = { .kind = LENS_KIND_SYSV_SHM };
-	struct ipc_namespace *ns;
-	int max;
+	struct ipc_walk w = {};
+	int max = ipc_walk_begin(ctx->task, IPC_SEGMENTS, LENS_KIND_SYSV_SHM, &w);
 
-	if (!t || t->pid != t->tgid)
-		return 0;
-	ns = BPF_CORE_READ(t, nsproxy, ipc_ns);
-	if (!ns)
-		return 0;
-	w.ns = ns;
-	w.inum = BPF_CORE_READ(ns, ns.inum);
-	walked.dev = w.inum;
-	if (bpf_map_lookup_elem(&lens_walked, &walked))
-		return 0;
-	if (bpf_map_update_elem(&lens_walked, &walked, &w.inum, BPF_ANY))
-		loss_add(LENS_KIND_SYSV_SHM, LENS_LOSS_MAP_FULL, 1, 0);
-	max = ipc_max(ns, IPC_SEGMENTS);
 	if (max >= 0)
 		bpf_loop(max + 1, segment_next, &w, 0);
 	return 0;

@@ -4,6 +4,7 @@
  * level, through which native and 32-bit calls go.
  */
 #include "fd.bpf.h"
+#include "message.bpf.h"
 #include "mqueue.bpf.h"
 
 static __always_inline int mqueue_count(__u64 file, __u32 dir, const struct call *call)
@@ -22,7 +23,11 @@ int mqueue_sent(__u64 file, __u32 priority, __u64 size, __s64 ret)
 	struct call call = {
 		.ret = ret < 0 ? ret : (__s64)size, .aux = priority, .moved = ret >= 0,
 	};
+	__u32 message = message_number(MESSAGE_SENT);
 
+	/* of one that was not sent nobody asks */
+	if (ret >= 0)
+		call.message = message;
 	if (is_restart(ret))
 		return 0;
 	return mqueue_count(file, LENS_WRITE, &call);
@@ -30,7 +35,8 @@ int mqueue_sent(__u64 file, __u32 priority, __u64 size, __s64 ret)
 
 int mqueue_received(__u64 file, __u64 priority, __s64 ret)
 {
-	struct call call = { .ret = ret, .aux = LENS_PRIORITY_UNKNOWN, .moved = ret >= 0 };
+	struct call call = { .ret = ret, .aux = LENS_PRIORITY_UNKNOWN, .moved = ret >= 0,
+			     .message = message_number(MESSAGE_TAKEN) };
 	__u32 value;
 
 	if (is_restart(ret))

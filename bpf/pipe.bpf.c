@@ -36,21 +36,47 @@ int pipe_opened(__s64 fd)
 
 /* ------------------------------------------------------------ function hooks */
 
-static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __s64 ret, __u32 dir)
+int pipe_returned(__u64 file, __u32 dir, __s64 ret, __u32 is_short)
 {
+	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
+	struct lens_total_key key;
+
 	if (is_restart(ret))
 		return 0;
-	/* trusted pointers, which the verifier is slower with: loads through them are cheaper */
-	pipe_count(bpf_get_current_task_btf(), iocb->ki_filp, dir, ret,
-		   ret > 0 && iter->count > 0, 0);
+	if (!(lens_has_cast ? ident_pipe(ident_file_at(file), &key) :
+			      ident_pipe_probe((struct file *)file, &key)))
+		return 0;
+	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
+	return totals_count(&key, (struct file *)file, FILE_PIPE, &call);
+}
+
+/* trusted pointers, which the verifier is slower with: loads through them are cheaper */
+static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __s64 ret, __u32 dir)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct call call = { .ret = ret, .moved = ret > 0 };
+	struct file *file = iocb->ki_filp;
+	struct lens_total_key key;
+	__u64 left;
+
+	/* in this order: the first is nearly always true */
+	if (ret > 0)
+		call.is_short = iter->count > 0;
+	else if (is_restart(ret))
+		return 0;
+	left = pipe_count(t, file, dir, &call, &key);
+	if (left == TOTALS_DONE)
+		return 0;
+	if (left & TOTALS_STREAM)
+		pipe_follow(left, &key, ident_address(file), &call);
+	else
+		pipe_returned(ident_address(file), dir, ret, call.is_short);
 	return 0;
 }
 
-/* not inlined: splice(2) may be about two of them */
-static __noinline int pipe_moved(struct file *file, __u32 dir, __s64 ret)
+static __always_inline void pipe_moved(struct file *file, __u32 dir, __s64 ret)
 {
-	pipe_count(ident_current(), ident_untrusted(file), dir, ret, false, 0);
-	return 0;
+	pipe_returned(ident_address(file), dir, ret, false);
 }
 
 SEC("?fexit/pipe_write")
@@ -90,7 +116,8 @@ int BPF_PROG(pipe__fexit_any__splice, struct file *in, void *in_offset, struct f
 	if (is_restart(ret))
 		return 0;
 	pipe_moved(in, LENS_READ, ret);
-	return pipe_moved(out, LENS_WRITE, ret);
+	pipe_moved(out, LENS_WRITE, ret);
+	return 0;
 }
 
 SEC("?fexit/do_tee")
@@ -99,7 +126,8 @@ int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned l
 {
 	if (is_restart(ret))
 		return 0;
-	return pipe_moved(out, LENS_WRITE, ret);
+	pipe_moved(out, LENS_WRITE, ret);
+	return 0;
 }
 
 SEC("?fexit/__x64_sys_vmsplice")

@@ -13,7 +13,9 @@
 #include "inet.bpf.h"
 #include "ipc.bpf.h"
 #include "object.bpf.h"
+#include "pass.bpf.h"
 #include "sockcall.bpf.h"
+#include "storage.bpf.h"
 #include "straddle.bpf.h"
 #include "task.bpf.h"
 #include "totals.bpf.h"
@@ -74,9 +76,13 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 
 /* ------------------------------------------------------------------ holders */
 
-/* the file at an address stands for the channel of key, which is open in that mode by fd */
+/*
+ * The file at an address stands for the channel of key, which is open in that mode by fd;
+ * made: LENS_END_MADE or 0.
+ */
 static __noinline int holder_found(struct bpf_iter__task_file *ctx,
-				   const struct lens_total_key *key, struct file *file, __u32 mode)
+				   const struct lens_total_key *key, struct file *file, __u32 mode,
+				   __u32 made)
 {
 	__u32 which = SCRATCH_LOOK, len, name_len = 0;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
@@ -89,6 +95,7 @@ static __noinline int holder_found(struct bpf_iter__task_file *ctx,
 	totals_found(&h->chan);
 	h->fd = ctx->fd;
 	h->mode = mode;
+	h->flags = made;
 	if (object_is_memory(key->kind)) {
 		object_depth(key->kind, file, &h->depth);
 		name_len = object_name(key->kind, which, sizeof(*h), file);
@@ -130,6 +137,24 @@ static __noinline int holder_address(struct bpf_iter__task_file *ctx,
 	return 0;
 }
 
+/* descriptors inside a unix socket, once a look; there are few sockets that hold any */
+static __always_inline int holder_queue(const struct lens_total_key *key, struct file *file)
+{
+	struct sock *sk = ident_file_sock(file);
+	struct lens_proc unused;
+	struct lens_chan chan;
+	__u32 one = 1;
+
+	if (!BPF_CORE_READ(sk, sk_receive_queue.qlen))
+		return 0;
+	ident_split(key, &chan, &unused);
+	if (bpf_map_lookup_elem(&lens_walked, &chan))
+		return 0;
+	if (pass_in_flight((__u64)sk, &chan))
+		bpf_map_update_elem(&lens_walked, &chan, &one, BPF_ANY);
+	return 0;
+}
+
 /*
  * The other end of a socket: joined to a half of a connection; what datagrams
  * are sent to is a channel that the holder of the sender can write to.
@@ -146,7 +171,7 @@ static __noinline int holder_peer(struct bpf_iter__task_file *ctx,
 	if (!f)
 		return 0;
 	if (!kind_has_halves(key->kind))
-		return holder_found(ctx, &its, f, KDEF_FMODE_WRITE);
+		return holder_found(ctx, &its, f, KDEF_FMODE_WRITE, 0);
 	ident_split(key, &r.chan, &unused);
 	ident_split(&its, &r.peer, &unused);
 	rec_init(&r.h, LENS_REC_PEER, sizeof(r));
@@ -177,11 +202,14 @@ int snap__iter__files(struct bpf_iter__task_file *ctx)
 	/* datagrams are sent through a socket, but not to it */
 	if (key.kind == LENS_KIND_UNIX_DGRAM || key.kind == LENS_KIND_UDP)
 		mode = KDEF_FMODE_READ;
-	holder_found(ctx, &key, (struct file *)address, mode);
+	holder_found(ctx, &key, (struct file *)address, mode,
+		     ident_made((void *)ident_address(t), (struct file *)address));
 	if (kind_is_inet(key.kind))
 		holder_address(ctx, &key, (struct file *)address);
 	else if (kind_is_sock(key.kind))
 		holder_peer(ctx, &key, (struct file *)address);
+	if (kind_is_unix(key.kind))
+		holder_queue(&key, (struct file *)address);
 	if (key.kind == LENS_KIND_POSIX_MQ)
 		backlog_mqueue(BPF_CORE_READ(file, f_inode), BPF_CORE_READ(file, f_path.dentry));
 	return 0;
@@ -337,7 +365,7 @@ int calls__iter__straddle(struct bpf_iter__task *ctx)
 
 	if (!t || t->flags & KDEF_PF_KTHREAD || !wait_find(t, &w) || !w.asleep)
 		return 0;
-	mark = bpf_task_storage_get(&lens_straddlers, t, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	mark = storage_make(bpf_task_storage_get, &lens_straddlers, t);
 	if (!mark) {
 		loss_add(w.chan.kind, LENS_LOSS_STORAGE, 1, 0);
 		return 0;
@@ -349,12 +377,7 @@ int calls__iter__straddle(struct bpf_iter__task *ctx)
 
 /* ------------------------------------------------------------ message queues */
 
-struct queue_walk {
-	struct ipc_namespace *ns;
-	__u32 inum;
-};
-
-static long queue_next(__u32 index, struct queue_walk *w)
+static long queue_next(__u32 index, struct ipc_walk *w)
 {
 	struct lens_rec_chan r = {};
 	struct msg_queue *q = ipc_at(w->ns, IPC_MESSAGES, index);
@@ -381,26 +404,9 @@ static long queue_next(__u32 index, struct queue_walk *w)
 SEC("?iter/task")
 int sysvmsg__iter__queues(struct bpf_iter__task *ctx)
 {
-	struct task_struct *t = ctx->task;
-	struct ipc_namespace *ns;
-	struct queue_walk w = {};
-	struct lens_chan walked = {};
-	int max;
+	struct ipc_walk w = {};
+	int max = ipc_walk_begin(ctx->task, IPC_MESSAGES, LENS_KIND_SYSV_MSG, &w);
 
-	if (!t || t->pid != t->tgid)
-		return 0;
-	ns = BPF_CORE_READ(t, nsproxy, ipc_ns);
-	if (!ns)
-		return 0;
-	w.ns = ns;
-	w.inum = BPF_CORE_READ(ns, ns.inum);
-	walked.dev = w.inum;
-	walked.kind = LENS_KIND_SYSV_MSG;
-	if (bpf_map_lookup_elem(&lens_walked, &walked))
-		return 0;
-	if (bpf_map_update_elem(&lens_walked, &walked, &w.inum, BPF_ANY))
-		loss_add(LENS_KIND_SYSV_MSG, LENS_LOSS_MAP_FULL, 1, 0);
-	max = ipc_max(ns, IPC_MESSAGES);
 	if (max >= 0)
 		bpf_loop(max + 1, queue_next, &w, 0);
 	return 0;

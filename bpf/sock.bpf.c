@@ -3,6 +3,8 @@
  * Definitions behind sock.bpf.h, and counting at the end of system calls,
  * where all that is known of a socket is its file.
  */
+#include "datagram.bpf.h"
+#include "fd.bpf.h"
 #include "inet.bpf.h"
 #include "sock.bpf.h"
 
@@ -42,6 +44,21 @@ static __always_inline bool is_message(struct sock *sk, __u32 kind, __u32 dir, _
 	       !(BPF_CORE_READ(sk, sk_shutdown) & KDEF_RCV_SHUTDOWN);
 }
 
+/* what a datagram counts at: the queue it went into, if that is of this host, or what left sk */
+static __always_inline struct file *udp_queue(struct sock *sk, struct file *own, __s64 ret,
+					      __u32 index, struct lens_total_key *key)
+{
+	__u64 receiver = 0;
+
+	/* else it is not called, which spares the verifier to walk it */
+	if (ret >= 0 && lens_sys_kinds & KIND_BIT(LENS_KIND_UDP))
+		receiver = datagram_receiver((__u64)sk, index, key);
+	if (receiver)
+		return (struct file *)receiver;
+	key->gen = LENS_GEN_OUTGOING;
+	return own;
+}
+
 int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 {
 	struct sock *sk = ident_file_sock((struct file *)file);
@@ -61,15 +78,18 @@ int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 		}
 	}
 	if (key.kind == LENS_KIND_UDP && dir == LENS_WRITE)
-		key.gen = LENS_GEN_OUTGOING;
-	call.moved = is_message(sk, key.kind, dir, ret);
+		f = udp_queue(sk, f, ret, flags, &key);
+	/* a piece of a datagram that waits for more of it is no message yet */
+	call.moved = is_message(sk, key.kind, dir, ret) &&
+		     !(key.kind == LENS_KIND_UDP && dir == LENS_WRITE &&
+		       BPF_CORE_READ((struct udp_sock *)sk, pending));
 	if (dir == LENS_READ && flags & (KDEF_MSG_PEEK | KDEF_MSG_ERRQUEUE) && ret >= 0)
 		call_is_look(&call);
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
 	if (!totals_count_new(&key, f, FILE_SOCKET | FILE_MIXED, &call))
 		return 0;
 	if (kind_is_inet(key.kind))
-		inet_introduce((__u64)sk, &key);
+		inet_introduce((__u64)ident_file_sock(f), &key);
 	else if (kind_has_halves(key.kind))
 		join_peer(sk, &key);
 	return 0;

@@ -17,6 +17,11 @@ __hidden int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
  */
 __s64 sockcall_fitting(__s64 ret);
 
+__u64 sockcall_header_room(__u64 header, __u32 compat);
+
+/* how many bytes fit into a vector of buffers in user memory */
+__hidden __u64 sockcall_room(__u64 vector, __u64 count, bool compat);
+
 /* socketcall(2): what it is about, from its first argument; a is replaced by the call's own */
 __hidden __u32 sockcall_unwrap(struct call_args *a);
 

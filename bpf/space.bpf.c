@@ -122,6 +122,8 @@ int mapping__iter__vmas(struct bpf_iter__task_vma *ctx)
 	len = align8(sizeof(*r) + (name_len & DESCRIBE_LEN));
 	rec_init(&r->h, LENS_REC_MAP, len);
 	r->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
+	if (ident_made((void *)ident_address(t), (struct file *)v.file))
+		r->h.flags |= LENS_F_MADE;
 	r->name_len = name_len & DESCRIBE_LEN;
 	if (len > SCRATCH_SIZE)
 		return 0;

@@ -8,6 +8,7 @@
  * ambiguous.
  */
 #include "arch.bpf.h"
+#include "storage.bpf.h"
 #include "strict.bpf.h"
 
 const volatile bool lens_strict = false;
@@ -63,9 +64,9 @@ static __always_inline __u32 changes_of(const struct table_changes *c, __u32 fd,
 		       c->begun[fd % PLACES] + c->begun[PLACES];
 }
 
-static __always_inline struct table_changes *table_get(struct task_struct *t, __u32 flags)
+static __always_inline struct table_changes *table_get(struct task_struct *t)
 {
-	return bpf_task_storage_get(&lens_strict_tables, t->group_leader, NULL, flags);
+	return bpf_task_storage_get(&lens_strict_tables, t->group_leader, NULL, 0);
 }
 
 /* -------------------------------------------------------------- the beginning */
@@ -76,7 +77,7 @@ static __always_inline void begin_fd(struct task_struct *t, struct begun_call *c
 
 	b->fd = fd;
 	/* changes under way now count as later ones */
-	b->changes = changes_of(table_get(t, 0), fd, true);
+	b->changes = changes_of(table_get(t), fd, true);
 	b->file = (__u64)ident_fd_probe(t, fd);
 	b->key.kind = LENS_KIND_NONE;
 	ident_file(b->file, &b->key);
@@ -90,16 +91,18 @@ static __always_inline int begin_call(struct task_struct *t, struct pt_regs *reg
 	struct begun_call *c;
 	struct call_args a;
 
-	c = bpf_task_storage_get(&lens_strict_calls, t, NULL,
-				 shared ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	if (!shared) {
+		c = bpf_task_storage_get(&lens_strict_calls, t, NULL, 0);
+		if (c)
+			c->fd_count = 0;
+		return 0;
+	}
+	c = storage_make(bpf_task_storage_get, &lens_strict_calls, t);
 	if (!c) {
-		if (shared)
-			loss_add(LENS_KIND_NONE, LENS_LOSS_STORAGE, 1, 0);
+		loss_add(LENS_KIND_NONE, LENS_LOSS_STORAGE, 1, 0);
 		return 0;
 	}
 	c->fd_count = 0;
-	if (!shared)
-		return 0;
 	arch_args(regs, compat, &a);
 	begin_fd(t, c, class == CALL_TEE ? a.arg[1] : a.arg[0]);
 	if (class == CALL_SPLICE)
@@ -116,7 +119,7 @@ static __always_inline int count_change(struct task_struct *t, struct pt_regs *r
 
 	if (!is_shared(t))
 		return 0;
-	c = table_get(t, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	c = storage_make(bpf_task_storage_get, &lens_strict_tables, t->group_leader);
 	if (!c) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_STORAGE, 1, 0);
 		return 0;
@@ -172,7 +175,7 @@ int strict_doubts(__u32 fd, __u64 file, struct lens_total_key *key)
 		ident_file(file, key);
 		return true;
 	}
-	begun = changes_of(table_get(t, 0), fd, false);
+	begun = changes_of(table_get(t), fd, false);
 	if (b->file == file && b->changes == begun)
 		return false;
 	*key = b->key;

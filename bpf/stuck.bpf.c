@@ -5,6 +5,7 @@
  * another iterator's (stuck_memory.bpf.c).
  */
 #include "stuck.bpf.h"
+#include "storage.bpf.h"
 
 const volatile __u16 lens_waits[CALL_TABLE] = ARCH_WAITS;
 
@@ -80,7 +81,7 @@ int BPF_PROG(stuck__since__enter, struct pt_regs *regs, long id)
 
 	if (nr >= CALL_TABLE || !lens_waits[nr & (CALL_TABLE - 1)])
 		return 0;
-	e = bpf_task_storage_get(&lens_entries, t, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	e = storage_make(bpf_task_storage_get, &lens_entries, t);
 	if (!e) {
 		/* no memory, or (before v6.2) another task uses the storage on this CPU */
 		lens_entries_missed = true;

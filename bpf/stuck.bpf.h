@@ -9,6 +9,7 @@
 #include "arch.bpf.h"
 #include "ident.bpf.h"
 #include "ktypes_sock.bpf.h"
+#include "ktypes_uring.bpf.h"
 
 extern const volatile __u16 lens_waits[CALL_TABLE];
 
@@ -25,6 +26,16 @@ __hidden int stuck_in_flight(struct sock *sk);
 /* fills in what a file, of ident_file_at(), stands for; its name goes to name, of STUCK_NAME_MAX
  * bytes */
 __hidden int stuck_file(struct file *f, struct lens_rec_desc *d, char *name);
+
+/* makes a record of what stuck_file() has filled in at the start of the scratch buffer; its length,
+ * 0: it does not fit */
+__hidden __u32 stuck_desc_finish(struct scratch *s);
+/* hands over the FIFO that a task, asleep in open(2), waits for a partner on */
+__hidden int stuck_opening(struct task_struct *t, struct seq_file *seq);
+
+/* hands over the requests to the ring at an address that wait for files, and who makes them; a
+ * global function, walked once */
+int stuck_ring(__u64 address);
 
 #define STUCK_NAME_MAX 256 /* NAME_MAX + 1, more than sun_path */
 

@@ -47,6 +47,7 @@ static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc 
 		d->object = LENS_OBJECT_TIMERFD;
 	} else if (NAME_IS(name, "[io_uring]")) {
 		d->object = LENS_OBJECT_IO_URING;
+		d->self = (__u64)BPF_CORE_READ(f, private_data);
 	} else if (NAME_IS(name, "[pidfd]")) {
 		d->object = LENS_OBJECT_PIDFD;
 		d->pid = pid_number(BPF_CORE_READ(f, private_data));
@@ -191,11 +192,24 @@ static __always_inline __u32 name_length(const struct lens_rec_desc *d)
 	return d->name_len & (STUCK_NAME_MAX - 1);
 }
 
+__u32 stuck_desc_finish(struct scratch *s)
+{
+	struct lens_rec_desc *d = (void *)s;
+	__u32 name_len = name_length(d), len = align8(sizeof(*d) + (name_len & DESCRIBE_LEN));
+
+	rec_init(&d->h, LENS_REC_DESC, len);
+	d->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
+	d->name_len = name_len & DESCRIBE_LEN;
+	if (d->object == LENS_OBJECT_FIFO)
+		d->flags |= LENS_DESC_PATH;
+	return len;
+}
+
 SEC("?iter/task_file")
 int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *t = ctx->task;
-	__u32 which = SCRATCH_LOOK, len, name_len;
+	__u32 which = SCRATCH_LOOK, len;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct lens_rec_desc *d = (void *)s;
 	struct file *f;
@@ -213,18 +227,14 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 		d->flags |= LENS_DESC_CLOEXEC;
 	d->proc.tgid = t->tgid;
 	d->proc.start_ns = t->group_leader->start_boottime;
-	name_len = name_length(d);
-	len = align8(sizeof(*d) + (name_len & DESCRIBE_LEN));
-	rec_init(&d->h, LENS_REC_DESC, len);
-	d->h.flags = LENS_F_SNAPSHOT | (name_len & DESCRIBE_TRUNCATED ? LENS_F_TRUNCATED : 0);
-	d->name_len = name_len & DESCRIBE_LEN;
-	if (d->object == LENS_OBJECT_FIFO)
-		d->flags |= LENS_DESC_PATH;
+	len = stuck_desc_finish(s);
 	if (len > SCRATCH_SIZE)
 		return 0;
 	bpf_seq_write(ctx->meta->seq, d, len);
 	if (d->object == LENS_OBJECT_EPOLL)
 		stuck_epoll((void *)d->self);
+	else if (d->object == LENS_OBJECT_IO_URING)
+		stuck_ring(d->self);
 	else if (d->object >= LENS_OBJECT_UNIX_STREAM && d->object <= LENS_OBJECT_UNIX_SEQPACKET &&
 		 d->queued_msgs)
 		stuck_in_flight((void *)d->self);

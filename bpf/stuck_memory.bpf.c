@@ -189,7 +189,6 @@ static __noinline int emit_locks(struct task_struct *t, __u32 fd)
 
 #define MEMORY_MAX 8184 /* bytes of one piece, a multiple of 8 */
 #define MEMORY_MASK 8191
-#define PATH_BYTES 256
 
 struct piece {
 	__u64 from;
@@ -211,6 +210,10 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		p->size = 24; /* a pthread mutex up to its kind */
 		p->least = 4;
 		break;
+	case LENS_CALL_FUTEX_WAITV:
+		p->from = a->arg[0];
+		p->size = (__u32)a->arg[1] * 24; /* struct futex_waitv, of which there are 128 */
+		break;
 	case LENS_CALL_SEMOP:
 	case LENS_CALL_SEMTIMEDOP:
 		p->from = a->arg[1];
@@ -224,19 +227,15 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		p->from = a->arg[4];
 		p->size = a->arg[5];
 		break;
-	case LENS_CALL_OPEN:
-	case LENS_CALL_CREAT:
-		p->from = a->arg[0];
-		p->size = PATH_BYTES;
-		break;
-	case LENS_CALL_OPENAT:
-	case LENS_CALL_OPENAT2:
-		p->from = a->arg[1];
-		p->size = PATH_BYTES;
-		break;
 	case LENS_CALL_FCNTL:
 		p->from = a->arg[2];
 		p->size = 32; /* struct flock */
+		break;
+	case LENS_CALL_IO_URING_ENTER:
+		if (!(a->arg[3] & KDEF_IORING_ENTER_EXT_ARG))
+			return false;
+		p->from = a->arg[4];
+		p->size = 24; /* struct io_uring_getevents_arg */
 		break;
 	case LENS_CALL_SOCKETCALL:
 		p->from = a->arg[1];
@@ -249,13 +248,6 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		break;
 	default:
 		return false;
-	}
-	if (call == LENS_CALL_OPEN || call == LENS_CALL_CREAT || call == LENS_CALL_OPENAT ||
-	    call == LENS_CALL_OPENAT2) {
-		/* the rest of the page is there, the next one may not be */
-		p->least = KDEF_PAGE_SIZE - (p->from & (KDEF_PAGE_SIZE - 1));
-		if (p->least > PATH_BYTES)
-			p->least = PATH_BYTES;
 	}
 	return p->from && p->size;
 }
@@ -336,6 +328,8 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (!t || t->flags & KDEF_PF_KTHREAD || !(BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS))
 		return 0;
 	call = stuck_call(t, &nr, &flags, &a);
+	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_CREAT)
+		return stuck_opening(t, ctx->meta->seq);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
 		emit_locks(t, a.arg[0]);
 	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)

@@ -6,6 +6,7 @@
  * written it to the caller's buffer.
  */
 #include "ipc.bpf.h"
+#include "message.bpf.h"
 #include "sysvmsg.bpf.h"
 
 /* does the namespace of t have a queue of this id? */
@@ -27,7 +28,11 @@ static __always_inline bool sysvmsg_is_stray(__s32 id, __s64 ret)
 int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64 ret)
 {
 	struct call call = { .ret = ret < 0 ? ret : (__s64)size, .aux = type, .moved = ret >= 0 };
+	__u32 message = message_number(MESSAGE_SENT);
 
+	/* of one that was not sent nobody asks */
+	if (ret >= 0)
+		call.message = message;
 	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
 	return totals_count(key, NULL, FILE_NONE, &call);
@@ -36,7 +41,8 @@ int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64
 int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, __u32 flags,
 		     __s64 ret)
 {
-	struct call call = { .ret = ret, .aux = type, .moved = ret >= 0 };
+	struct call call = { .ret = ret, .aux = type, .moved = ret >= 0,
+			     .message = message_number(MESSAGE_TAKEN) };
 
 	if (!key || is_restart(ret) || sysvmsg_is_stray(key->ino, ret))
 		return 0;
@@ -44,6 +50,9 @@ int sysvmsg_received(const struct lens_total_key *key, __s64 type, __u64 size, _
 		call_is_look(&call);
 	/* what MSG_NOERROR cut off is gone; a message of just that size looks the same */
 	if (flags & KDEF_MSG_NOERROR && call.moved && (__u64)ret == size)
+		call.is_short = true;
+	/* taken from the queue, but the caller's buffer was not there: the message is lost */
+	if (ret == -KDEF_EFAULT && !(flags & KDEF_MSG_COPY))
 		call.is_short = true;
 	return totals_count(key, NULL, FILE_NONE, &call);
 }
@@ -66,9 +75,14 @@ int BPF_PROG(sysvmsg__fexit__send, int id, long type, void *text, unsigned long 
 	     long ret)
 {
 	struct lens_total_key key;
+	__u64 left;
 
 	sysvmsg_key(bpf_get_current_task_btf(), id, LENS_WRITE, &key);
-	return sysvmsg_sent(&key, type, size, ret);
+	left = ret ? 0 : sysvmsg_count(&key, size);
+	if (left == TOTALS_DONE)
+		return 0;
+	sysvmsg_send_rest(left, &key, type, size, ret);
+	return 0;
 }
 
 SEC("?fexit/do_msgrcv")
@@ -77,11 +91,16 @@ int BPF_PROG(sysvmsg__fexit__receive, int id, void *buffer, unsigned long size, 
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct lens_total_key key;
+	__u64 left;
+	__s64 type;
 
 	sysvmsg_key(t, id, LENS_READ, &key);
-	return sysvmsg_received(&key, sysvmsg_type((__u64)buffer,
-						   t->thread_info.status & KDEF_TS_COMPAT),
-				size, flags, ret);
+	left = sysvmsg_is_plain(flags, ret) ? sysvmsg_count(&key, ret) : 0;
+	if (left == TOTALS_DONE)
+		return 0;
+	type = sysvmsg_type((__u64)buffer, t->thread_info.status & KDEF_TS_COMPAT);
+	sysvmsg_receive_rest(left, &key, type, size, flags, ret);
+	return 0;
 }
 
 SEC("?fexit/__x64_sys_msgctl")

@@ -5,6 +5,7 @@
 #ifndef LENS_SYSVMSG_BPF_H
 #define LENS_SYSVMSG_BPF_H
 
+#include "message.bpf.h"
 #include "totals.bpf.h"
 
 /*
@@ -37,6 +38,50 @@ static __always_inline __s64 sysvmsg_type(__u64 buffer, bool compat)
 	}
 	bpf_probe_read_user(&type, sizeof(type), (void *)buffer);
 	return type;
+}
+
+/*
+ * The usual case: the call went through, and this process has done so with the queue before.
+ * What it leaves to be done, 0: nothing was counted. The type of a message is needed by what
+ * is left only, and comes from user memory mostly, which is slow.
+ */
+static __always_inline __u64 sysvmsg_count(const struct lens_total_key *key, __s64 moved)
+{
+	struct call call = { .ret = moved, .moved = true };
+
+	/* what number its message has is asked in every call, streamed or not */
+	return lens_numbering ? 0 : cache_count(cache_at(key), key, false, &call);
+}
+
+static __always_inline int sysvmsg_follow(__u64 left, __s64 moved, __s64 type)
+{
+	struct call call = { .ret = moved, .aux = type, .moved = true };
+
+	return totals_stream(left >> TOTALS_ID_SHIFT, &call);
+}
+
+/* copies the key, as pipe_follow() */
+static __always_inline int sysvmsg_send_rest(__u64 left, const struct lens_total_key *key,
+					     __s64 type, __u64 size, __s64 ret)
+{
+	struct lens_total_key copy = *key;
+
+	return left ? sysvmsg_follow(left, size, type) : sysvmsg_sent(&copy, type, size, ret);
+}
+
+static __always_inline int sysvmsg_receive_rest(__u64 left, const struct lens_total_key *key,
+						__s64 type, __u64 size, __u32 flags, __s64 ret)
+{
+	struct lens_total_key copy = *key;
+
+	return left ? sysvmsg_follow(left, ret, type) :
+		      sysvmsg_received(&copy, type, size, flags, ret);
+}
+
+/* what it returned says all of what a receiver got */
+static __always_inline bool sysvmsg_is_plain(__u32 flags, __s64 ret)
+{
+	return ret >= 0 && !(flags & (KDEF_MSG_COPY | KDEF_MSG_NOERROR));
 }
 
 #endif

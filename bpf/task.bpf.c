@@ -5,6 +5,7 @@
  */
 #include "task.bpf.h"
 #include "describe.bpf.h"
+#include "storage.bpf.h"
 #include "straddle.bpf.h"
 
 #define EXE_MAX 1024
@@ -69,10 +70,11 @@ bool task_is_self(const struct lens_proc *proc)
 
 /*
  * Run once by the collector: its process is the one to leave out, known by
- * kernel identity, which no pid namespace can hide.
+ * kernel identity, which no pid namespace can hide. Its argument is a descriptor
+ * of a pipe, which tells where pipes are.
  */
 SEC("?raw_tp/sys_exit")
-int core__run__hello(void *ctx)
+int core__run__hello(__u64 *args)
 {
 	struct task_struct *t = (void *)bpf_get_current_task_btf();
 	struct lens_total_key k = {};
@@ -83,6 +85,9 @@ int core__run__hello(void *ctx)
 
 	ident_proc(t, &self);
 	bpf_map_update_elem(&lens_self_procs, &self, &one, BPF_ANY);
+	f = ident_fd_probe(t, args[0]);
+	if (f && ident_pipe_probe(f, &k) && k.kind == LENS_KIND_PIPE)
+		lens_pipefs_sb = (__u64)BPF_CORE_READ(f, f_inode, i_sb);
 	for (fd = 1; fd <= 2; fd++) {
 		f = ident_fd_probe(t, fd);
 		if (!f || !(ident_pipe_probe(f, &k) || ident_pty(f, &k)))
@@ -232,8 +237,7 @@ int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *ch
 
 	in_tree = bpf_task_storage_get(&lens_tree, parent, NULL, 0);
 	if (in_tree) {
-		mine = bpf_task_storage_get(&lens_tree, child, NULL,
-					    BPF_LOCAL_STORAGE_GET_F_CREATE);
+		mine = storage_make(bpf_task_storage_get, &lens_tree, child);
 		if (mine)
 			*mine = 1;
 		else

@@ -9,8 +9,10 @@
 #include "place.bpf.h"
 #include "task.bpf.h"
 
-__u32 totals_epoch = 1;
+__u32 totals_epoch = EPOCH_ONE;
 __u32 lens_look;
+/* how often a process came to a message queue with several senders and several receivers */
+__u32 lens_crowded;
 static __u32 next_id;
 
 struct cache_map lens_cache SEC(".maps");
@@ -40,7 +42,7 @@ struct {
 /* operations wait here so that the CPUs do not fight over the ring for each of them */
 struct batch {
 	__u32 busy;
-	__u32 pad;
+	__u32 messages;			/* slots that only name the message of the next one */
 	struct lens_rec_ops rec;
 	struct lens_op op[LENS_OPS_PER_BATCH];
 	struct place_walk walk;
@@ -64,8 +66,8 @@ static __always_inline void batch_emit(struct batch *b)
 	rec_init(&b->rec.h, LENS_REC_OPS, len);
 	b->rec.cpu = bpf_get_smp_processor_id();
 	b->rec.count = count;
-	core_emit_ops(&b->rec, len, count);
-	b->rec.count = 0;
+	core_emit_ops(&b->rec, len, count - b->messages);
+	b->rec.count = b->messages = 0;
 }
 
 /* where a call on a pipe left it; after the time that goes with it was taken */
@@ -79,6 +81,22 @@ static __always_inline __s64 stream_place(const struct lens_total_key *key, __u6
 	ident_split(key, &chan, &unused);
 	u = bpf_map_lookup_elem(&lens_chans, &chan);
 	return u ? place_of(file, key->dir, &u->track, walk) : 0;
+}
+
+/* in the slot before that of the operation, so that neither arrives without the other */
+static __always_inline void stream_message(struct batch *b, __u32 number)
+{
+	__u32 n = b->rec.count;
+
+	if (n >= LENS_OPS_PER_BATCH)
+		return;
+	b->op[n].ts_ns = 0;
+	b->op[n].ret = number;
+	b->op[n].aux = 0;
+	b->op[n].id = LENS_OP_MESSAGE;
+	b->op[n].tid = 0;
+	b->rec.count = n + 1;
+	b->messages++;
 }
 
 /* is_pipe: a constant, so that the rest does not have the depth of calls that pipes need */
@@ -100,6 +118,8 @@ static __always_inline int stream(__u32 id, const struct lens_total_key *key, __
 	ts_ns = bpf_ktime_get_boot_ns();
 	if (is_pipe && file && call->ret > 0)
 		aux = stream_place(key, file, &b->walk);
+	if (!is_pipe && call->message)
+		stream_message(b, call->message);
 	n = b->rec.count;
 	if (n < LENS_OPS_PER_BATCH) {
 		b->op[n].ts_ns = ts_ns;
@@ -109,7 +129,8 @@ static __always_inline int stream(__u32 id, const struct lens_total_key *key, __
 		b->op[n].tid = bpf_get_current_pid_tgid();
 		b->rec.count = n + 1;
 	}
-	if (n + 1 >= LENS_OPS_PER_BATCH)
+	/* the next one may take two */
+	if (n + 2 >= LENS_OPS_PER_BATCH)
 		batch_emit(b);
 	cpu_give(&b->busy);
 	return 0;
@@ -147,7 +168,10 @@ static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 	before = __sync_fetch_and_add(&u->shown.count[dir == LENS_WRITE], 1);
 	/* the second of a kind: what is cached about this channel is now wrong */
 	if (before == 1)
-		__sync_fetch_and_add(&totals_epoch, 1);
+		__sync_fetch_and_add(&totals_epoch, EPOCH_ONE);
+	if (before >= 1 && u->shown.count[dir != LENS_WRITE] >= 2 &&
+	    (chan->kind == LENS_KIND_SYSV_MSG || chan->kind == LENS_KIND_POSIX_MQ))
+		__sync_fetch_and_add(&lens_crowded, 1);
 	return before >= 1 || u->shown.count[dir != LENS_WRITE] >= 2;
 }
 
@@ -176,7 +200,7 @@ static __always_inline bool channel_is_shared(const struct lens_chan *chan)
 
 int totals_found(const struct lens_chan *found)
 {
-	/* on the stack, as in slot_evict() */
+	/* on the stack, as in totals_evict() */
 	struct lens_chan chan;
 	struct users *u;
 
@@ -189,51 +213,77 @@ int totals_found(const struct lens_chan *found)
 	return 0;
 }
 
-/* the map's entry for key, made if there is none; NULL when the map is full */
-static __noinline struct lens_total *endpoint_get(const struct lens_total_key *wanted,
-						  __u32 *ret_new)
+static __always_inline __u32 endpoint_id(void)
 {
-	/* on the stack, as in slot_evict() */
-	struct lens_total_key copy = *wanted, *key = &copy;
-	struct lens_total *t = bpf_map_lookup_elem(&lens_totals, key), *fresh;
-	__u32 epoch = totals_epoch & EPOCH_MASK, flags, which;
+	return __sync_fetch_and_add(&next_id, 1) + 1;
+}
+
+/* of an endpoint that was there before; its flags, which may have changed meanwhile */
+static __always_inline void endpoint_renew(struct lens_total *t, const struct lens_chan *chan)
+{
+	__u32 epoch = totals_epoch, flags = t->flags & (LENS_END_SELF | LENS_END_TREE);
+
+	if ((t->flags ^ epoch) <= SLOT_FLAGS)
+		return;
+	if (!(flags & LENS_END_SELF) && (lens_stream_all || channel_is_shared(chan)))
+		flags |= LENS_END_OPS;
+	t->flags = flags | epoch;
+}
+
+#define ENDPOINT_ID_SHIFT 32
+/* in place of SLOT_BUSY, which no flags have */
+#define ENDPOINT_NEW SLOT_BUSY
+
+/*
+ * Finds the map's entry for key, or makes one. Its id and its flags, which are also the
+ * state of a slot for it, and ENDPOINT_NEW; 0: the map is full. Global, and so is what else
+ * totals_missed() calls: the verifier would walk them once for each slot.
+ */
+__u64 totals_endpoint(const struct lens_total_key *wanted)
+{
+	struct lens_total *t, *fresh;
+	__u32 epoch, flags, which, is_new = 0;
+	struct lens_total_key key;
 	struct lens_chan chan;
 	struct lens_proc proc;
 	struct scratch *s;
 
-	ident_split(key, &chan, &proc);
+	if (!wanted)
+		return 0;
+	/* on the stack, as in totals_evict() */
+	key = *wanted;
+	ident_split(&key, &chan, &proc);
+	t = bpf_map_lookup_elem(&lens_totals, &key);
 	if (t) {
-		if (t->flags >> EPOCH_SHIFT == epoch)
-			return t;
-		flags = t->flags & (LENS_END_SELF | LENS_END_TREE);
-		if (!(flags & LENS_END_SELF) && (lens_stream_all || channel_is_shared(&chan)))
-			flags |= LENS_END_OPS;
-		t->flags = flags | epoch << EPOCH_SHIFT;
-		return t;
+		endpoint_renew(t, &chan);
+		return (__u64)t->id << ENDPOINT_ID_SHIFT | t->flags;
 	}
-	flags = task_end_flags(&proc, &chan, key->dir);
-	if (channel_enter(&chan, key->dir) || lens_stream_all)
+	flags = task_end_flags(&proc, &chan, key.dir);
+	/* before: who comes next and raises it may be the one that has this one streamed */
+	epoch = totals_epoch;
+	if (channel_enter(&chan, key.dir) || lens_stream_all)
 		if (!(flags & LENS_END_SELF))
 			flags |= LENS_END_OPS;
 	/* not on the stack, of which there is little left when this is called */
 	which = scratch_take();
 	s = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!s)
-		return NULL;
+		return 0;
 	fresh = (void *)s->data;
 	__builtin_memset(fresh, 0, sizeof(*fresh));
-	fresh->id = __sync_fetch_and_add(&next_id, 1) + 1;
-	fresh->flags = flags | epoch << EPOCH_SHIFT;
+	fresh->id = endpoint_id();
+	fresh->flags = flags | epoch;
 	/* lost to another CPU or to a full map: the lookup tells which */
-	if (!bpf_map_update_elem(&lens_totals, key, fresh, BPF_NOEXIST))
-		*ret_new = TOTALS_NEW;
+	if (!bpf_map_update_elem(&lens_totals, &key, fresh, BPF_NOEXIST))
+		is_new = ENDPOINT_NEW;
 	else
-		channel_leave(&chan, key->dir);
+		channel_leave(&chan, key.dir);
 	scratch_give(which);
-	return bpf_map_lookup_elem(&lens_totals, key);
+	t = bpf_map_lookup_elem(&lens_totals, &key);
+	return t ? (__u64)t->id << ENDPOINT_ID_SHIFT | t->flags | is_new : 0;
 }
 
-static __always_inline void total_merge(struct lens_total *to, const struct lens_total *from)
+static __always_inline void total_merge(struct lens_total *to, const struct cache_slot *from)
 {
 	__sync_fetch_and_add(&to->ops, from->ops);
 	__sync_fetch_and_add(&to->bytes, from->bytes);
@@ -245,51 +295,114 @@ static __always_inline void total_merge(struct lens_total *to, const struct lens
 		__sync_fetch_and_add(&to->shorts, from->shorts);
 }
 
-static __noinline int slot_evict(struct cache_slot *slot)
+static __always_inline void total_add(struct lens_total *to, const struct call *c)
 {
-	/* on the stack: before v6.2 a map takes a key from nowhere else in a global function */
-	struct lens_total_key key = slot->key;
-	struct lens_total none = {}, *t;
+	__sync_fetch_and_add(&to->ops, 1);
+	if (c->ret > 0)
+		__sync_fetch_and_add(&to->bytes, c->ret);
+	else if (c->ret < 0)
+		__sync_fetch_and_add(&to->errors, 1);
+	if (c->moved)
+		__sync_fetch_and_add(&to->msgs, c->moved);
+	if (c->is_short)
+		__sync_fetch_and_add(&to->shorts, 1);
+}
 
-	if (!slot->sum.ops)
+/* state: the slot's own, which says SLOT_BUSY now */
+int totals_evict(struct cache_slot *slot, __u32 state)
+{
+	struct lens_total none = {}, *t;
+	struct lens_total_key key;
+
+	if (!slot || !slot->ops)
 		return 0;
+	/* on the stack: before v6.2 a map takes a key from nowhere else in a global function */
+	key = slot->key;
 	t = bpf_map_lookup_elem(&lens_totals, &key);
 	/* without an id it was refused before and never announced; it stays a refusal */
-	if (!t && slot->sum.id) {
-		none.id = __sync_fetch_and_add(&next_id, 1) + 1;
-		none.flags = slot->sum.flags;
+	if (!t && slot->id) {
+		none.id = endpoint_id();
+		none.flags = state;
 		bpf_map_update_elem(&lens_totals, &key, &none, BPF_NOEXIST);
 		t = bpf_map_lookup_elem(&lens_totals, &key);
 	}
 	if (t)
-		total_merge(t, &slot->sum);
+		total_merge(t, slot);
 	else
-		loss_add(key.kind, LENS_LOSS_MAP_FULL, slot->sum.ops, slot->sum.bytes);
-	__builtin_memset(&slot->sum, 0, sizeof(slot->sum));
+		loss_add(key.kind, LENS_LOSS_MAP_FULL, slot->ops, slot->bytes);
+	slot->bytes = 0;
+	slot->ops = slot->msgs = slot->errors = slot->shorts = 0;
 	return 0;
 }
 
-int totals_refill(struct cache_set *set, const struct lens_total_key *key)
+/* what is left to be done of a call, by what totals_endpoint() said */
+static __always_inline __u64 endpoint_left(__u64 endpoint, const struct call *call)
+{
+	__u64 left = TOTALS_DONE;
+
+	if (endpoint & ENDPOINT_NEW)
+		left |= TOTALS_NEW;
+	if (endpoint & LENS_END_OPS && !call->is_copy)
+		left |= TOTALS_STREAM | endpoint >> ENDPOINT_ID_SHIFT << TOTALS_ID_SHIFT;
+	return left;
+}
+
+/* the way around a cache that is busy */
+static __noinline int count_around(const struct lens_total_key *key, const struct call *call)
+{
+	struct lens_total_key copy = *key;
+	struct lens_total *t = bpf_map_lookup_elem(&lens_totals, &copy);
+
+	if (t)
+		total_add(t, call);
+	else
+		loss_add(key->kind, LENS_LOSS_MAP_FULL, 1, call->ret > 0 ? call->ret : 0);
+	return 0;
+}
+
+/*
+ * Where key is or is to go: where it is looked for first, unless that was used more since
+ * the last flush than the other one.
+ */
+static __always_inline struct cache_slot *slot_for(struct cache_set *set,
+						   const struct lens_total_key *key)
+{
+	struct cache_slot *own = &set->slot[key->dir & 1], *other = &set->slot[~key->dir & 1];
+
+	if (key_equal(&own->key, key, false))
+		return own;
+	return key_equal(&other->key, key, false) || other->ops < own->ops ? other : own;
+}
+
+__u64 totals_missed(struct cache_set *set, const struct lens_total_key *key,
+		    const struct call *call)
 {
 	struct cache_slot *slot;
-	struct lens_total *t;
-	__u32 is_new = 0;
-	bool second;
+	__u64 endpoint, left;
+	__u32 state;
 
-	if (!set || !key)
-		return 0;
-	second = key_equal(&set->slot[1].key, key);
-	if (!second && !key_equal(&set->slot[0].key, key)) {
-		second = set->victim & 1;
-		set->victim = !second;
+	if (!key || !call)
+		return TOTALS_DONE;
+	left = set ? slot_count(&set->slot[~key->dir & 1], key, false, call) : 0;
+	if (left)
+		return left;
+	endpoint = totals_endpoint(key);
+	if (!set) {
+		count_around(key, call);
+		return endpoint_left(endpoint, call);
 	}
-	slot = second ? &set->slot[1] : &set->slot[0];
-	slot_evict(slot);
+	slot = slot_for(set, key);
+	state = slot_take(slot);
+	if (state & SLOT_BUSY) {
+		count_around(key, call);
+		return endpoint_left(endpoint, call);
+	}
+	totals_evict(slot, state);
 	slot->key = *key;
-	t = endpoint_get(key, &is_new);
-	slot->sum.id = t ? t->id : 0;
-	slot->sum.flags = t ? t->flags : totals_epoch << EPOCH_SHIFT;
-	return second | is_new;
+	slot->id = endpoint >> ENDPOINT_ID_SHIFT;
+	slot_add(slot, call);
+	slot_give(slot, endpoint ? endpoint & ~ENDPOINT_NEW : totals_epoch);
+	return endpoint_left(endpoint, call);
 }
 
 /* an END record without name and depth, in a scratch buffer; SCRATCH_NONE: there is none */
@@ -306,7 +419,7 @@ __u32 totals_end_begin(const struct lens_total_key *wanted)
 	t = bpf_map_lookup_elem(&lens_totals, &key);
 	if (!t)
 		return SCRATCH_NONE;
-	task_announce(t->flags & ((1 << EPOCH_SHIFT) - 1));
+	task_announce(t->flags & SLOT_FLAGS);
 	which = scratch_take();
 	e = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!e)
@@ -315,7 +428,7 @@ __u32 totals_end_begin(const struct lens_total_key *wanted)
 	ident_split(&key, &e->chan, &e->proc);
 	e->dir = key.dir;
 	e->id = t->id;
-	e->flags = t->flags & ((1 << EPOCH_SHIFT) - 1);
+	e->flags = t->flags & SLOT_FLAGS;
 	return which;
 }
 
@@ -345,6 +458,9 @@ static __always_inline int announce(const struct lens_total_key *key, __u64 addr
 
 	if (!key || !e || which == SCRATCH_NONE)
 		return 0;
+	/* what datagrams are sent to is another's file */
+	if (address && !(key->kind == LENS_KIND_UNIX_DGRAM && key->dir == LENS_WRITE))
+		e->flags |= ident_made((void *)bpf_get_current_task_btf(), file);
 	if (what & FILE_PIPE) {
 		if (key->kind == LENS_KIND_FIFO)
 			name_len = describe_name(LENS_KIND_FIFO, which, sizeof(*e), file);
@@ -394,25 +510,6 @@ int totals_announce_unnamed(const struct lens_total_key *key)
 	return announce(key, 0, FILE_NONE);
 }
 
-__u64 totals_direct(const struct lens_total_key *key, const struct call *call)
-{
-	struct lens_total *t, one = {};
-	__u32 is_new = 0;
-
-	if (!key || !call)
-		return 0;
-	t = endpoint_get(key, &is_new);
-	total_add(&one, call);
-	if (!t) {
-		loss_add(key->kind, LENS_LOSS_MAP_FULL, 1, one.bytes);
-		return 0;
-	}
-	total_merge(t, &one);
-	if (t->flags & LENS_END_OPS && !call->is_copy)
-		is_new |= TOTALS_STREAM;
-	return (__u64)t->id << TOTALS_ID_SHIFT | is_new;
-}
-
 /* -------------------------------------------------------------------- flush */
 
 struct flush {
@@ -420,20 +517,28 @@ struct flush {
 	__u32 skipped;
 };
 
+static __always_inline void slot_flush(struct cache_slot *slot, struct flush *f)
+{
+	__u32 state = slot->state;
+
+	if (state & SLOT_BUSY) {
+		f->skipped++;
+		return;
+	}
+	totals_evict(slot, state);
+	__builtin_memset(&slot->key, 0, sizeof(slot->key));
+}
+
 static long flush_set(__u32 index, struct flush *f)
 {
-	struct cache_set *set = bpf_map_lookup_percpu_elem(&lens_cache, &index, f->cpu);
+	struct cache_set *set;
 
+	index += f->cpu * (lens_cache_mask + 1);
+	set = bpf_map_lookup_elem(&lens_cache, &index);
 	if (!set)
 		return 1;
-	if (set->busy) {
-		f->skipped++;
-		return 0;
-	}
-	slot_evict(&set->slot[0]);
-	slot_evict(&set->slot[1]);
-	__builtin_memset(&set->slot[0].key, 0, sizeof(set->slot[0].key));
-	__builtin_memset(&set->slot[1].key, 0, sizeof(set->slot[1].key));
+	slot_flush(&set->slot[0], f);
+	slot_flush(&set->slot[1], f);
 	return 0;
 }
 

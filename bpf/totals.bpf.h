@@ -11,25 +11,41 @@
 #include "core.bpf.h"
 #include "ident.bpf.h"
 
+/*
+ * What one process did to one channel in one direction on one CPU and is not yet in
+ * lens_totals. One line of the processor's cache, and narrow for that: whoever finds ops at
+ * its end moves all of it to lens_totals first, and a call moves at most 255 messages.
+ */
 struct cache_slot {
 	struct lens_total_key key;	/* all zero: empty */
-	struct lens_total sum;		/* not yet in lens_totals; id and flags are copies */
+	__u64 bytes;
+	__u32 ops, msgs, errors, shorts;
+	__u32 id;
+	__u32 state;			/* epoch | LENS_END_*, or SLOT_BUSY */
 };
+
+#define SLOT_FULL 0xffffffu
 
 /*
- * busy guards against the flush program, which interrupts this CPU, and
+ * SLOT_BUSY guards against the flush program, which interrupts this CPU, and
  * against a second program while a first one is preempted (fexit programs on
- * a preemptible kernel). Whoever finds it set goes to the hash map directly.
+ * a preemptible kernel). Whoever finds it goes to the hash map directly.
  */
+#define SLOT_BUSY 0x80
+/* a state is of the present epoch and not busy if it differs from totals_epoch by flags only */
+#define SLOT_FLAGS 0x7f
+#define EPOCH_ONE 0x100
+
+/* both ends of a pipe that a process reads and writes find room side by side */
 struct cache_set {
-	__u32 busy;
-	__u32 victim;
-	struct cache_slot slot[2];
+	struct cache_slot slot[LENS_DIR_MAX];
 };
 
+/* the sets of CPU 0, then those of CPU 1, ...: of a plain array, which begins where a line does */
 struct cache_map {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1024);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct cache_set);
 };
@@ -40,27 +56,38 @@ struct call {
 	__s64 ret;		/* bytes moved or -errno */
 	__s64 aux;		/* sysv-msg: message type; posix-mq: priority */
 	/* small: a chain of calls has 512 bytes of stack */
-	__u8 moved;		/* a message went through */
+	__u8 moved;		/* messages that went through */
 	__u8 is_short;		/* less than asked */
 	__u8 is_copy;		/* a look at a message that stays; not an operation to stream */
-	__u8 pad[5];
+	__u8 pad;
+	__u32 message;		/* its number in a message queue, 0: not known */
 };
 
-/* raised when a channel begins to be streamed: cached flags are stale from then on */
+/* raised by EPOCH_ONE when a channel begins to be streamed: cached flags are stale from then on */
 extern __u32 totals_epoch;
 /* number of the look under way or the last one; the collector counts them */
 extern __u32 lens_look;
-#define EPOCH_SHIFT 8
-#define EPOCH_MASK 0xffffff
 
 /*
- * The slow path: finds room for key in set. Returns the index of the slot, and
- * TOTALS_NEW for a new endpoint, which is then to be announced. These are
- * global functions, so that the verifier walks them once and not at every
- * call; that is why they take a struct file by its address, or 0.
+ * What counting a call leaves to be done, with the id of the endpoint above
+ * TOTALS_ID_SHIFT; 0: it is not counted yet.
  */
-#define TOTALS_NEW 2
-int totals_refill(struct cache_set *set, const struct lens_total_key *key);
+#define TOTALS_DONE 1
+#define TOTALS_NEW 2		/* a new endpoint, to be announced */
+#define TOTALS_STREAM 4		/* its operations are streamed */
+#define TOTALS_ID_SHIFT 8
+
+/*
+ * The slow path: finds room for key in set and counts there, or around a cache
+ * that is busy. These are global functions, so that the verifier walks them
+ * once and not at every call; that is why they take a struct file by its
+ * address, or 0.
+ */
+__u64 totals_missed(struct cache_set *set, const struct lens_total_key *key,
+		    const struct call *call);
+/* parts of it */
+__u64 totals_endpoint(const struct lens_total_key *key);
+int totals_evict(struct cache_slot *slot, __u32 state);
 /*
  * Tells of a new endpoint. Not by the above: the kernel limits how deeply functions
  * call each other. One for each kind of file, since what a program can call is part of
@@ -75,13 +102,6 @@ int totals_announce_unnamed(const struct lens_total_key *key);
 /* parts of them */
 __u32 totals_end_begin(const struct lens_total_key *key);
 int totals_end_finish(__u32 which, __u32 name_len);
-/*
- * The way around a busy cache. What is left to do: TOTALS_NEW, TOTALS_STREAM,
- * and the id of the endpoint above TOTALS_ID_SHIFT.
- */
-#define TOTALS_STREAM 4
-#define TOTALS_ID_SHIFT 8
-__u64 totals_direct(const struct lens_total_key *key, const struct call *call);
 /* one operation; of a pipe also the place in its stream where the call left it */
 int totals_stream(__u32 id, const struct call *call);
 int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
@@ -89,19 +109,22 @@ int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
 /* a look has found this channel: it is not to be retired */
 int totals_found(const struct lens_chan *chan);
 
+/* known_place: both are on pipefs, so that device and generation are the same */
 static __always_inline bool key_equal(const struct lens_total_key *a,
-				      const struct lens_total_key *b)
+				      const struct lens_total_key *b, bool known_place)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
 
-	return x[0] == y[0] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1];
+	return x[0] == y[0] && x[3] == y[3] && x[2] == y[2] && (known_place || x[1] == y[1]);
 }
 
-static __always_inline __u32 key_set(const struct lens_total_key *k)
+/* numbers of channels mostly follow each other, and so do then their places here */
+static __always_inline __u32 cache_index(const struct lens_total_key *k)
 {
-	__u64 h = (k->ino ^ ((__u64)k->tgid << 20) ^ ((__u64)k->dir << 40)) * 0x9e3779b97f4a7c15ull;
+	__u32 mask = lens_cache_mask;
 
-	return (h >> 40) & lens_cache_mask;
+	return ((k->ino + k->tgid * 0x9e3779b1u) & mask) +
+	       bpf_get_smp_processor_id() * (mask + 1);
 }
 
 /* what the call saw stays where it was */
@@ -113,17 +136,71 @@ static __always_inline void call_is_look(struct call *c)
 	c->is_copy = true;
 }
 
-static __always_inline void total_add(struct lens_total *t, const struct call *c)
+static __always_inline void slot_add(struct cache_slot *slot, const struct call *c)
 {
-	t->ops++;
+	slot->ops++;
 	if (c->ret > 0)
-		t->bytes += c->ret;
+		slot->bytes += c->ret;
 	else if (c->ret < 0)
-		t->errors++;
-	if (c->moved)
-		t->msgs++;
+		slot->errors++;
+	slot->msgs += c->moved;
 	if (c->is_short)
-		t->shorts++;
+		slot->shorts++;
+}
+
+/* what state it was in, SLOT_BUSY: it is not ours */
+static __always_inline __u32 slot_take(struct cache_slot *slot)
+{
+	__u32 state;
+
+	if (lens_preemptible)
+		return __sync_lock_test_and_set(&slot->state, SLOT_BUSY);
+	state = slot->state;
+	slot->state = SLOT_BUSY;
+	barrier();
+	return state;
+}
+
+static __always_inline void slot_give(struct cache_slot *slot, __u32 state)
+{
+	barrier();
+	slot->state = state;
+}
+
+/* counts there if key is there; what is left to do, 0: it is not */
+static __always_inline __u64 slot_count(struct cache_slot *slot, const struct lens_total_key *key,
+					bool known_place, const struct call *call)
+{
+	__u32 state = slot_take(slot);
+	__u64 left = TOTALS_DONE;
+
+	if ((state ^ totals_epoch) > SLOT_FLAGS || !key_equal(&slot->key, key, known_place) ||
+	    slot->ops == SLOT_FULL) {
+		/* who has it gives it back, maybe before we run on */
+		if (!(state & SLOT_BUSY))
+			slot_give(slot, state);
+		return 0;
+	}
+	slot_add(slot, call);
+	if (state & LENS_END_OPS && !call->is_copy)
+		left |= (__u64)slot->id << TOTALS_ID_SHIFT | TOTALS_STREAM;
+	slot_give(slot, state);
+	return left;
+}
+
+/* where the numbers of CPUs have gaps, some have no cache: NULL, which totals_missed() takes */
+static __always_inline struct cache_set *cache_at(const struct lens_total_key *key)
+{
+	__u32 index = cache_index(key);
+
+	return bpf_map_lookup_elem(&lens_cache, &index);
+}
+
+/* in the slot where key mostly is; the other one is left to totals_missed() */
+static __always_inline __u64 cache_count(struct cache_set *set, const struct lens_total_key *key,
+					 bool known_place, const struct call *call)
+{
+	return set ? slot_count(&set->slot[key->dir & 1], key, known_place, call) : 0;
 }
 
 /* calls that the kernel restarts will end once more; only that end counts */
@@ -175,48 +252,20 @@ static __always_inline void totals_follow(__u32 id, const struct lens_total_key 
 
 #define FILE_ADDRESS(file, what) ((what) & FILE_TYPED ? ident_address(file) : (__u64)(file))
 
-static __always_inline bool totals_around(const struct lens_total_key *key, struct file *file,
-					  __u32 what, const struct call *call)
+/* file may be NULL. True: a new endpoint */
+static __always_inline bool totals_count_new(const struct lens_total_key *key, struct file *file,
+					     __u32 what, const struct call *call)
 {
-	__u64 left = totals_direct(key, call);
+	struct cache_set *set = cache_at(key);
+	__u64 left = cache_count(set, key, false, call);
 
+	if (!left)
+		left = totals_missed(set, key, call);
 	if (left & TOTALS_NEW)
 		totals_introduce(key, FILE_ADDRESS(file, what), what);
 	if (left & TOTALS_STREAM)
 		totals_follow(left >> TOTALS_ID_SHIFT, key, FILE_ADDRESS(file, what), what, call);
 	return left & TOTALS_NEW;
-}
-
-/* file may be NULL. True: a new endpoint */
-static __always_inline bool totals_count_new(const struct lens_total_key *key, struct file *file,
-					     __u32 what, const struct call *call)
-{
-	__u32 index = key_set(key);
-	struct cache_set *set = bpf_map_lookup_elem(&lens_cache, &index);
-	struct cache_slot *slot;
-	__u32 place = 0;
-
-	if (!set)
-		return false;
-	if (!cpu_take(&set->busy))
-		return totals_around(key, file, what, call);
-	slot = &set->slot[0];
-	if (!key_equal(&slot->key, key)) {
-		slot = &set->slot[1];
-		if (!key_equal(&slot->key, key))
-			slot = NULL;
-	}
-	if (!slot || slot->sum.flags >> EPOCH_SHIFT != (totals_epoch & EPOCH_MASK)) {
-		place = totals_refill(set, key);
-		slot = &set->slot[place & 1];
-		if (place & TOTALS_NEW)
-			totals_introduce(key, FILE_ADDRESS(file, what), what);
-	}
-	total_add(&slot->sum, call);
-	if (slot->sum.flags & LENS_END_OPS && !call->is_copy)
-		totals_follow(slot->sum.id, key, FILE_ADDRESS(file, what), what, call);
-	cpu_give(&set->busy);
-	return place & TOTALS_NEW;
 }
 
 static __always_inline int totals_count(const struct lens_total_key *key, struct file *file,

@@ -3,7 +3,8 @@
  * Unix sockets: hooks where a message has been sent or received, whichever
  * call did it. Streams and seqpackets are counted at the own socket, which
  * costs no look at the peer; a datagram that was sent counts at the socket
- * whose queue it went into.
+ * whose queue it went into. Descriptors that a message carries are told of when
+ * its call returns.
  */
 #include "sock.bpf.h"
 
@@ -41,15 +42,67 @@ static __always_inline void unix_introduce(struct sock *sk, const struct lens_to
 		ident_split(&its, &peer, &unused);
 		sock_join(&chan, &peer);
 	}
-	kept = bpf_sk_storage_get(&lens_unix_peers, other, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	kept = storage_make(bpf_sk_storage_get, &lens_unix_peers, other);
 	if (kept)
 		*kept = chan;
 	else
 		loss_add(key->kind, LENS_LOSS_STORAGE, 1, 0);
 }
 
+/* ------------------------------------------------------- passed descriptors */
+
+/* key: of the queue they go through */
+static __always_inline void unix_passed(const struct lens_total_key *key, __u32 dir,
+					const struct pass_control *control)
+{
+	struct lens_proc unused;
+	struct lens_chan via;
+
+	if (!control->size)
+		return;
+	ident_split(key, &via, &unused);
+	pass_tell(control, &via, dir);
+}
+
+/* a call has control data, as the kernel holds it while the call lasts */
+static __always_inline int unix_pass_note(struct msghdr *msg, bool received)
+{
+	struct sock_note *note = sock_note_make(bpf_get_current_task_btf(), LENS_KIND_UNIX_STREAM);
+
+	if (!note)
+		return 0;
+	note->control.at = (__u64)msg->msg_control;
+	note->control.size = received ? 0 : msg->msg_controllen;
+	note->control.flags = !received ? PASS_KERNEL :
+			      msg->msg_flags & KDEF_MSG_CMSG_COMPAT ? PASS_COMPAT : 0;
+	if (!note->passes)
+		__sync_fetch_and_add(&lens_passing, 1);
+	note->passes = 1;
+	return 0;
+}
+
+static __always_inline int unix_pass_offered(struct socket *sock, struct msghdr *msg,
+					     struct scm_cookie *scm, int ret)
+{
+	if (ret || sock->sk->__sk_common.skc_family != KDEF_AF_UNIX || !scm->fp)
+		return 0;
+	return unix_pass_note(msg, false);
+}
+
+/* the kernel has put descriptors behind what was there: so far it has advanced */
+static __always_inline int unix_pass_installed(struct msghdr *msg)
+{
+	struct sock_note *note = bpf_task_storage_get(&lens_sock_notes,
+						      bpf_get_current_task_btf(), NULL, 0);
+
+	if (note && note->passes)
+		note->control.size = (__u64)msg->msg_control - note->control.at;
+	return 0;
+}
+
 /* at the own socket */
-static __always_inline int unix_count(struct sock *sk, __u32 dir, const struct call *call)
+static __always_inline int unix_count(struct sock *sk, __u32 dir, const struct call *call,
+				      const struct pass_control *control)
 {
 	struct lens_total_key key = {};
 	struct file *f = ident_sock(sk, &key);
@@ -59,6 +112,7 @@ static __always_inline int unix_count(struct sock *sk, __u32 dir, const struct c
 	ident_user(ident_current(), dir, &key);
 	if (totals_count_new(&key, f, FILE_TYPED | FILE_SOCKET, call) && kind_has_halves(key.kind))
 		unix_introduce(sk, &key);
+	unix_passed(&key, dir, control);
 	return 0;
 }
 
@@ -108,7 +162,8 @@ static __always_inline void note_forget_receiver(void)
 }
 
 /* counts at the receiver; a failure on no receiver counts nowhere */
-static __always_inline int unix_datagram_sent(struct sock *sk, const struct call *call)
+static __always_inline int unix_datagram_sent(struct sock *sk, const struct call *call,
+					      const struct pass_control *control)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct lens_total_key key = {};
@@ -128,6 +183,7 @@ static __always_inline int unix_datagram_sent(struct sock *sk, const struct call
 	}
 	ident_user(ident_current(), LENS_WRITE, &key);
 	totals_count(&key, (struct file *)file, FILE_SOCKET, call);
+	unix_passed(&key, LENS_WRITE, control);
 	return 0;
 }
 
@@ -173,27 +229,34 @@ static __always_inline void packet_received(struct call *call)
 static __always_inline int unix_sent(struct sock *sk, __u16 type, __s64 ret, bool is_short)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
+	struct pass_control control;
 
+	sock_take_control(&control);
 	if (is_restart(ret))
 		return 0;
+	/* nothing was sent, whatever it was to carry */
+	if (ret < 0)
+		control.size = 0;
 	if (type != KDEF_SOCK_STREAM)
 		call.moved = ret >= 0;
 	if (type == KDEF_SOCK_DGRAM)
-		return unix_datagram_sent(sk, &call);
-	return unix_count(sk, LENS_WRITE, &call);
+		return unix_datagram_sent(sk, &call, &control);
+	return unix_count(sk, LENS_WRITE, &call, &control);
 }
 
 static __always_inline int unix_received(struct sock *sk, __u16 type, __s64 ret, __u32 flags)
 {
 	struct call call = { .ret = ret, .moved = ret > 0 };
+	struct pass_control control;
 
+	sock_take_control(&control);
 	if (is_restart(ret))
 		return 0;
 	if (type != KDEF_SOCK_STREAM)
 		packet_received(&call);
 	if (flags & KDEF_MSG_PEEK && ret >= 0)
 		call_is_look(&call);
-	return unix_count(sk, LENS_READ, &call);
+	return unix_count(sk, LENS_READ, &call, &control);
 }
 
 /* ------------------------------------ tracepoints of v6.3, of any protocol */
@@ -328,4 +391,47 @@ SEC("?tp_btf/skb_copy_datagram_iovec")
 int BPF_PROG(unix__fexit__copied, const struct sk_buff *skb, int len)
 {
 	return unix_copied(skb, len);
+}
+
+/*
+ * Descriptors of a message: only functions see them apart from their system call. These
+ * are called for messages with control data, and for received descriptors, alone.
+ */
+
+SEC("?fexit/__scm_send")
+int BPF_PROG(unix__sockfexit__offered, struct socket *sock, struct msghdr *msg,
+	     struct scm_cookie *scm, int ret)
+{
+	return unix_pass_offered(sock, msg, scm, ret);
+}
+
+SEC("?fentry/scm_detach_fds")
+int BPF_PROG(unix__sockfexit__installs, struct msghdr *msg, struct scm_cookie *scm)
+{
+	return unix_pass_note(msg, true);
+}
+
+SEC("?fexit/scm_detach_fds")
+int BPF_PROG(unix__sockfexit__installed, struct msghdr *msg, struct scm_cookie *scm)
+{
+	return unix_pass_installed(msg);
+}
+
+SEC("?fexit/__scm_send")
+int BPF_PROG(unix__fexit__offered, struct socket *sock, struct msghdr *msg,
+	     struct scm_cookie *scm, int ret)
+{
+	return unix_pass_offered(sock, msg, scm, ret);
+}
+
+SEC("?fentry/scm_detach_fds")
+int BPF_PROG(unix__fexit__installs, struct msghdr *msg, struct scm_cookie *scm)
+{
+	return unix_pass_note(msg, true);
+}
+
+SEC("?fexit/scm_detach_fds")
+int BPF_PROG(unix__fexit__installed, struct msghdr *msg, struct scm_cookie *scm)
+{
+	return unix_pass_installed(msg);
 }

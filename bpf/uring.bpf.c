@@ -8,6 +8,7 @@
  */
 #include "eventfd.bpf.h"
 #include "fd.bpf.h"
+#include "ktypes_uring.bpf.h"
 
 /* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
 const volatile bool lens_uring_flat = false;

@@ -151,6 +151,7 @@ struct lens_users {
 #define LENS_END_SELF 2		/* ipclens itself or what reads its output */
 #define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
 #define LENS_END_LAST 8		/* TOTAL only: the map entry is gone, its counts are final */
+#define LENS_END_MADE 16	/* END, HOLD: the process itself opened the file, since its exec */
 
 /* ---------------------------------------------------------- event plane */
 
@@ -168,6 +169,7 @@ struct lens_rec {
 #define LENS_F_TRUNCATED 1	/* the variable data is longer than kept */
 #define LENS_F_SNAPSHOT 2	/* found by looking, not by an event */
 #define LENS_F_RAW_NAME 4	/* the name is one string of any bytes and no path */
+#define LENS_F_MADE 8		/* MAP: the process itself opened what is mapped, since its exec */
 
 /*
  * Paths and cgroup names arrive as their components, leaf first, each ended
@@ -255,7 +257,7 @@ struct lens_rec_hold {
 	struct lens_depth depth;
 	__u32 fd;
 	__u32 mode;		/* 1 = readable, 2 = writable, 3 = both */
-	__u32 pad;
+	__u32 flags;		/* LENS_END_MADE */
 	__u32 name_len;		/* components of the path (fifo), or 0 */
 };
 
@@ -332,41 +334,6 @@ struct lens_rec_open {
 	__u32 reader_opens;	/* openings for reading in this life, this one included */
 	__u32 writer_opens;
 };
-
-/* two halves of one connection: what is written at one is read at the other */
-struct lens_rec_peer {
-	struct lens_rec h;
-	struct lens_chan chan, peer;
-};
-
-/*
- * A socket of the internet protocols: its addresses (of IPv4 as ::ffff:a.b.c.d)
- * and where its two byte streams are. A stream is told from all others by its
- * origin, which both ends know to within one: the active opener's own is one
- * less than what the other took it for.
- */
-struct lens_rec_sock {
-	struct lens_rec h;
-	struct lens_chan chan;
-	__u8 local[16], remote[16];
-	__u16 local_port, remote_port;	/* 0: bound, connected to none */
-	__u32 netns;			/* inode number */
-	__u32 state;			/* TCP_* of include/net/tcp_states.h */
-	__u32 flags;			/* LENS_SOCK_* */
-	__u32 send_origin, receive_origin;
-	__u32 sent, taken;		/* sequence numbers behind what calls wrote and read */
-	__u32 send_room;		/* bytes of its send buffer */
-	__u32 drops;			/* UDP: datagrams that were not queued, in its life */
-};
-
-/* lens_chan.gen of what a UDP socket sends to no socket of this host that is known */
-#define LENS_GEN_OUTGOING 1
-
-#define LENS_TCP_CLOSE 7	/* include/net/tcp_states.h */
-
-#define LENS_SOCK_SYNCED 1	/* the origins are valid */
-#define LENS_SOCK_PLACED 2	/* sent and taken are valid */
-#define LENS_SOCK_LOCAL 4	/* the remote address is one of this host, as routes go */
 
 /*
  * What became of shared memory in an address space. Of ranges that go or
@@ -451,6 +418,15 @@ struct lens_op {
 /* aux of a call behind a descriptor: another file may have been meant (--strict) */
 #define LENS_OP_AMBIGUOUS 1
 
+/*
+ * An id that is no endpoint's: this is no operation, but tells of the next one in
+ * the batch which message it put into a message queue or took out of one (ret >= 0)
+ * or lost on the way out (ret < 0). Its own ret is the message's number, above 0
+ * and below 2^32, beyond which they begin anew. Operations on queues without it are
+ * on messages that nobody has numbered.
+ */
+#define LENS_OP_MESSAGE 0
+
 #define LENS_OPS_PER_BATCH 96
 
 struct lens_rec_ops {
@@ -501,6 +477,7 @@ struct lens_rec_host {
 	char hostname[64], kernel[64], arch[16], boot_id[40];	/* NUL-terminated */
 };
 
+#include "wire_sock.h"
 #include "wire_stuck.h"
 
 /* ------------------------------------------------------------ the host */
@@ -531,6 +508,7 @@ struct lens_rec_cover {
 	X(COVER, 14, lens_rec_cover)	\
 	X(OPEN, 15, lens_rec_open)	\
 	X(PEER, 16, lens_rec_peer)	\
+	X(PASS, 17, lens_rec_pass)	\
 	X(MAP, 18, lens_rec_map)	\
 	X(EDGE, 19, lens_rec_edge)	\
 	X(THREAD, 21, lens_rec_thread)	\
@@ -540,8 +518,13 @@ struct lens_rec_cover {
 	X(MAPPING, 25, lens_rec_mapping)	\
 	X(SEM, 26, lens_rec_sem)	\
 	X(LOCK, 27, lens_rec_lock)	\
+	X(URING, 28, lens_rec_uring)	\
+	X(REQUEST, 29, lens_rec_request)	\
+	X(SUBMITTER, 30, lens_rec_submitter)	\
 	X(SOCK, 31, lens_rec_sock)	\
-	X(MQ, 40, lens_rec_mq)
+	X(MQ, 40, lens_rec_mq)		\
+	X(STACK, 41, lens_rec_stack)	\
+	X(FRAMES, 42, lens_rec_frames)
 
 enum lens_rec_type {
 	LENS_REC_NONE,
@@ -565,7 +548,6 @@ _Static_assert(sizeof(struct lens_rec_hold) == 120, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_open) == 72, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_wait) == 96, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mq) == 112, "wire layout changed");
-_Static_assert(sizeof(struct lens_rec_sock) == 112, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_map) == 160, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_edge) == 80, "wire layout changed");
 

@@ -54,7 +54,7 @@ enum lens_call {
 #define LENS_THREAD_LEADER 128		/* leads its session */
 #define LENS_THREAD_ENDLESS 64		/* restarted poll(2) without a time limit */
 #define LENS_THREAD_RESTARTED 256	/* the call goes on after a stop or a signal */
-#define LENS_THREAD_URING 512		/* requests of io_uring may be under way for it */
+#define LENS_THREAD_URING 512		/* has made or used a ring of io_uring */
 
 struct lens_rec_thread {
 	struct lens_rec h;
@@ -116,8 +116,9 @@ enum lens_object {
 #define LENS_DESC_SEND_SHUT 1024
 #define LENS_DESC_PACKETS 2048
 #define LENS_DESC_PATH 4096		/* name is the components of a path, leaf first */
+#define LENS_DESC_OPENING 8192		/* not there yet: fd is the thread that waits in open(2) */
 
-/* a descriptor of a process, or one on its way inside a unix socket (tgid 0) */
+/* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {
 	struct lens_rec h;
 	struct lens_proc proc;
@@ -150,6 +151,44 @@ struct lens_rec_item {
 	__u32 fd;
 	__u32 events;
 };
+
+#define LENS_RINGS_REGISTERED 16	/* IO_RINGFD_REG_MAX of the kernel */
+
+/* a thread that has made or used rings of io_uring, or works for one */
+struct lens_rec_uring {
+	struct lens_rec h;
+	__u64 ring;		/* lens_rec_desc.self of the one it waits for, 0: none */
+	__u64 request;		/* token of what it works on, 0: nothing */
+	__u32 tid;
+	__u32 requests;		/* made by it and not over, on all rings */
+	__u64 registered[LENS_RINGS_REGISTERED]; /* rings it has without a descriptor */
+};
+
+/* a request to a ring that waits for a file to be ready, or that somebody works on */
+struct lens_rec_request {
+	struct lens_rec h;
+	__u64 ring;		/* lens_rec_desc.self */
+	__u64 request;		/* token */
+	__u64 file;		/* token of the open file description */
+	__u32 tid;		/* of the thread that made it */
+	__u32 operation;	/* IORING_OP_* */
+	__u32 events;		/* POLL* that it is told of, 0: it is being worked on */
+	__u32 flags;		/* LENS_REQUEST_* */
+};
+
+#define LENS_REQUEST_FIXED 1	/* the file is the ring's; the request holds no reference itself */
+
+/* a thread that has made or used a ring; tid 0: what flags tell is all */
+struct lens_rec_submitter {
+	struct lens_rec h;
+	__u64 ring;		/* lens_rec_desc.self */
+	__u32 tid;
+	__u32 flags;		/* LENS_RING_* */
+};
+
+#define LENS_RING_TIMED 1	/* some requests have a time limit */
+#define LENS_RING_POLLED 2	/* a thread of the kernel's takes in requests */
+#define LENS_RING_OTHERS 4	/* there are, or may be, requests and users that are not told of */
 
 /* memory a call of a thread refers to: a poll set, a futex word, an address */
 struct lens_rec_memory {
@@ -204,5 +243,88 @@ struct lens_rec_lock {
 	__s32 pid;		/* as the lock has it, initial pid namespace */
 	__u32 pad;
 };
+
+/* registers a call leaves as they are, and where it returns to */
+enum lens_reg {
+	LENS_REG_BX,
+	LENS_REG_BP,
+	LENS_REG_SP,
+	LENS_REG_R12,
+	LENS_REG_R13,
+	LENS_REG_R14,
+	LENS_REG_R15,
+	LENS_REG_IP,
+	LENS_REG_MAX
+};
+
+#define LENS_KERNEL_FRAMES 32
+#define LENS_STACK_BYTES 15360
+
+/* where a thread that does not run is: in the kernel, and when it entered it */
+struct lens_rec_stack {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u64 reg[LENS_REG_MAX];
+	__u64 address[LENS_KERNEL_FRAMES];	/* innermost first */
+	__u64 switches;		/* as in lens_rec_thread */
+	__u64 memory_from;	/* address of the user memory behind this */
+	__u32 tid;
+	__u32 flags;		/* LENS_THREAD_COMPAT */
+	__s32 count;		/* of addresses, or -errno: the stack could not be read */
+	__u32 memory_len;	/* 0: could not be read */
+	/* memory: the user stack, from its pointer or from where was asked for */
+};
+
+#define LENS_FRAMES_MAX 48
+
+struct lens_frame {
+	__u64 offset;		/* into the function, or the module if that is not known */
+	__u16 function_len, module_len;	/* in the text behind the frames; 0: not known */
+	__u32 pad;
+};
+
+enum lens_space { LENS_SPACE_KERNEL, LENS_SPACE_USER, LENS_SPACE_MAX };
+
+/*
+ * Why there are no frames, or no more of them. X(ID, what is said about it):
+ * no text where nothing is missing.
+ */
+#define LENS_FRAMES_ENDS(X)							\
+	X(COMPLETE, "")								\
+	X(DEEP, "deeper frames are not shown")					\
+	X(HIDDEN, "this kernel hides its addresses")				\
+	X(UNREADABLE, "the rest of the stack could not be read")		\
+	X(COMPAT, "32-bit programs are not unwound")				\
+	X(DENIED, "what it has mapped may not be read: CAP_SYS_PTRACE")		\
+	X(GONE, "its process is not in this /proc")				\
+	X(NO_FILE, "the last one is code of no file")				\
+	X(FILE_UNREADABLE, "the file of the last one could not be read")	\
+	X(NO_RULE, "the file of the last one does not say how to unwind it")	\
+	X(UNSUPPORTED, "unwind information of a kind that is not supported")	\
+	X(OUT_OF_TIME, "not looked at: out of time")
+
+enum lens_frames_end {
+#define X(id, text) LENS_FRAMES_##id,
+	LENS_FRAMES_ENDS(X)
+#undef X
+	LENS_FRAMES_END_MAX
+};
+
+/* the calls a thread is in, by name, innermost first */
+struct lens_rec_frames {
+	struct lens_rec h;
+	struct lens_proc proc;
+	__u64 switches;		/* of the stack it comes from */
+	__u32 tid;
+	__u16 space;		/* enum lens_space */
+	__u16 end;		/* enum lens_frames_end */
+	__u32 count;
+	__u32 text_len;
+	/* struct lens_frame[count], then function and module of each, one behind the other */
+};
+
+_Static_assert(sizeof(struct lens_rec_stack) == 384, "wire layout changed");
+_Static_assert(sizeof(struct lens_frame) == 16, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_frames) == 56, "wire layout changed");
 
 #endif

@@ -4,9 +4,8 @@
  * what to build, so that most inputs get past the checksum and the
  * decompression; the last one in four is what it is.
  */
+#include "fuzz.h"
 #include "source/recording.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static _Alignas(8) unsigned char raw[RECORDING_RAW_MAX];
 

@@ -4,26 +4,14 @@
  * deliver them, and everything an event points to is read. Aborts where the
  * decoder breaks a promise; the sanitizers find the rest.
  */
+#include "fuzz.h"
 #include "event/event.h"
-
-/* the names libFuzzer wants */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 static const size_t fixed_sizes[] = {
 #define X(id, value, type) [LENS_REC_##id] = sizeof(struct type),
 	LENS_RECS(X)
 #undef X
 };
-
-#define MUST(cond)								\
-	do {									\
-		if (!(cond)) {							\
-			fprintf(stderr, "broken promise: %s\n", #cond);		\
-			abort();						\
-		}								\
-	} while (0)
 
 static volatile unsigned char sink;
 

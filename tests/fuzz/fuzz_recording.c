@@ -11,10 +11,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "fuzz.h"
 #include "source/recording.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct image {
 	unsigned char *bytes;

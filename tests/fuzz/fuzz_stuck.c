@@ -8,25 +8,17 @@
  */
 #include <json-c/json.h>
 
+#include "fuzz.h"
 #include "model/model.h"
 #include "render/render.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RECORDS_MAX 400
 /* of a text of so many records; a chain of waits is shown once for each that waits in it */
 #define SHOWN_MAX (64u << 20)
 
-#define MUST(cond)								\
-	do {									\
-		if (!(cond)) {							\
-			fprintf(stderr, "broken promise: %s\n", #cond);		\
-			abort();						\
-		}								\
-	} while (0)
-
 enum { ORDER_THREAD, ORDER_DESC, ORDER_ITEM, ORDER_MEMORY, ORDER_MAPPING, ORDER_SEM, ORDER_LOCK,
-       ORDER_PROC, ORDER_QUEUE, ORDER_MARK, ORDER_MAX };
+       ORDER_PROC, ORDER_QUEUE, ORDER_MARK, ORDER_URING, ORDER_REQUEST, ORDER_SUBMITTER,
+       ORDER_MAX };
 
 /* what differs from one copy to the next */
 #define VARY_PROC 1
@@ -261,6 +253,45 @@ static void order_queue(struct look *l, const struct order *o)
 	finish(l, &rec.r.h, LENS_REC_MSGS, sizeof(rec.r) + rec.r.count * sizeof(rec.msg[0]));
 }
 
+static void order_uring(struct look *l, const struct order *o, unsigned copy)
+{
+	struct lens_rec_uring r = {
+		.ring = o->b[1] % 8 + (o->vary & VARY_SELF ? copy * 8 : 0),
+		.request = o->b[2] % 8,
+		.tid = process(o, copy).tgid + (o->b[3] % 4) * 10000,
+		.requests = number(o->b[4]),
+		.registered = { o->b[5] % 8, o->b[6] % 8 + copy * 8 },
+	};
+
+	finish(l, &r.h, LENS_REC_URING, sizeof(r));
+}
+
+static void order_request(struct look *l, const struct order *o, unsigned copy)
+{
+	struct lens_rec_request r = {
+		.ring = o->b[1] % 8 + (o->vary & VARY_SELF ? copy * 8 : 0),
+		.request = o->b[2] % 8 + copy * 8,
+		.file = o->b[3] % 8 + (o->vary & VARY_FILE ? copy * 8 : 0),
+		.tid = process(o, copy).tgid + (o->b[4] % 4) * 10000,
+		.operation = o->b[5] % 64,
+		.flags = o->b[6] % 2,
+	};
+
+	memcpy(&r.events, &o->b[7], o->b[6] & 2 ? sizeof(r.events) : 0);
+	finish(l, &r.h, LENS_REC_REQUEST, sizeof(r));
+}
+
+static void order_submitter(struct look *l, const struct order *o, unsigned copy)
+{
+	struct lens_rec_submitter r = {
+		.ring = o->b[1] % 8 + (o->vary & VARY_SELF ? copy * 8 : 0),
+		.tid = process(o, copy).tgid + (o->b[2] % 4) * 10000,
+		.flags = o->b[3] % 8,
+	};
+
+	finish(l, &r.h, LENS_REC_SUBMITTER, sizeof(r));
+}
+
 static void mark(struct look *l, uint32_t which, uint64_t value)
 {
 	struct lens_rec_mark r = { .mark = which, .value = value };
@@ -299,6 +330,15 @@ static void fill(struct look *l, const struct order *o, unsigned copy, bool thre
 		break;
 	case ORDER_QUEUE:
 		order_queue(l, o);
+		break;
+	case ORDER_URING:
+		order_uring(l, o, copy);
+		break;
+	case ORDER_REQUEST:
+		order_request(l, o, copy);
+		break;
+	case ORDER_SUBMITTER:
+		order_submitter(l, o, copy);
 		break;
 	case ORDER_MARK:
 		/* in the midst of it, and seldom */

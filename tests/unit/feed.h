@@ -208,6 +208,7 @@ FEED void feed_start_empty(struct feed *f)
 {
 	feed_mark(f, LENS_MARK_ATTACHED, 0);
 	feed_look_begin(f);
+	feed_mark(f, LENS_MARK_PROCS, 0);
 	feed_look_end(f);
 	feed_look_settled(f);
 }

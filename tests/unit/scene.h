@@ -61,8 +61,7 @@ SCENE struct endpoint *scene_hold(struct chan *c, struct proc *p, enum lens_dir 
 	else
 		e->writer = true;
 	e->held_now = true;
-	e->fds = xrealloc(e->fds, e->fd_count + 1, sizeof(*e->fds));
-	e->fds[e->fd_count++] = fd;
+	end_add_fd(e, fd);
 	return e;
 }
 
@@ -70,7 +69,7 @@ SCENE struct endpoint *scene_move(struct chan *c, struct proc *p, enum lens_dir 
 				  uint64_t msgs, uint64_t bytes)
 {
 	struct endpoint *e = chan_endpoint(c, p);
-	struct side *s = &e->side[dir];
+	struct side *s = end_side_get(e, dir);
 
 	if (dir == LENS_READ)
 		e->reader = true;

@@ -8,7 +8,7 @@
 static const struct lens_total *total_of(struct feed *f, struct lens_chan c, uint32_t pid,
 					 enum lens_dir dir)
 {
-	return &feed_end_of(f, c, pid)->side[dir].total;
+	return &end_side(feed_end_of(f, c, pid), dir)->total;
 }
 
 TEST(totals_are_absolute)
@@ -94,9 +94,9 @@ TEST(looks_find_and_miss)
 	CHECK(c->live && c->existed_before && !c->gone && d->live);
 	CHECK(e->reader && e->writer && e->held_now && e->held_before);
 	CHECK_EQ_U64(e->fd_count, 2);
-	CHECK_EQ_U64(e->fds[0], 3);
-	CHECK_EQ_U64(e->fds[1], 4);
-	CHECK_EQ_U64(c->first_depth.queued_bytes, 5);
+	CHECK_EQ_U64(end_fds(e)[0], 3);
+	CHECK_EQ_U64(end_fds(e)[1], 4);
+	CHECK(c->was_open[LENS_READ] && c->was_open[LENS_WRITE]);
 
 	feed_look_begin(&f);
 	feed_hold(&f, feed_pipe(1), 11, 9, 1, feed_depth(6, 1));
@@ -109,7 +109,7 @@ TEST(looks_find_and_miss)
 	CHECK(feed_end_of(&f, feed_pipe(1), 11)->held_now);
 	CHECK(!feed_end_of(&f, feed_pipe(1), 11)->held_before);
 	CHECK_EQ_U64(c->depth.queued_bytes, 6);
-	CHECK_EQ_U64(c->first_depth.queued_bytes, 5);
+	CHECK(c->was_open[LENS_READ] && !feed_chan_of(&f, feed_pipe(3))->was_open[LENS_READ]);
 	CHECK(!feed_chan_of(&f, feed_pipe(3))->existed_before);
 }
 

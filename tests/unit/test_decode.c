@@ -68,6 +68,9 @@ static void begin(enum lens_rec_type type)
 		rec.lens_rec_peer.chan.kind = KIND_OK;
 		rec.lens_rec_peer.peer.kind = KIND_OK;
 		break;
+	case LENS_REC_PASS:
+		rec.lens_rec_pass.via.kind = LENS_KIND_UNIX_STREAM;
+		break;
 	case LENS_REC_DESC:
 		rec.lens_rec_desc.object = LENS_OBJECT_PIPE;
 		break;
@@ -151,6 +154,33 @@ TEST(smallest_of_every_type)
 		CHECK(!ev.ops == (type != LENS_REC_OPS));
 		CHECK(!ev.msgs == (type != LENS_REC_MSGS));
 	}
+}
+
+TEST(passed_descriptors)
+{
+	begin(LENS_REC_PASS);
+	append("null\0dev", 9);
+	rec.lens_rec_pass.name_len = 9;
+	fill_len();
+	ACCEPT();
+	CHECK_MEM(decoded().name.data, decoded().name.len, "null\0dev", 9);
+	/* not the end of a component */
+	rec.lens_rec_pass.name_len = 7;
+	REFUSE();
+	rec.lens_rec_pass.name_len = 9;
+	rec.lens_rec_pass.what.kind = KIND_OK;
+	ACCEPT();
+	rec.lens_rec_pass.what.kind = LENS_KIND_MAX;
+	REFUSE();
+	rec.lens_rec_pass.what.kind = LENS_KIND_NONE;
+	rec.lens_rec_pass.dir = LENS_DIR_MAX;
+	REFUSE();
+	rec.lens_rec_pass.dir = LENS_READ;
+	/* only unix sockets carry descriptors */
+	rec.lens_rec_pass.via.kind = LENS_KIND_TCP;
+	REFUSE();
+	rec.lens_rec_pass.via.kind = LENS_KIND_PIPE;
+	REFUSE();
 }
 
 TEST(stuck_records)

@@ -448,7 +448,7 @@ TEST(operations_that_move_nothing)
 	CHECK_EQ_U64(f.w->flow_count, 1);
 	CHECK_EQ_U64(feed_flow_bytes(&f, 1, 11), 10);
 	CHECK(feed_flow(&f, 1, 11)->has_residency);
-	CHECK_EQ_U64(feed_end_of(&f, c, 1)->side[LENS_WRITE].op_count, 2);
+	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 1), LENS_WRITE)->op_count, 2);
 }
 
 /* ---------------------------------------------------------------- messages */

@@ -236,3 +236,14 @@ TEST(sorting_is_by_bytes_then_by_first_heard)
 	CHECK(v.flows[2] == &x.w->flows[0]);
 	CHECK(v.chans[0].chan == x.b);
 }
+
+TEST(text_of_a_filter_that_nothing_passes_says_so)
+{
+	_cleanup_(world_freep) struct world *w = scene_pipeline();
+	const char *const nobody = "nobody";
+	struct render_options opt = { .filter = { .comms = &nobody, .comm_count = 1 } };
+	_cleanup_free_ char *text = scene_render(render_report_text, w, &opt);
+
+	scene_has(text, "no flow that the options ask for was seen\n");
+	scene_has(text, "no channel that the options ask for was used\n");
+}

@@ -14,8 +14,8 @@ static void forget_pipe(struct world *w, uint64_t ino, const char *writer, const
 	c->live = false;
 	for (size_t i = 0; i < c->end_count; i++)
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			c->ends[i]->side[d].final = true;
-			c->ends[i]->side[d].flags |= flags;
+			end_side_get(c->ends[i], d)->final = true;
+			end_side_get(c->ends[i], d)->flags |= flags;
 		}
 }
 

@@ -267,6 +267,21 @@ TEST(queue_lost_message)
 	CHECK_EQ_I64(feed_ledger(&f, feed_queue(1))->unaccounted, 100);
 }
 
+/* the receiver's buffer was not there */
+TEST(queue_message_lost_to_a_fault)
+{
+	_feed_ struct feed f = start(feed_queue(1), feed_depth(0, 0));
+	struct lens_total failed = feed_counts(3, 1, 100);
+
+	failed.shorts = failed.errors = 1;
+	feed_total(&f, feed_queue(1), 1, LENS_WRITE, feed_counts(1, 3, 300));
+	feed_total(&f, feed_queue(1), 2, LENS_READ, failed);
+	finish_queue(&f, feed_queue(1), feed_depth(100, 1));
+	CHECK_EQ_I64(feed_ledger(&f, feed_queue(1))->msgs_unaccounted, 0);
+	CHECK_EQ_I64(feed_ledger(&f, feed_queue(1))->discarded, 100);
+	feed_check_identity(feed_ledger(&f, feed_queue(1)));
+}
+
 TEST(noerror_cuts_messages)
 {
 	_feed_ struct feed f = start(feed_queue(1), feed_depth(0, 0));

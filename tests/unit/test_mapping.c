@@ -38,7 +38,7 @@ static uint64_t mapped(struct feed *f, struct lens_chan chan, uint32_t pid)
 	const struct endpoint *e = feed_end_of(f, chan, pid);
 
 	CHECK(e);
-	return e->mapper.mapped_bytes / PAGE;
+	return end_mapper(e)->mapped_bytes / PAGE;
 }
 
 TEST(life_of_a_mapping)
@@ -61,13 +61,13 @@ TEST(life_of_a_mapping)
 	feed_exit(&f, 2, 0);
 	CHECK_EQ_U64(mapped(&f, mem, 2), 0);
 	c = feed_chan_of(&f, mem);
-	CHECK_EQ_U64(c->memory.mappers, 0);
-	CHECK_EQ_U64(c->memory.peak_mappers, 2);
-	CHECK_EQ_U64(c->memory.overlap_peak_bytes, 14 * PAGE);
-	CHECK_EQ_U64(c->memory.extent, 16 * PAGE);
-	CHECK_EQ_U64(feed_end_of(&f, mem, 1)->mapper.unmaps, 2);
-	CHECK(feed_end_of(&f, mem, 2)->mapper.how == MAPPER_INHERITED);
-	CHECK_EQ_U64(feed_end_of(&f, mem, 2)->mapper.from.tgid, 1);
+	CHECK_EQ_U64(chan_memory(c)->mappers, 0);
+	CHECK_EQ_U64(chan_memory(c)->peak_mappers, 2);
+	CHECK_EQ_U64(chan_memory(c)->overlap_peak_bytes, 14 * PAGE);
+	CHECK_EQ_U64(chan_memory(c)->extent, 16 * PAGE);
+	CHECK_EQ_U64(end_mapper(feed_end_of(&f, mem, 1))->unmaps, 2);
+	CHECK(end_mapper(feed_end_of(&f, mem, 2))->how == MAPPER_INHERITED);
+	CHECK_EQ_U64(end_mapper(feed_end_of(&f, mem, 2))->from.tgid, 1);
 }
 
 TEST(look_is_younger_than_what_waited_in_the_ring)
@@ -95,6 +95,30 @@ TEST(look_is_younger_than_what_waited_in_the_ring)
 	CHECK_EQ_U64(mapped(&f, mem, 2), 0);	/* its end was lost */
 	CHECK_EQ_U64(mapped(&f, mem, 3), 4);
 	CHECK(!feed_chan_of(&f, mem)->gone);
+}
+
+/* who observes from a pid namespace hears of others, and does not find them */
+TEST(look_that_does_not_come_by_all)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_proc seen = { .proc = feed_key(1), .why = LENS_PROC_SEEN };
+
+	feed_mark(&f, LENS_MARK_ATTACHED, 0);
+	feed_look_begin(&f);
+	seen.h.flags = LENS_F_SNAPSHOT;
+	feed_raw(&f, &seen, LENS_REC_PROC, sizeof(seen));
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 8, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 2, 100, 8, 0));
+	f.ts_ns += 1000;
+	feed_look_begin(&f);
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	CHECK_EQ_U64(mapped(&f, mem, 1), 0);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 8);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 2, 100, 8, 0));
+	CHECK_EQ_U64(mapped(&f, mem, 2), 0);
 }
 
 TEST(remapping)
@@ -149,10 +173,10 @@ TEST(segment_detaches_as_a_whole)
 	CHECK_EQ_U64(mapped(&f, mem, 1), 1);
 	feed_map(&f, range(LENS_MAP_REMOVE, &seg, 1, 0, 0, 0));
 	c = feed_chan_of(&f, seg);
-	CHECK(c->memory.removed && !c->gone);
+	CHECK(chan_memory(c)->removed && !c->gone);
 	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 200, 1, 0));
 	CHECK(c->gone);
-	CHECK_EQ_U64(feed_end_of(&f, seg, 1)->mapper.unmaps, 3);
+	CHECK_EQ_U64(end_mapper(feed_end_of(&f, seg, 1))->unmaps, 3);
 }
 
 /* ----------------------------------------------------------------- overlap */
@@ -185,8 +209,8 @@ TEST(overlap_agrees_with_single_pages)
 		for (unsigned i = 0; i < OBJECT_PAGES; i++)
 			shared += __builtin_popcount(who[i]) > 1;
 		world_settle(f.w);
-		CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_bytes, shared * PAGE);
-		CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_peak_bytes, shared * PAGE);
+		CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->overlap_bytes, shared * PAGE);
+		CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->overlap_peak_bytes, shared * PAGE);
 	}
 }
 
@@ -211,7 +235,7 @@ static void feed_mappers(struct feed *f, uint32_t count)
 
 static const struct handoff *handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset)
 {
-	const struct memory *m = &feed_chan_of(f, mem)->memory;
+	const struct memory *m = chan_memory(feed_chan_of(f, mem));
 
 	for (size_t i = 0; i < m->handoff_count; i++) {
 		const struct handoff *h = &m->handoffs[i];
@@ -260,7 +284,7 @@ TEST(handoffs_by_word)
 	check_handoff(&f, 1, 3, 128, 5, true);
 	check_handoff(&f, 2, 1, 192, 3, true);
 	check_handoff(&f, 3, 1, 192, 4, true);
-	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.handoff_count, 6);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->handoff_count, 6);
 }
 
 TEST(handoffs_that_are_open)
@@ -311,7 +335,7 @@ static void feed_look(struct feed *f, uint32_t keeper)
 
 static uint64_t woken_in_all(const struct feed *f, uint32_t from)
 {
-	const struct memory *m = &feed_chan_of((struct feed *)f, mem)->memory;
+	const struct memory *m = chan_memory(feed_chan_of((struct feed *)f, mem));
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < m->handoff_count; i++)
@@ -346,9 +370,9 @@ TEST(mappers_that_end_are_summed_up)
 	world_settle(f.w);
 	c = feed_chan_of(&f, mem);
 	CHECK_EQ_U64(c->end_count, 1 + 20);
-	CHECK_EQ_U64(c->memory.folded.procs + c->end_count, 1 + 2 * count);
-	CHECK_EQ_U64(c->memory.folded.maps + 10, count);
-	CHECK_EQ_U64(c->memory.mappers, 1);
+	CHECK_EQ_U64(chan_memory(c)->folded.procs + c->end_count, 1 + 2 * count);
+	CHECK_EQ_U64(chan_memory(c)->folded.maps + 10, count);
+	CHECK_EQ_U64(chan_memory(c)->mappers, 1);
 	CHECK_EQ_U64(hash_count(f.w->procs), 1 + 20 + 20);
 	CHECK_EQ_U64(woken_in_all(&f, 1), count);
 	CHECK_EQ_U64(handoff(&f, 1, 0, 0)->count, count - 10);
@@ -415,9 +439,9 @@ TEST(many_ranges_of_one_object)
 	world_settle(f.w);
 	c = feed_chan_of(&f, mem);
 	CHECK_EQ_U64(mapped(&f, mem, 3), CROWD / 2);
-	CHECK_EQ_U64(c->memory.overlap_bytes, CROWD / 2 * PAGE);
-	CHECK_EQ_U64(c->memory.overlap_peak_bytes, CROWD / 2 * PAGE);
-	CHECK(c->memory.overlap_peak_is_low);
+	CHECK_EQ_U64(chan_memory(c)->overlap_bytes, CROWD / 2 * PAGE);
+	CHECK_EQ_U64(chan_memory(c)->overlap_peak_bytes, CROWD / 2 * PAGE);
+	CHECK(chan_memory(c)->overlap_peak_is_low);
 }
 
 TEST(forks_of_many_ranges)
@@ -429,8 +453,8 @@ TEST(forks_of_many_ranges)
 		feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100 + 2 * i, 1, 2 * i));
 	for (uint32_t pid = 2; pid < 1000; pid++)
 		feed_proc(&f, pid, 1, LENS_PROC_FORK);
-	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.mappers, 999);
-	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.overlap_peak_bytes, 500 * PAGE);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->mappers, 999);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->overlap_peak_bytes, 500 * PAGE);
 }
 
 /* a look tells of what lies there now before the ring tells of what lay there earlier */
@@ -447,12 +471,12 @@ TEST(mapped_before_what_a_look_found)
 	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 100, 4, 0));
 	CHECK_EQ_U64(mapped(&f, later, 1), 4);
 	CHECK_EQ_U64(mapped(&f, mem, 1), 0);
-	m = &feed_end_of(&f, mem, 1)->mapper;
+	m = end_mapper(feed_end_of(&f, mem, 1));
 	CHECK(m->is_mapper);
 	CHECK_EQ_U64(m->prot_ever, MAY_WRITE);
 	CHECK_EQ_U64(m->peak_bytes, 4 * PAGE);
-	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.peak_mappers, 1);
-	CHECK_EQ_U64(feed_chan_of(&f, mem)->memory.extent, 4 * PAGE);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->peak_mappers, 1);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->extent, 4 * PAGE);
 }
 
 TEST(many_objects)
@@ -465,12 +489,12 @@ TEST(many_objects)
 	feed_proc(&f, 2, 1, LENS_PROC_FORK);
 	world_settle(f.w);
 	last.ino = 1000 + CROWD - 1;
-	CHECK_EQ_U64(feed_chan_of(&f, last)->memory.overlap_bytes, PAGE);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, last))->overlap_bytes, PAGE);
 	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 0, 2 * CROWD + 1, 0));
 	CHECK_EQ_U64(f.w->map_change_count, CROWD);
-	CHECK_EQ_U64(feed_end_of(&f, last, 1)->mapper.unmaps, 1);
+	CHECK_EQ_U64(end_mapper(feed_end_of(&f, last, 1))->unmaps, 1);
 	world_settle(f.w);
-	CHECK_EQ_U64(feed_chan_of(&f, last)->memory.overlap_bytes, 0);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, last))->overlap_bytes, 0);
 	CHECK_EQ_U64(mapped(&f, last, 2), 1);
 }
 
@@ -496,7 +520,7 @@ TEST(forks_between_two_looks)
 	for (size_t i = 0; i < hash_count(f.w->chans); i++) {
 		c = hash_at(f.w->chans, i);
 		ends += c->end_count;
-		CHECK_EQ_U64(c->memory.folded.procs + c->end_count, 201);
+		CHECK_EQ_U64(chan_memory(c)->folded.procs + c->end_count, 201);
 	}
 	CHECK(ends < 70000);
 	CHECK(!((struct proc *)hash_at(f.w->procs, 1))->space->memory);

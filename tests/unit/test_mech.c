@@ -31,6 +31,30 @@ TEST(every_kind_has_its_class)
 	CHECK(mech_get(UINT32_MAX) == NULL);
 }
 
+/* what source/ may add of a kernel: that it can preempt hooks, and numbers no messages */
+#define ADDED_BYTES 70
+#define ADDED_BYTES_OF_QUEUES 150
+
+/* cut off, the words would claim more than is seen */
+TEST(limits_fit_into_their_record)
+{
+	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
+		const struct mech *m = mech_get(kind);
+		bool queue = kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ;
+
+		for (const struct mech_variant *v = m ? m->variants : NULL; v && v->name; v++) {
+			size_t bytes = strlen(v->limits) + (queue ? ADDED_BYTES_OF_QUEUES :
+					ADDED_BYTES);
+
+			if (v->extra_limits)
+				bytes += strlen(v->extra_limits) + 2;
+			if (bytes >= sizeof(((struct lens_rec_cover *)0)->detail))
+				fprintf(stderr, "%s by %s: %zu bytes\n", m->type, v->name, bytes);
+			CHECK(bytes < sizeof(((struct lens_rec_cover *)0)->detail));
+		}
+	}
+}
+
 /* `sys` works on every kernel, and so does a tracepoint: one is there and comes last */
 TEST(last_variant_works_everywhere)
 {

@@ -154,6 +154,8 @@ TEST(edits_agree_with_single_pages)
 			check_same(&m);
 		}
 		space_free(m.space);
+		for (unsigned i = 0; i < OBJECTS; i++)
+			free(m.end[i].mapper);
 	}
 }
 

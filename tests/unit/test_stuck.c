@@ -207,6 +207,22 @@ TEST(own_end_withholds_end_of_file)
 	CHECK_STR(stuck_verdict_name(b->verdict), "dead-end");
 }
 
+/* who could help itself, were it not stuck, is not all of the ring if there are others */
+TEST(ring_goes_by_others)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stuck_thread *a = thread_of(s, 1), *b = thread_of(s, 2), *c = thread_of(s, 3);
+
+	stuck_add_provider(waits_for(a, a->proc), b->proc, WHY_MAPS, 0);
+	waits_for(b, a->proc);
+	waits_for(c, c->proc);
+	stuck_judge(s);
+	CHECK_EQ_U64(s->ring_count, 2);
+	CHECK_EQ_U64(s->rings[a->proc->ring - 1].count, 2);
+	CHECK(s->rings[a->proc->ring - 1].procs[0] != s->rings[a->proc->ring - 1].procs[1]);
+	CHECK_EQ_U64(s->rings[c->proc->ring - 1].count, 1);
+}
+
 TEST(orphan_withholds_end_of_file)
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();

@@ -2,11 +2,10 @@
 /*
  * Escaping of hostile bytes and formatting of numbers. The properties of
  * escaped text are checked by a decoder of its own, written the other way
- * round (by the table of well-formed sequences in the Unicode standard).
+ * round (hostile.h: by the table of well-formed sequences in the Unicode standard).
  */
-#include "test.h"
-
 #include "base/base.h"
+#include "hostile.h"
 
 static void check_escape(const char *bytes, size_t len, const char *want, int line)
 {
@@ -110,126 +109,6 @@ TEST(escape_appends)
 	CHECK_STR(out.data, "x=\\x0a");
 }
 
-static bool between(unsigned char c, unsigned low, unsigned high)
-{
-	return c >= low && c <= high;
-}
-
-/* bytes of a well-formed sequence, by first and second byte; 0 = malformed */
-static size_t sequence_len(const unsigned char *p)
-{
-	size_t need;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (between(p[0], 0xc2, 0xdf) && between(p[1], 0x80, 0xbf))
-		return 2;
-	if ((p[0] == 0xe0 && between(p[1], 0xa0, 0xbf)) ||
-	    (p[0] == 0xed && between(p[1], 0x80, 0x9f)) ||
-	    (between(p[0], 0xe1, 0xef) && p[0] != 0xed && between(p[1], 0x80, 0xbf)))
-		need = 3;
-	else if ((p[0] == 0xf0 && between(p[1], 0x90, 0xbf)) ||
-		 (between(p[0], 0xf1, 0xf3) && between(p[1], 0x80, 0xbf)) ||
-		 (p[0] == 0xf4 && between(p[1], 0x80, 0x8f)))
-		need = 4;
-	else
-		return 0;
-	for (size_t i = 2; i < need; i++)
-		if (!between(p[i], 0x80, 0xbf))
-			return 0;
-	return need;
-}
-
-/* by bytes: C0, DEL, C1; U+200B-F, 2028-E; 2060-4, 2066-9; FEFF */
-static bool forbidden(const unsigned char *p)
-{
-	if (p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0))
-		return true;
-	if (p[0] == 0xe2 && p[1] == 0x80)
-		return between(p[2], 0x8b, 0x8f) || between(p[2], 0xa8, 0xae);
-	if (p[0] == 0xe2 && p[1] == 0x81)
-		return between(p[2], 0xa0, 0xa4) || between(p[2], 0xa6, 0xa9);
-	return p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf;
-}
-
-static void check_safe(const char *text, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	CHECK_EQ_U64(strlen(text), len);
-	while (*p) {
-		size_t n = sequence_len(p);
-
-		if (!n || forbidden(p)) {
-			test_print_bytes("output", text, len);
-			TEST_FAIL("unsafe at %zu", (size_t)((const char *)p - text));
-		}
-		p += n;
-	}
-}
-
-static uint64_t random_state = 88172645463325252ULL;
-
-/* xorshift64; the same sequence in every run, so that a failure repeats */
-static uint32_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32);
-}
-
-static size_t put_utf8(unsigned char *p, uint32_t point)
-{
-	if (point < 0x80) {
-		p[0] = (unsigned char)point;
-		return 1;
-	}
-	if (point < 0x800) {
-		p[0] = (unsigned char)(0xc0 | point >> 6);
-		p[1] = (unsigned char)(0x80 | (point & 63));
-		return 2;
-	}
-	if (point < 0x10000) {
-		p[0] = (unsigned char)(0xe0 | point >> 12);
-		p[1] = (unsigned char)(0x80 | (point >> 6 & 63));
-		p[2] = (unsigned char)(0x80 | (point & 63));
-		return 3;
-	}
-	p[0] = (unsigned char)(0xf0 | point >> 18);
-	p[1] = (unsigned char)(0x80 | (point >> 12 & 63));
-	p[2] = (unsigned char)(0x80 | (point >> 6 & 63));
-	p[3] = (unsigned char)(0x80 | (point & 63));
-	return 4;
-}
-
-/* plain bytes would rarely be more than invalid starts: mix in near-valid sequences */
-static size_t random_bytes(unsigned char *p, size_t max)
-{
-	size_t want = next_random() % (max - 4), len = 0;
-
-	while (len < want) {
-		switch (next_random() % 5) {
-		case 0:
-			p[len++] = (unsigned char)next_random();
-			break;
-		case 1:
-			p[len++] = (unsigned char)(' ' + next_random() % 95);
-			break;
-		case 2:
-			len += put_utf8(p + len, 0x2000 + next_random() % 0x80);
-			break;
-		case 3:
-			len += put_utf8(p + len, next_random() % 0x120000);
-			break;
-		default:
-			p[len++] = "\\x\\01b"[next_random() % 6];
-			break;
-		}
-	}
-	return len;
-}
-
 TEST(escape_round_trip_of_random_bytes)
 {
 	_cleanup_(buf_fini) struct buf out = { 0 };
@@ -242,7 +121,7 @@ TEST(escape_round_trip_of_random_bytes)
 
 		out.len = 0;
 		text_escape(&out, bytes, len);
-		check_safe(out.data, out.len);
+		check_safe(out.data, out.len, false);
 		/* as much as is promised to be enough, so that a sanitizer sees more */
 		back = xrealloc(back, out.len, 1);
 		got = text_unescape(out.data, back);
@@ -266,7 +145,7 @@ TEST(escape_every_code_point)
 
 		out.len = 0;
 		text_escape(&out, bytes, len);
-		check_safe(out.data, out.len);
+		check_safe(out.data, out.len, false);
 		kept = out.len == len && !memcmp(out.data, bytes, len);
 		CHECK_EQ_U64(valid, point <= 0x10ffff && (point < 0xd800 || point > 0xdfff));
 		if (!valid || forbidden(bytes))

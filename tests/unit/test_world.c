@@ -219,7 +219,7 @@ TEST(flows_add_up_to_what_was_read)
 					if (f.w->flows[k].chan == c &&
 					    f.w->flows[k].to == c->ends[j]->proc)
 						sum += f.w->flows[k].bytes;
-				CHECK_EQ_U64(sum, c->ends[j]->side[LENS_READ].total.bytes);
+				CHECK_EQ_U64(sum, end_side(c->ends[j], LENS_READ)->total.bytes);
 			}
 		}
 	}

@@ -51,8 +51,7 @@ static void parse_kinds(struct options *o, const char *arg, struct argp_state *s
 	while ((item = strsep(&rest, ","))) {
 		kind = event_kind_by_name(item);
 		if (kind == LENS_KIND_NONE)
-			argp_error(state, "'%s' is no type of channel; `ipclens doctor` lists them",
-				   item);
+			argp_error(state, "'%s' is no type of channel; --help lists them", item);
 		o->kinds |= 1ull << kind;
 	}
 }
@@ -91,15 +90,31 @@ static const struct argp_option filter_options[] = {
 	{ "pid", 'p', "PID[,PID...]", 0, "Channels that this process is an end of", 1 },
 	{ "comm", OPT_COMM, "PATTERN", 0, "... or a process of this name (shell pattern)", 1 },
 	{ "cgroup", OPT_CGROUP, "PATH", 0, "... or a process in this cgroup or below", 1 },
-	{ "type", 't', "TYPE[,TYPE...]", 0, "Channels of these types: pipe, fifo, "
-	  "sysv-msg, posix-mq", 1 },
+	{ "type", 't', "TYPE[,TYPE...]", 0, "Channels of these types: ", 1 },
 	{ "channel", OPT_CHANNEL, "NAME", 0, "The channel of this id or name (shell pattern)", 1 },
 	{ "idle", OPT_IDLE, NULL, 0, "Show channels without traffic too", 1 },
 	{ "self", OPT_SELF, NULL, 0, "Show ipclens' own traffic too", 1 },
 	{}
 };
 
-const struct argp options_filter = { filter_options, parse_filter };
+/* which types there are says the table of them; what is returned is argp's to free */
+static char *complete_help(int key, const char *text, void *input)
+{
+	_cleanup_(buf_fini) struct buf help = { 0 };
+
+	if (key != 't' || !text)
+		return (char *)text;
+	buf_puts(&help, text);
+	for (unsigned kind = LENS_KIND_NONE + 1; kind < LENS_KIND_MAX; kind++) {
+		buf_puts(&help, kind > LENS_KIND_NONE + 1 ? ", " : "");
+		buf_puts(&help, event_kind_name(kind));
+	}
+	return xstrdup(help.data);
+}
+
+const struct argp options_filter = {
+	.options = filter_options, .parser = parse_filter, .help_filter = complete_help,
+};
 
 /* -------------------------------------------------------------------- live */
 

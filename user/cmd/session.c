@@ -51,6 +51,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 		.check_descriptors = o->strict,
 		.stuck = o->stuck,
 		.stream_ops = o->stream_ops,
+		.number_messages = true,
 		.sample_ns = o->sample_ns,
 		.variants = o->variants.items,
 		.simulate_drops = o->simulate_drops,
@@ -308,6 +309,8 @@ static int prepare(struct run *r)
 	int err = check_pids(s->opt);
 
 	live.snapshot = s->snapshot;
+	/* who got whose messages nobody asks of single operations */
+	live.number_messages = s->want_samples;
 	if (!err)
 		err = open_signals(&r->signal_fd);
 	if (!err && s->opt->command)

@@ -11,11 +11,11 @@
 #define MS 1000000ull
 #define DEFAULT_WATCH_NS (2000 * MS)
 
-enum { OPT_DOT = 2000, OPT_WATCH, OPT_FOR };
+enum { OPT_DOT = 2000, OPT_WATCH, OPT_FOR, OPT_STACK };
 
 struct stuck_options {
 	struct options common;
-	bool dot, watch, all;
+	bool dot, watch, all, stack;
 	uint64_t between_ns, watch_ns;
 };
 
@@ -52,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->watch = true;
 		o->watch_ns = arg ? parse_time(arg, state) : DEFAULT_WATCH_NS;
 		return 0;
+	case OPT_STACK:
+		o->stack = true;
+		return 0;
 	case OPT_FOR:
 		o->between_ns = parse_time(arg, state);
 		return 0;
@@ -62,9 +65,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_error(state, "stuck takes no arguments");
 		return 0;
 	case ARGP_KEY_END:
-		if (o->common.input && (o->watch || o->between_ns))
-			argp_error(state, "a recording holds one look: -i goes without --watch "
-				   "and --for");
+		if (o->dot && o->common.json)
+			argp_error(state, "--dot and --json are two formats");
+		if (o->common.input && (o->watch || o->between_ns || o->stack))
+			argp_error(state, "a recording holds one look and no stacks: -i goes "
+				   "without --watch, --for and --stack");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -79,6 +84,8 @@ static const struct argp_option options[] = {
 	{ "for", OPT_FOR, "TIME", 0, "Only what stays blocked for this long (default 20ms)", 0 },
 	{ "watch", OPT_WATCH, "INTERVAL", OPTION_ARG_OPTIONAL,
 	  "Look again and again (default 2s), and show what has changed", 0 },
+	{ "stack", OPT_STACK, NULL, 0, "Also where blocked threads are, in their programs "
+	  "and in the kernel", 0 },
 	{ "verbose", 'v', NULL, 0, "Say more about loading on stderr", 0 },
 	{}
 };
@@ -117,23 +124,57 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
-static int look(struct stuck_live *live, uint64_t between_ns, struct stuck **ret)
+struct stacks {
+	struct stuck *stuck;
+	const struct stuck_options *options;
+};
+
+static bool wants_stack(void *arg, const struct lens_rec_stack *r)
 {
-	struct stuck *s = stuck_new();
+	const struct stacks *w = arg;
+	const struct stuck_options *o = w->options;
+	const struct render_options show = options_render(&o->common);
+	const struct stuck_thread *t =
+		stuck_still_blocked(w->stuck, &r->proc, r->tid, r->switches);
+
+	return t && render_stuck_shows_stack(w->stuck, t, &show, o->all || o->common.json);
+}
+
+static int take_frames(void *arg, const struct lens_rec *rec)
+{
+	const struct stacks *w = arg;
+	struct event ev;
+	size_t skip;
+
+	if (event_decode(rec, rec->len, &ev, &skip) < 0 || ev.type != LENS_REC_FRAMES)
+		return -EBADMSG;
+	stuck_add_frames(w->stuck, &ev);
+	return 0;
+}
+
+static int look(struct stuck_live *live, const struct stuck_options *o, struct stuck **ret)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stacks stacks = { s, o };
 	uint64_t begin = now_ns(), read;
-	int err = stuck_live_look(live, between_ns, take, s);
+	int err = stuck_live_look(live, o->between_ns, take, s);
 	char looking[TEXT_NUM], judging[TEXT_NUM];
 
-	if (err < 0) {
-		stuck_freep(&s);
+	if (err < 0)
 		return err;
-	}
 	read = now_ns();
 	stuck_settle(s);
 	log_msg(LOG_DEBUG, "%zu threads: reading took %s beside the pause, judging %s",
-		s->thread_count, text_duration(looking, read - begin - between_ns),
+		s->thread_count, text_duration(looking, read - begin - o->between_ns),
 		text_duration(judging, now_ns() - read));
-	*ret = s;
+	begin = now_ns();
+	if (o->stack)
+		err = stuck_live_stacks(live, wants_stack, take_frames, &stacks);
+	if (err < 0)
+		return err;
+	if (o->stack)
+		log_msg(LOG_DEBUG, "stacks took %s", text_duration(looking, now_ns() - begin));
+	*ret = TAKE_PTR(s);
 	return 0;
 }
 
@@ -163,7 +204,7 @@ static int show(const struct stuck *s, const struct stuck_options *o)
 static int run_once(struct stuck_live *live, const struct stuck_options *o)
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
-	int err = look(live, o->between_ns, &s);
+	int err = look(live, o, &s);
 
 	return err < 0 ? options_exit_status(err) : show(s, o);
 }
@@ -227,7 +268,7 @@ static int watch_once(struct stuck_live *live, const struct stuck_options *o, st
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	_cleanup_(buf_fini) struct buf found = {};
-	int err = look(live, o->between_ns, &s);
+	int err = look(live, o, &s);
 
 	if (err < 0)
 		return err;
@@ -280,7 +321,7 @@ static int run(int argc, char **argv)
 	}
 	if (!o.between_ns)
 		o.between_ns = STUCK_BETWEEN_NS;
-	err = stuck_live_open(&live);
+	err = stuck_live_open(o.stack, &live);
 	if (err >= 0)
 		err = sandbox_enter(&sandbox);
 	if (err < 0)

@@ -87,6 +87,13 @@ static uint64_t push(struct trace *t)
 	return len;
 }
 
+/* hands a line on, if there is one */
+static void count_shown(struct trace *t)
+{
+	if (push(t) && t->opt->max_events && ++t->shown >= t->opt->max_events)
+		t->done = true;
+}
+
 static int on_event(void *arg, const struct event *ev)
 {
 	struct trace *t = arg;
@@ -104,20 +111,21 @@ static int on_event(void *arg, const struct event *ev)
 	}
 	if (ev->type == LENS_REC_MAP) {
 		render_trace_map(t->line, t->world, &t->render, ev, t->opt->json);
-		if (push(t) && t->opt->max_events && ++t->shown >= t->opt->max_events)
-			t->done = true;
-		return t->done;
+		count_shown(t);
+	}
+	if (ev->type == LENS_REC_PASS) {
+		render_trace_pass(t->line, t->world, &t->render, ev, t->opt->json);
+		count_shown(t);
 	}
 	if (ev->type != LENS_REC_OPS)
-		return 0;
+		return t->done;
 	if (t->session->finishing_ns && now_ns() > t->session->finishing_ns + FINISH_NS) {
 		t->not_shown += ev->lens_rec_ops->count;
 		return 0;
 	}
 	for (uint32_t i = 0; i < ev->lens_rec_ops->count && !t->done; i++) {
 		render_trace_op(t->line, t->world, &t->render, &ev->ops[i], t->opt->json);
-		if (push(t) && t->opt->max_events && ++t->shown >= t->opt->max_events)
-			t->done = true;
+		count_shown(t);
 	}
 	return t->done;
 }

@@ -38,6 +38,17 @@ static bool object_ok(uint32_t object)
 	return object > LENS_OBJECT_NONE && object < LENS_OBJECT_MAX;
 }
 
+/* over a unix socket, or out of a process; a file that is no channel has no kind */
+static bool pass_ok(const struct lens_rec_pass *pass)
+{
+	bool by_socket = event_kind_is_socket(pass->via.kind) &&
+			 !event_kind_is_inet(pass->via.kind);
+
+	return (by_socket || pass->via.kind == LENS_KIND_PROCESS_VM) &&
+	       (pass->what.kind == LENS_KIND_NONE || kind_ok(pass->what.kind)) &&
+	       pass->dir < LENS_DIR_MAX;
+}
+
 static bool host_ok(const struct lens_rec_host *host)
 {
 	return TERMINATED(host->hostname) && TERMINATED(host->kernel) && TERMINATED(host->arch) &&
@@ -101,6 +112,8 @@ static bool fields_ok(const struct event *ev)
 	case LENS_REC_PEER:
 		return kind_ok(ev->lens_rec_peer->chan.kind) &&
 		       ev->lens_rec_peer->peer.kind == ev->lens_rec_peer->chan.kind;
+	case LENS_REC_PASS:
+		return pass_ok(ev->lens_rec_pass);
 	case LENS_REC_SOCK:
 		return event_kind_is_inet(ev->lens_rec_sock->chan.kind);
 	case LENS_REC_MQ:
@@ -115,7 +128,17 @@ static bool fields_ok(const struct event *ev)
 		return object_ok(ev->lens_rec_desc->object);
 	case LENS_REC_MEMORY:
 		return ev->lens_rec_memory->call < LENS_CALL_MAX;
+	case LENS_REC_STACK:
+		return ev->lens_rec_stack->count <= LENS_KERNEL_FRAMES &&
+		       ev->lens_rec_stack->memory_len <= LENS_STACK_BYTES;
+	case LENS_REC_FRAMES:
+		return ev->lens_rec_frames->space < LENS_SPACE_MAX &&
+		       ev->lens_rec_frames->end < LENS_FRAMES_END_MAX &&
+		       ev->lens_rec_frames->count <= LENS_FRAMES_MAX;
 	case LENS_REC_ITEM:
+	case LENS_REC_URING:
+	case LENS_REC_REQUEST:
+	case LENS_REC_SUBMITTER:
 	case LENS_REC_MAPPING:
 	case LENS_REC_SEM:
 	case LENS_REC_LOCK:
@@ -140,6 +163,8 @@ static uint64_t variable_len(const struct event *ev)
 		return ev->lens_rec_end->name_len;
 	case LENS_REC_HOLD:
 		return ev->lens_rec_hold->name_len;
+	case LENS_REC_PASS:
+		return ev->lens_rec_pass->name_len;
 	case LENS_REC_DESC:
 		return ev->lens_rec_desc->name_len;
 	case LENS_REC_MEMORY:
@@ -152,6 +177,11 @@ static uint64_t variable_len(const struct event *ev)
 		return ev->lens_rec_msgs->count * (uint64_t)sizeof(struct lens_msg);
 	case LENS_REC_OPS:
 		return ev->lens_rec_ops->count * (uint64_t)sizeof(struct lens_op);
+	case LENS_REC_STACK:
+		return ev->lens_rec_stack->memory_len;
+	case LENS_REC_FRAMES:
+		return ev->lens_rec_frames->count * (uint64_t)sizeof(struct lens_frame) +
+		       ev->lens_rec_frames->text_len;
 	default:
 		return 0;
 	}
@@ -160,6 +190,18 @@ static uint64_t variable_len(const struct event *ev)
 static bool components_ok(struct event_bytes bytes)
 {
 	return !bytes.len || bytes.data[bytes.len - 1] == '\0';
+}
+
+static bool set_frames(struct event *ev, const char *data)
+{
+	uint64_t text_len = 0;
+
+	ev->frames = (const struct lens_frame *)(const void *)data;
+	for (uint32_t i = 0; i < ev->lens_rec_frames->count; i++)
+		text_len += (uint64_t)ev->frames[i].function_len + ev->frames[i].module_len;
+	ev->text.data = data + ev->lens_rec_frames->count * sizeof(struct lens_frame);
+	ev->text.len = ev->lens_rec_frames->text_len;
+	return text_len == ev->text.len;
 }
 
 /* points into the variable data, which is known to be inside the record */
@@ -182,6 +224,9 @@ static bool set_variable(struct event *ev)
 	case LENS_REC_HOLD:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_hold->name_len };
 		return ev->raw_name || components_ok(ev->name);
+	case LENS_REC_PASS:
+		ev->name = (struct event_bytes){ data, ev->lens_rec_pass->name_len };
+		return ev->raw_name || components_ok(ev->name);
 	case LENS_REC_DESC:
 		ev->name = (struct event_bytes){ data, ev->lens_rec_desc->name_len };
 		return !(ev->lens_rec_desc->flags & LENS_DESC_PATH) || components_ok(ev->name);
@@ -200,6 +245,11 @@ static bool set_variable(struct event *ev)
 	case LENS_REC_OPS:
 		ev->ops = (const struct lens_op *)(const void *)data;
 		return true;
+	case LENS_REC_STACK:
+		ev->memory = (struct event_bytes){ data, ev->lens_rec_stack->memory_len };
+		return true;
+	case LENS_REC_FRAMES:
+		return set_frames(ev, data);
 	default:
 		return true;
 	}
@@ -227,6 +277,7 @@ ssize_t event_decode(const void *data, size_t size, struct event *ret, size_t *r
 	ev.truncated = rec->flags & LENS_F_TRUNCATED;
 	ev.snapshot = rec->flags & LENS_F_SNAPSHOT;
 	ev.raw_name = rec->flags & LENS_F_RAW_NAME;
+	ev.made = rec->flags & LENS_F_MADE;
 	ev.ts_ns = rec->ts_ns;
 	if (!fields_ok(&ev))
 		return -EBADMSG;

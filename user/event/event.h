@@ -21,6 +21,7 @@ struct event {
 	bool truncated;		/* LENS_F_TRUNCATED */
 	bool snapshot;		/* LENS_F_SNAPSHOT */
 	bool raw_name;		/* LENS_F_RAW_NAME */
+	bool made;		/* LENS_F_MADE */
 	uint64_t ts_ns;
 	/* the record as received; aligned to 8, lifetime of the caller's bytes */
 	union {
@@ -33,11 +34,14 @@ struct event {
 	struct event_bytes exe;		/* PROC: components, leaf first */
 	struct event_bytes argv;	/* PROC: NUL separated */
 	struct event_bytes cgroup;	/* PROC: components, leaf first */
-	/* END, HOLD, MQ, MAP: components, leaf first, or raw bytes; DESC: see its flags */
+	/* END, HOLD, MQ, MAP, PASS: components, leaf first, or raw bytes; DESC: see its flags */
 	struct event_bytes name;
-	struct event_bytes memory;	/* MEMORY: user memory */
+	struct event_bytes memory;	/* MEMORY, STACK: user memory */
 	const struct lens_op *ops;	/* OPS: count of them */
 	const struct lens_msg *msgs;	/* MSGS: count of them */
+	/* FRAMES: count of them, whose lengths sum up to that of the text */
+	const struct lens_frame *frames;
+	struct event_bytes text;
 };
 
 /*
@@ -71,6 +75,7 @@ const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */
 const char *event_call_name(unsigned call);
+const char *event_frames_end_text(unsigned end);	/* a sentence, or "" */
 /* kind by its JSON type, LENS_KIND_NONE if there is none */
 unsigned event_kind_by_name(const char *name);
 

@@ -54,6 +54,17 @@ const char *event_loss_name(unsigned cause)
 	return cause < ARRAY_SIZE(loss_names) ? loss_names[cause] : "unknown";
 }
 
+const char *event_frames_end_text(unsigned end)
+{
+	static const char *const texts[] = {
+#define X(id, text) [LENS_FRAMES_##id] = text,
+		LENS_FRAMES_ENDS(X)
+#undef X
+	};
+
+	return end < ARRAY_SIZE(texts) ? texts[end] : "";
+}
+
 bool event_kind_has_messages(unsigned kind)
 {
 	return kind == LENS_KIND_SYSV_MSG || kind == LENS_KIND_POSIX_MQ ||

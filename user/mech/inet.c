@@ -21,15 +21,16 @@ static const struct mech_variant tcp_variants[] = {
 };
 
 #define GUESSED \
-	"corked, segmented and multicast sends may count as sent elsewhere, and a datagram whose " \
-	"sender was not seen as from outside; "
+	"datagrams that leave a cork by setsockopt(2), and those to more than 8 sockets at once, " \
+	"count as from outside; "
 
 static const struct mech_variant udp_variants[] = {
 	{ "sockfexit", GUESSED COMPUTED },
 	{ "sock", GUESSED COMPUTED },
 	{ "fexit", GUESSED COMPUTED },
-	{ "sys", "who receives a datagram is not seen: all count as sent elsewhere and as from "
-		 "outside; io_uring operations are not seen; " COMPUTED },
+	{ "sys", "datagrams to sockets that share a port, to several and to other network "
+		 "namespaces count as sent elsewhere and as from outside; segments of one send are "
+		 "one message; io_uring operations are not seen; " COMPUTED },
 	{}
 };
 

@@ -5,16 +5,18 @@
  */
 #include "mech/mech.h"
 
+#define NO_SHORTS "a send that moved less than asked is not told apart; "
+#define LOOKED_UP "passed descriptors are looked up when the call returns"
+#define COMPUTED "discarded bytes are computed; " LOOKED_UP
+
 static const struct mech_variant variants[] = {
-	{ "sockfexit", "a send that moved less than asked is not told apart; discarded bytes are "
-		       "computed" },
-	{ "sock", "a send that moved less than asked is not told apart; discarded bytes are "
-		  "computed" },
-	{ "fexit", "discarded bytes are computed" },
-	{ "sys", "io_uring operations are not seen; datagrams sent to an address count as unseen, "
-		 "or for the peer of a connected socket; of a message that was cut the rest is "
-		 "unaccounted; an empty message of a connection that has ended is taken for its "
-		 "end; who closed before being accepted is not known" },
+	{ "sockfexit", NO_SHORTS COMPUTED },
+	{ "sock", NO_SHORTS COMPUTED ", and not seen of io_uring" },
+	{ "fexit", COMPUTED },
+	{ "sys", "no io_uring; datagrams sent to an address count as unseen, or for a "
+		 "connected peer; the rest of a cut message is unaccounted; an empty message of an "
+		 "ended connection is taken for its end; who closed before accept(2) is not "
+		 "known; " LOOKED_UP },
 	{}
 };
 

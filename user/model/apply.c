@@ -68,6 +68,8 @@ static void apply_proc(struct world *w, const struct event *ev)
 	set_path(&p->cgroup, ev, ev->cgroup, newer);
 	if (ev->argv.len && (newer || !p->argv))
 		set_argv(p, ev->argv.data, ev->argv.len);
+	if (r->why == LENS_PROC_FORK)
+		p->forked_by = r->parent;
 	parent = r->why == LENS_PROC_FORK ? hash_get(w->procs, &p->parent) : NULL;
 	if (parent) {
 		inherit(p, parent);
@@ -91,11 +93,12 @@ static void apply_exit(struct world *w, const struct event *ev)
 
 static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)
 {
-	e->side[dir].flags |= flags;
+	end_side_get(e, dir)->flags |= flags;
 	if (dir == LENS_READ)
 		e->reader = true;
 	else
 		e->writer = true;
+	e->made |= !!(flags & LENS_END_MADE);
 	if (flags & LENS_END_TREE)
 		e->proc->in_tree = true;
 	if (flags & LENS_END_SELF)
@@ -129,12 +132,15 @@ static void apply_end(struct world *w, const struct event *ev)
 	struct chan *c = world_chan(w, &r->chan);
 	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
 	struct hash *ids = world_state(w)->ids;
-	struct side *s = &e->side[r->dir];
+	struct side *s = end_side_get(e, r->dir);
 
 	s->id = r->id;
 	if (!s->announced)
 		s->followed = r->flags & LENS_END_OPS;
 	s->announced = true;
+	if (r->flags & LENS_END_OPS &&
+	    (!chan_state(c)->followed_ns || ev->ts_ns < chan_state(c)->followed_ns))
+		chan_state(c)->followed_ns = ev->ts_ns;
 	s->final = false;
 	chan_state(c)->missed = 0;
 	set_flags(e, r->dir, r->flags);
@@ -167,7 +173,7 @@ static void apply_total(struct world *w, const struct event *ev)
 	struct lens_chan chan = { .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
 	struct endpoint *e = chan_endpoint(world_chan(w, &chan), world_proc(w, &proc));
-	struct side *s = &e->side[k->dir];
+	struct side *s = end_side_get(e, k->dir);
 	struct lens_total before = s->carried ? *s->carried : (struct lens_total){};
 
 	if (s->seen && (s->entry_id != t->id || t->ops < s->total.ops - before.ops)) {
@@ -190,7 +196,7 @@ static void apply_open(struct world *w, const struct event *ev)
 	const struct lens_rec_open *r = ev->lens_rec_open;
 	struct chan *c = world_chan(w, &r->chan);
 
-	chan_endpoint(c, world_proc(w, &r->proc));
+	chan_endpoint(c, world_proc(w, &r->proc))->opened = true;
 	if (r->mode & 1 && r->reader_opens == 1)
 		c->lives[LENS_READ]++;
 	if (r->mode & 2 && r->writer_opens == 1)
@@ -259,6 +265,22 @@ static void apply_cover(struct world *w, const struct event *ev)
 	snprintf(c->detail, sizeof(c->detail), "%s", r->detail);
 }
 
+static void apply_ops(struct world *w, const struct event *ev)
+{
+	uint32_t message = 0;
+
+	for (uint32_t i = 0; i < ev->lens_rec_ops->count; i++) {
+		const struct lens_op *op = &ev->ops[i];
+
+		if (op->id == LENS_OP_MESSAGE) {
+			message = op->ret;
+			continue;
+		}
+		window_add(w, op, message);
+		message = 0;
+	}
+}
+
 void world_apply(struct world *w, const struct event *ev)
 {
 	struct world_state *s = world_state(w);
@@ -293,6 +315,8 @@ void world_apply(struct world *w, const struct event *ev)
 		return apply_open(w, ev);
 	case LENS_REC_PEER:
 		return halves_apply(w, ev);
+	case LENS_REC_PASS:
+		return pass_apply(w, ev);
 	case LENS_REC_SOCK:
 		return inet_apply(w, ev);
 	case LENS_REC_MQ:
@@ -304,9 +328,7 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_TOTAL:
 		return apply_total(w, ev);
 	case LENS_REC_OPS:
-		for (uint32_t i = 0; i < ev->lens_rec_ops->count; i++)
-			window_add(w, &ev->ops[i]);
-		return;
+		return apply_ops(w, ev);
 	case LENS_REC_LOSS:
 		return apply_loss(w, ev);
 	case LENS_REC_MARK:
@@ -319,11 +341,16 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_THREAD:
 	case LENS_REC_DESC:
 	case LENS_REC_ITEM:
+	case LENS_REC_URING:
+	case LENS_REC_REQUEST:
+	case LENS_REC_SUBMITTER:
 	case LENS_REC_MEMORY:
 	case LENS_REC_MAPPING:
 	case LENS_REC_SEM:
 	case LENS_REC_LOCK:
 		return;		/* stuck_apply() takes them */
+	case LENS_REC_FRAMES:	/* stuck_add_frames() takes them */
+	case LENS_REC_STACK:	/* names take its place before anybody else sees it */
 	case LENS_REC_NONE:
 	case LENS_REC_TYPE_MAX:
 		return;

@@ -180,6 +180,12 @@ static void turn(struct turns *t, const struct proc *who, uint64_t since_ns, uin
 	t->last_ns = until_ns;
 }
 
+uint64_t fifo_oldest_ns(const struct fifo *f)
+{
+	/* the first one is never one that was taken */
+	return f->written.head < f->written.count ? f->written.pieces[f->written.head].ts_ns : 0;
+}
+
 bool fifo_is_in_turn(const struct fifo *f, enum lens_dir dir)
 {
 	return !f->turns[dir].unproven;
@@ -274,7 +280,7 @@ void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
 {
 	struct piece p = {
 		.who = e->proc, .bytes = op->ret, .type = op->aux, .ts_ns = op->ts_ns,
-		.may_cut = dir == LENS_READ && e->side[dir].total.shorts,
+		.may_cut = dir == LENS_READ && end_side(e, dir)->total.shorts,
 	};
 	struct taker t = { f, dir };
 

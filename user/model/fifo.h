@@ -66,6 +66,8 @@ void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
  * bytes, or places prove one but for what is doubtful in flows.
  */
 bool fifo_is_ordered(const struct fifo *f);
+/* when the call returned that wrote the oldest of what is inside, 0: nothing, or not known */
+uint64_t fifo_oldest_ns(const struct fifo *f);
 bool fifo_is_in_turn(const struct fifo *f, enum lens_dir dir);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "model/mapping.h"
 #include "model/ops.h"
+#include "model/ways.h"
 
 static const char why_order[] =
 	"order of concurrent calls is inferred from the times of their return";
@@ -57,7 +58,7 @@ static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 	if (dir == LENS_WRITE && (chan_state(c)->outside || chan_state(c)->msgs_outside))
 		join(p, NULL, chan_state(c)->outside, chan_state(c)->msgs_outside);
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		const struct lens_total *t = &at->ends[i]->side[dir].total;
+		const struct lens_total *t = &end_side(at->ends[i], dir)->total;
 
 		if (t->bytes || t->msgs)
 			join(p, at->ends[i]->proc, t->bytes, t->msgs);
@@ -73,7 +74,7 @@ static void join_under_way(struct party *writers, const struct party *readers,
 	if (readers->bytes <= writers->bytes)
 		return;
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		const struct side *s = &at->ends[i]->side[LENS_WRITE];
+		const struct side *s = end_side(at->ends[i], LENS_WRITE);
 
 		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
 		    !chan_has_messages(c))
@@ -242,8 +243,14 @@ static void set_residency(struct flow *f, const struct flow_cell *timed)
 /* by_places: directions whose order is that of places, and as doubtful as those */
 static void set_doubt(struct flow *f, const struct flow_cell *cell, const bool *by_places)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, messages = cell->doubtful_messages;
 
+	if (messages && f->exact) {
+		f->exact = false;
+		snprintf(f->why_text, sizeof(f->why_text), "the order of %" PRIu64 " of its %"
+			 PRIu64 " messages is inferred",
+			 messages < f->messages ? messages : f->messages, f->messages);
+	}
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 		bytes += by_places[d] ? cell->doubtful[d] : 0;
 	if (!bytes || !f->exact)
@@ -294,7 +301,7 @@ static const char *doubt(const struct chan *c)
 static bool has_cut_messages(const struct chan *c)
 {
 	for (size_t i = 0; chan_has_messages(c) && i < c->end_count; i++)
-		if (c->ends[i]->side[LENS_READ].total.shorts)
+		if (end_side(c->ends[i], LENS_READ)->total.shorts)
 			return true;
 	return false;
 }
@@ -309,6 +316,23 @@ static bool covers(const struct flow_matrix *m, const struct party *readers)
 	return bytes == readers->bytes;
 }
 
+static void set_oldest(struct chan *c, const struct ops_order *order)
+{
+	if (order->is_proven && c->ledger.queued > 0)
+		c->oldest_unread_ns = order->oldest_ns;
+}
+
+/* nobody has read anything: there are no flows, but perhaps an order of what waits */
+static void settle_unread(struct world *w, struct chan *c)
+{
+	struct flow_matrix none = {};
+	struct ops_order order = {};
+
+	if (c->ledger.queued > 0 && !ops_match(w, c, &none, &order) && !doubt(c))
+		set_oldest(c, &order);
+	flow_matrix_fini(&none);
+}
+
 static void settle_parties(struct world *w, struct chan *c, const struct party *sources,
 			   const struct party *readers)
 {
@@ -319,8 +343,10 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 
 	if (!no_order && !covers(&ordered, readers))
 		no_order = why_partly;
-	if (has_cut_messages(c))
+	if (has_cut_messages(c) && !order.by_numbers)
 		order.is_proven = false;
+	if (!no_order && !why)
+		set_oldest(c, &order);
 	if (one_source(c, sources, readers, &totals) || one_reader(c, sources, readers, &totals) ||
 	    (!is_counter && old_first(c, sources, readers, &totals))) {
 		add_flows(w, c, &totals, no_order ? NULL : &ordered, why, NULL);
@@ -345,7 +371,7 @@ static void settle_outgoing(struct world *w, struct chan *c)
 	struct flow_matrix out = {};
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct lens_total *t = &c->ends[i]->side[LENS_WRITE].total;
+		const struct lens_total *t = &end_side(c->ends[i], LENS_WRITE)->total;
 
 		add(&out, c->ends[i]->proc, NULL, t->bytes, t->msgs);
 	}
@@ -362,8 +388,8 @@ static void settle_target(struct world *w, struct chan *c)
 
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
-		const struct lens_total *to = &e->side[LENS_WRITE].total;
-		const struct lens_total *from = &e->side[LENS_READ].total;
+		const struct lens_total *to = &end_side(e, LENS_WRITE)->total;
+		const struct lens_total *from = &end_side(e, LENS_READ)->total;
 
 		add(&m, e->proc, target, to->bytes, to->msgs);
 		add(&m, target, e->proc, from->bytes, from->msgs);
@@ -384,8 +410,11 @@ void flow_settle_chan(struct world *w, struct chan *c)
 	party_init(&sources, c, LENS_WRITE);
 	party_init(&readers, c, LENS_READ);
 	join_under_way(&sources, &readers, c);
+	c->oldest_unread_ns = 0;
 	if (readers.count)
 		settle_parties(w, c, &sources, &readers);
+	else
+		settle_unread(w, c);
 	free(sources.members);
 	free(readers.members);
 }
@@ -416,4 +445,5 @@ void world_settle(struct world *w)
 	flow_settle(w);
 	mapping_settle(w);
 	handoff_settle(w);
+	ways_settle(w);
 }

@@ -28,6 +28,8 @@ struct flow_cell {
 	uint64_t bytes, messages;
 	/* of those, bytes that another order of calls in that direction would give to others */
 	uint64_t doubtful[LENS_DIR_MAX];
+	/* messages that may have been another's, or have gone to another */
+	uint64_t doubtful_messages;
 	struct residency residency;
 };
 

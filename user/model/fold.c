@@ -55,9 +55,9 @@ static bool has_ended(const struct chan *c)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			if (!is_final(&c->ends[i]->side[d]))
+			if (!is_final(end_side(c->ends[i], d)))
 				return false;
-			complete &= !lacks_operations(&c->ends[i]->side[d]);
+			complete &= !lacks_operations(end_side(c->ends[i], d));
 		}
 	}
 	chan_moved(c, false, &moved);
@@ -89,11 +89,11 @@ static int compare(const void *left, const void *right)
 static bool used_in_tree(const struct endpoint *e)
 {
 	bool in_tree = e->proc->in_tree;
-	bool used = e->mapper.is_mapper;
+	bool used = end_mapper(e)->is_mapper;
 
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-		in_tree |= !!(e->side[d].flags & LENS_END_TREE);
-		used |= e->side[d].seen || e->side[d].samples;
+		in_tree |= !!(end_side(e, d)->flags & LENS_END_TREE);
+		used |= end_side(e, d)->seen || end_side(e, d)->samples;
 	}
 	return in_tree && used;
 }
@@ -172,7 +172,7 @@ static bool is_user(const struct endpoint *e, enum lens_dir dir)
 {
 	uint32_t prot = dir == LENS_WRITE ? LENS_PROT_WRITE : LENS_PROT_READ;
 
-	return e->side[dir].seen || e->mapper.prot_ever & prot;
+	return end_side(e, dir)->seen || end_mapper(e)->prot_ever & prot;
 }
 
 /* of those who moved something, or else of those who tried to */
@@ -241,12 +241,12 @@ static void fold_chan(struct world *w, struct chan *c)
 	w->flow_count = 0;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			add_total(&f->total[d], &c->ends[i]->side[d].total);
-			f->blocked_ns[d] += c->ends[i]->side[d].blocked_ns;
+			add_total(&f->total[d], &end_side(c->ends[i], d)->total);
+			f->blocked_ns[d] += end_side(c->ends[i], d)->blocked_ns;
 		}
 	}
 	f->channels++;
-	f->shared += c->memory.peak_mappers > 1;
+	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
 	chan_state(c)->folded = true;
 }

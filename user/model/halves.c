@@ -74,11 +74,11 @@ void queue_moved(const struct chan *c, struct moved *ret)
 /* of one that no look found, nothing changed around the look: it counts no more */
 static struct glimpse glimpse_of(const struct chan *c, bool first)
 {
-	const struct glimpse *g = first ? chan_state(c)->first : chan_state(c)->last;
+	const struct kept_glimpse *g = first ? chan_state(c)->first : chan_state(c)->last;
 	struct glimpse unseen = {};
 
 	if (g)
-		return *g;
+		return glimpse_read(g);
 	chan_moved(c, false, &unseen.before);
 	unseen.after = unseen.before;
 	return unseen;
@@ -87,10 +87,10 @@ static struct glimpse glimpse_of(const struct chan *c, bool first)
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret)
 {
 	const struct chan *source = chan_source(c);
-	const struct glimpse *own = first ? chan_state(c)->first : chan_state(c)->last;
+	const struct kept_glimpse *own = first ? chan_state(c)->first : chan_state(c)->last;
 	struct glimpse theirs = {};
 
-	*ret = own ? *own : (struct glimpse){};
+	*ret = own ? glimpse_read(own) : (struct glimpse){};
 	if (source == c)
 		return;
 	if (source)

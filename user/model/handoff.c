@@ -59,7 +59,7 @@ static void forget_party(struct word *word, enum lens_dir dir, const struct proc
 
 void handoff_forget(struct chan *c, const struct proc *p)
 {
-	struct hash *words = c->memory.words;
+	struct hash *words = chan_memory(c)->words;
 
 	for (size_t i = 0; words && i < hash_count(words); i++)
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
@@ -72,25 +72,27 @@ void handoff_apply(struct world *w, const struct event *ev)
 	/* counts stay in the kernel while the process lives: the object may be forgotten by now */
 	struct chan *c = hash_get(w->chans, &r->chan);
 	struct proc *p = hash_get(w->procs, &r->proc);
+	struct memory *m;
 	struct word *word;
 
 	if (!c || !p || !chan_is_memory(c))
 		return;
 	chan_endpoint(c, p);
-	if (!c->memory.words)
-		c->memory.words = hash_new(sizeof(uint64_t));
-	word = hash_get(c->memory.words, &r->offset);
+	m = chan_memory_get(c);
+	if (!m->words)
+		m->words = hash_new(sizeof(uint64_t));
+	word = hash_get(m->words, &r->offset);
 	if (!word) {
 		word = xcalloc(1, sizeof(*word));
 		word->offset = r->offset;
-		hash_add(c->memory.words, &r->offset, word);
+		hash_add(m->words, &r->offset, word);
 	}
 	set_count(word, r->dir, p, r->count);
 }
 
 void handoff_fini(struct chan *c)
 {
-	struct hash *words = c->memory.words;
+	struct hash *words = chan_memory(c)->words;
 
 	for (size_t i = 0; words && i < hash_count(words); i++) {
 		struct word *word = hash_at(words, i);
@@ -101,13 +103,13 @@ void handoff_fini(struct chan *c)
 	}
 	if (words)
 		hash_free(words);
-	free(c->memory.handoffs);
+	free(chan_memory(c)->handoffs);
 }
 
 static void add_handoff(struct chan *c, const struct word *word, struct proc *from,
 			struct proc *to, uint64_t count, const char *why)
 {
-	struct memory *m = &c->memory;
+	struct memory *m = chan_memory_get(c);
 
 	if (!count || (from && from == to))
 		return;
@@ -180,10 +182,12 @@ void handoff_settle(struct world *w)
 {
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
-		struct hash *words = c->memory.words;
+		struct hash *words = chan_memory(c)->words;
 
-		c->memory.handoff_count = 0;
-		for (size_t j = 0; words && j < hash_count(words); j++)
+		if (!words)
+			continue;
+		c->memory->handoff_count = 0;
+		for (size_t j = 0; j < hash_count(words); j++)
 			settle_word(c, hash_at(words, j));
 	}
 }

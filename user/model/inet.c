@@ -133,8 +133,10 @@ void inet_apply(struct world *w, const struct event *ev)
 	struct chan_state *s = chan_state(c);
 	bool known = c->inet && c->inet->flags & LENS_SOCK_SYNCED;
 
-	if (!c->inet)
+	if (!c->inet) {
 		c->inet = xcalloc(1, sizeof(*c->inet));
+		c->inet->first_drops = r->drops;
+	}
 	if (ev->snapshot && s->now && r->flags & LENS_SOCK_PLACED) {
 		s->now->has_place = true;
 		s->now->sent = r->sent;
@@ -207,6 +209,11 @@ void inet_look_settled(struct world *w)
 		c->depth.queued_bytes = (uint64_t)g.queued[UNIT_BYTES];
 		c->depth.capacity_bytes += c->peer->inet->send_room;
 	}
+}
+
+uint64_t inet_dropped_messages(const struct chan *c)
+{
+	return c->key.kind == LENS_KIND_UDP && c->inet ? c->inet->drops - c->inet->first_drops : 0;
 }
 
 bool inet_may_have_dropped(const struct chan *c)

@@ -43,7 +43,7 @@ static void balance_start(const struct chan *c, enum unit u, struct balance *b)
 		const struct chan *at = chan_side(c, d);
 
 		for (size_t i = 0; at && i < at->end_count; i++) {
-			const struct side *s = &at->ends[i]->side[d];
+			const struct side *s = end_side(at->ends[i], d);
 			int64_t moved = s->first_under_way[u];
 
 			/* such a call counts when it returns, so for no more than was counted */
@@ -70,9 +70,9 @@ static void balance_end(const struct chan *c, enum unit u, struct balance *b)
 	b->end.high = window(&g, u, LENS_WRITE);
 	b->end.low = -window(&g, u, LENS_READ);
 	for (size_t i = 0; i < c->end_count; i++)
-		b->end.high += c->ends[i]->side[LENS_READ].under_way[u];
+		b->end.high += end_side(c->ends[i], LENS_READ)->under_way[u];
 	for (size_t i = 0; source && i < source->end_count; i++)
-		b->end.low -= source->ends[i]->side[LENS_WRITE].under_way[u];
+		b->end.low -= end_side(source->ends[i], LENS_WRITE)->under_way[u];
 }
 
 static int64_t balance(const struct chan *c, enum unit u, struct balance *b)
@@ -103,12 +103,10 @@ static bool is_certain(const struct bounds *b)
 /* a first opening where somebody already had it open: in between nobody had */
 static bool was_closed(const struct chan *c)
 {
-	const struct lens_depth *d = &c->first_depth;
-
 	if (c->lives[LENS_READ] > 1 || c->lives[LENS_WRITE] > 1)
 		return true;
-	return c->existed_before && ((c->lives[LENS_READ] && d->readers) ||
-				     (c->lives[LENS_WRITE] && d->writers));
+	return (c->lives[LENS_READ] && c->was_open[LENS_READ]) ||
+	       (c->lives[LENS_WRITE] && c->was_open[LENS_WRITE]);
 }
 
 bool ledger_has_holes(const struct chan *c)
@@ -116,19 +114,33 @@ bool ledger_has_holes(const struct chan *c)
 	return c->ledger.discarded && (c->packets || was_closed(c));
 }
 
+/* of one end: messages that were taken and could not be handed over */
+static uint64_t faults(const struct lens_total *t)
+{
+	/* those that were only cut are short, too */
+	return t->shorts < t->errors ? t->shorts : t->errors;
+}
+
 static uint64_t short_reads(const struct chan *c)
 {
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < c->end_count; i++)
-		count += c->ends[i]->side[LENS_READ].total.shorts;
+		count += end_side(c->ends[i], LENS_READ)->total.shorts;
 	return count;
 }
 
-/* receives that took a message and failed on the receiver's memory */
-static uint64_t lost_to_faults(const struct chan *c)
+/* messages that failed on the receiver's memory, or found its queue full */
+static uint64_t lost_messages(const struct chan *c)
 {
-	return c->key.kind == LENS_KIND_POSIX_MQ ? short_reads(c) : 0;
+	bool is_queue = c->key.kind == LENS_KIND_POSIX_MQ || c->key.kind == LENS_KIND_SYSV_MSG;
+	uint64_t count = 0;
+
+	if (!is_queue)
+		return inet_dropped_messages(c);
+	for (size_t i = 0; i < c->end_count; i++)
+		count += faults(&end_side(c->ends[i], LENS_READ)->total);
+	return count;
 }
 
 /*
@@ -161,7 +173,7 @@ static void settle_messages(const struct chan *c, struct ledger *l)
 		l->msgs_written -= rest;
 		rest = 0;
 	}
-	if (rest > 0 && (c->gone || (uint64_t)rest <= lost_to_faults(c)))
+	if (rest > 0 && (c->gone || (uint64_t)rest <= lost_messages(c)))
 		l->msgs_discarded = rest;
 	else
 		l->msgs_unaccounted = rest;

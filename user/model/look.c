@@ -21,17 +21,20 @@ static void begin(struct world *w, uint64_t ts_ns)
 			struct endpoint *e = c->ends[j];
 
 			e->held_now = false;
-			e->fd_count = 0;
+			end_forget_fds(e);
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-				struct side *side = &e->side[d];
+				struct side *side = e->side[d];
 
+				if (!side)
+					continue;
 				side->at_look.bytes = side->total.bytes;
 				side->at_look.msgs = side->total.msgs;
 				memset(side->under_way, 0, sizeof(side->under_way));
 			}
 		}
+		pass_forget_in_flight(c);
 		s->in_look = false;
-		free(s->now);
+		glimpse_free(s->now);
 		s->now = NULL;
 		c->type_count = 0;
 		c->types_truncated = false;
@@ -44,16 +47,17 @@ static void remember_first(struct chan *c)
 {
 	struct chan_state *s = chan_state(c);
 
-	if (s->last) {
-		s->first = xcalloc(1, sizeof(*s->first));
-		*s->first = *s->last;
-	}
-	c->first_depth = s->last && s->last->valid ? c->depth : (struct lens_depth){};
+	if (s->last)
+		s->first = glimpse_copy(s->last);
+	c->was_open[LENS_READ] = s->last && s->last->valid && c->depth.readers;
+	c->was_open[LENS_WRITE] = s->last && s->last->valid && c->depth.writers;
 	c->existed_before = s->in_look;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			struct side *side = &c->ends[i]->side[d];
+			struct side *side = c->ends[i]->side[d];
 
+			if (!side)
+				continue;
 			memcpy(side->first_under_way, side->under_way, sizeof(side->under_way));
 			side->first_bytes = side->at_look.bytes;
 		}
@@ -70,13 +74,13 @@ static void settled(struct world *w)
 		struct chan *c = hash_at(w->chans, i);
 		struct chan_state *s = chan_state(c);
 
-		free(s->last);
+		glimpse_free(s->last);
 		s->last = s->now;
 		s->now = NULL;
 		if (s->last)
-			chan_moved(c, false, &s->last->after);
+			glimpse_after(s->last, c);
 		/* memory may have been mapped after it was looked for; some are not looked for */
-		c->live = s->in_look || c->memory.mappers || target_lives(c);
+		c->live = s->in_look || chan_memory(c)->mappers || target_lives(c);
 		if (!c->live)
 			c->gone = true;
 		/* one that came up meanwhile may just not have been there yet */
@@ -98,6 +102,7 @@ static void miss_processes(struct world *w, uint64_t ts_ns)
 {
 	struct world_state *ws = world_state(w);
 
+	ws->sees_all = true;
 	for (size_t i = 0; i < hash_count(w->procs); i++) {
 		struct proc *p = hash_at(w->procs, i);
 
@@ -132,7 +137,7 @@ static int64_t bounded(uint64_t bytes)
 	return bytes < most ? bytes : most;
 }
 
-static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
+void look_found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
 {
 	struct chan_state *s = chan_state(c);
 
@@ -140,7 +145,7 @@ static void found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns
 	c->gone = false;
 	if (!s->now) {
 		s->now = xcalloc(1, sizeof(*s->now));
-		chan_moved(c, true, &s->now->before);
+		glimpse_before(s->now, c);
 	}
 	if (!depth->valid)
 		return;
@@ -158,16 +163,14 @@ void look_hold(struct world *w, const struct event *ev)
 	struct chan *c = world_chan(w, &r->chan);
 	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
 
-	found(c, &r->depth, ev->ts_ns);
+	look_found(c, &r->depth, ev->ts_ns);
 	e->held_now = true;
+	e->made |= !!(r->flags & LENS_END_MADE);
 	if (!world_state(w)->looks)
 		e->held_before = true;
 	e->reader |= r->mode & 1;
 	e->writer |= !!(r->mode & 2);
-	/* room doubles: it is full when the count is a power of two */
-	if (!(e->fd_count & (e->fd_count - 1)))
-		e->fds = xrealloc(e->fds, e->fd_count ? e->fd_count * 2 : 1, sizeof(*e->fds));
-	e->fds[e->fd_count++] = r->fd;
+	end_add_fd(e, r->fd);
 	/* a socket has one path at a time; a fifo may be open by several, and keeps the first */
 	chan_name(c, ev, event_kind_is_socket(r->chan.kind));
 }
@@ -179,7 +182,7 @@ void look_chan(struct world *w, const struct event *ev)
 
 	/* of segments events tell, too: that one exists is no find of the look under way */
 	if (ev->snapshot || !chan_is_memory(c))
-		found(c, &r->depth, ev->ts_ns);
+		look_found(c, &r->depth, ev->ts_ns);
 	else if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
 		c->depth = r->depth;
 	c->lspid = r->lspid;
@@ -193,7 +196,7 @@ void look_mq(struct world *w, const struct event *ev)
 	const struct lens_rec_mq *r = ev->lens_rec_mq;
 	struct chan *c = world_chan(w, &r->chan);
 
-	found(c, &r->depth, ev->ts_ns);
+	look_found(c, &r->depth, ev->ts_ns);
 	c->uid = r->uid;
 	c->mode = r->mode;
 	c->notify_pid = r->notify_pid;
@@ -284,7 +287,7 @@ static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *
 static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct chan *c,
 			 struct proc *p)
 {
-	struct side *s = &waiting_end(c, p, r->dir)->side[r->dir];
+	struct side *s = end_side_get(waiting_end(c, p, r->dir), r->dir);
 
 	if (s->under_way[UNIT_BYTES] < UNDER_WAY_MAX)
 		s->under_way[UNIT_BYTES] += may_have_moved(r, c);
@@ -301,16 +304,16 @@ static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct 
 static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struct chan *c,
 			   struct proc *p)
 {
-	struct endpoint *e;
+	struct side *s;
 
 	if (!r->asleep)
 		return;
-	e = waiting_end(c, p, r->dir);
+	s = end_side_get(waiting_end(c, p, r->dir), r->dir);
 	/* several threads of one process asleep in one round are one blocked process */
-	if (e->side[r->dir].sampled_round != w->sample_rounds) {
-		e->side[r->dir].sampled_round = w->sample_rounds;
-		e->side[r->dir].samples++;
-		e->side[r->dir].blocked_ns += w->sample_period_ns;
+	if (s->sampled_round != w->sample_rounds) {
+		s->sampled_round = w->sample_rounds;
+		s->samples++;
+		s->blocked_ns += w->sample_period_ns;
 	}
 	if (c->sampled_round[r->dir] != w->sample_rounds) {
 		c->sampled_round[r->dir] = w->sample_rounds;

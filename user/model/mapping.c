@@ -69,7 +69,7 @@ static size_t add_extents(const struct space *s, const struct chan *c, struct ex
 		const struct map_range *r = &s->ranges[i];
 		const struct chan *of = r->end_point->chan;
 
-		if (c ? of == c : of->memory.mappers > 1)
+		if (c ? of == c : chan_memory(of)->mappers > 1)
 			ret[count++] = (struct extent){
 				r->end_point, r->offset, r->offset + (r->end - r->start),
 			};
@@ -100,14 +100,14 @@ static uint64_t overlap(const struct extent *extents, size_t count)
 
 static bool maps_now(const struct endpoint *e)
 {
-	return e->mapper.mapped_bytes != 0;
+	return end_mapper(e)->mapped_bytes != 0;
 }
 
 /* somebody maps more of c: has the overlap grown? */
 static void raise_peak(struct chan *c)
 {
 	_cleanup_free_ struct extent *extents = NULL;
-	struct memory *m = &c->memory;
+	struct memory *m = chan_memory_get(c);
 	size_t room = 0, count = 0;
 	uint64_t now;
 
@@ -134,7 +134,7 @@ static void raise_peak(struct chan *c)
 
 static struct map_change *change_of(struct world *w, const struct map_range *piece)
 {
-	struct mapper *m = &piece->end_point->mapper;
+	struct mapper *m = end_mapper_get(piece->end_point);
 	size_t count = w->map_change_count;
 
 	/* where it was the last time; of an older record it is somebody else's by now */
@@ -167,8 +167,8 @@ static void note_change(struct world *w, const struct map_range *piece, bool add
 static void was_mapped(const struct map_range *piece)
 {
 	uint64_t len = piece->end - piece->start, reach = piece->offset + len;
-	struct mapper *m = &piece->end_point->mapper;
-	struct memory *memory = &piece->end_point->chan->memory;
+	struct mapper *m = end_mapper_get(piece->end_point);
+	struct memory *memory = chan_memory_get(piece->end_point->chan);
 
 	m->is_mapper = true;
 	m->prot_ever |= piece->prot;
@@ -184,8 +184,8 @@ static void was_mapped(const struct map_range *piece)
 static void count_piece(void *arg, const struct map_range *piece, bool added)
 {
 	uint64_t len = piece->end - piece->start;
-	struct mapper *m = &piece->end_point->mapper;
-	struct memory *memory = &piece->end_point->chan->memory;
+	struct mapper *m = end_mapper_get(piece->end_point);
+	struct memory *memory = chan_memory_get(piece->end_point->chan);
 
 	if (arg)
 		note_change(arg, piece, added);
@@ -213,7 +213,7 @@ static struct space *space_of(struct proc *p)
 /* the earliest that is heard of is how it came by it, whenever it is heard */
 static void came_by(struct endpoint *e, enum mapper_how how, struct lens_proc from, uint64_t ns)
 {
-	struct mapper *m = &e->mapper;
+	struct mapper *m = end_mapper_get(e);
 
 	if (m->since_ns && m->since_ns <= ns)
 		return;
@@ -235,7 +235,7 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 			continue;
 		e = chan_endpoint(r.end_point->chan, child);
 		came_by(e, MAPPER_INHERITED, parent->key, ns);
-		e->mapper.inherits = true;
+		end_mapper_get(e)->inherits = true;
 		r.end_point = e;
 		r.ns = ns;
 		space_put(space_of(child), &r, count_piece, NULL);
@@ -244,9 +244,10 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 	for (size_t i = 0; child->space && i < child->space->count; i++) {
 		struct endpoint *e = child->space->ranges[i].end_point;
 
-		if (e->mapper.inherits)
-			raise_peak(e->chan);
-		e->mapper.inherits = false;
+		if (!end_mapper(e)->inherits)
+			continue;
+		raise_peak(e->chan);
+		e->mapper->inherits = false;
 	}
 }
 
@@ -290,13 +291,14 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 		chan_state(c)->in_look = true;
 		came_by(e, MAPPER_BEFORE, nobody, ev->ts_ns);
 	} else {
-		e->mapper.maps++;
+		end_mapper_get(e)->maps++;
 		came_by(e, r->op == LENS_MAP_ATTACH ? MAPPER_ATTACHED : MAPPER_MAPPED, nobody,
 			ev->ts_ns);
 	}
 	c->gone = false;
 	if (!r->len)
 		return;
+	e->made |= ev->made;
 	was_mapped(&range);
 	space_put(space_of(p), &range, count_piece, w);
 	raise_peak(c);
@@ -326,13 +328,15 @@ static void count_unmaps(struct world *w)
 {
 	for (size_t i = 0; i < w->map_change_count; i++)
 		if (w->map_changes[i].unmapped_bytes && !w->map_changes[i].mapped_bytes)
-			w->map_changes[i].end->mapper.unmaps++;
+			end_mapper_get(w->map_changes[i].end)->unmaps++;
 }
 
 /* a removed segment lives until its last detach */
 static void bury(struct chan *c)
 {
-	if (c->memory.removed && !c->memory.mappers && c->key.kind == LENS_KIND_SYSV_SHM) {
+	const struct memory *m = chan_memory(c);
+
+	if (m->removed && !m->mappers && c->key.kind == LENS_KIND_SYSV_SHM) {
 		c->gone = true;
 		c->live = false;
 	}
@@ -397,7 +401,7 @@ void mapping_apply(struct world *w, const struct event *ev)
 		apply_protect(w, ev, p);
 		break;
 	case LENS_MAP_REMOVE:
-		world_chan(w, &r->chan)->memory.removed = true;
+		chan_memory_get(world_chan(w, &r->chan))->removed = true;
 		bury(world_chan(w, &r->chan));
 		break;
 	case LENS_MAP_SEAL:
@@ -417,7 +421,8 @@ void mapping_look_settled(struct world *w, uint64_t ns)
 	for (size_t i = 0; i < hash_count(w->procs); i++) {
 		struct proc *p = hash_at(w->procs, i);
 
-		if (p->space)
+		/* records tell of all processes; in a pid namespace looks do not find the others */
+		if (p->space && (world_state(w)->sees_all || p->seen_look))
 			space_expire(p->space, ns, count_piece, NULL);
 	}
 }
@@ -427,8 +432,10 @@ static void settle_ends(struct proc *p)
 	for (size_t i = p->space ? p->space->count : 0; i-- > 0;) {
 		const struct map_range *r = &p->space->ranges[i];
 
-		r->end_point->mapper.prot |= r->prot;
-		r->end_point->mapper.first_range = i;
+		struct mapper *m = end_mapper_get(r->end_point);
+
+		m->prot |= r->prot;
+		m->first_range = i;
 	}
 }
 
@@ -451,7 +458,7 @@ static void settle_overlap(struct world *w)
 	}
 	qsort(extents, count, sizeof(*extents), compare_extents);
 	for (size_t i = 0; i < count; i = next) {
-		struct memory *m = &extents[i].end->chan->memory;
+		struct memory *m = chan_memory_get(extents[i].end->chan);
 
 		next = i + 1;
 		while (next < count && extents[next].end->chan == extents[i].end->chan)
@@ -467,11 +474,12 @@ void mapping_settle(struct world *w)
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
 
-		if (!chan_is_memory(c))
+		if (!c->memory)
 			continue;
 		for (size_t j = 0; j < c->end_count; j++)
-			c->ends[j]->mapper.prot = 0;
-		c->memory.overlap_bytes = 0;
+			if (c->ends[j]->mapper)
+				c->ends[j]->mapper->prot = 0;
+		c->memory->overlap_bytes = 0;
 	}
 	settle_overlap(w);
 	for (size_t i = 0; i < hash_count(w->procs); i++)

@@ -16,11 +16,11 @@ static bool has_ended(const struct world *w, const struct endpoint *e, bool earl
 	const struct proc *p = e->proc;
 
 	/* of hand-offs the last count is still to be read */
-	if (!p->exited || e->held_now || e->mapper.mapped_bytes ||
-	    (early ? !!e->chan->memory.words : p->exit_look >= world_state(w)->looks_begun))
+	if (!p->exited || e->held_now || end_mapper(e)->mapped_bytes ||
+	    (early ? !!chan_memory(e->chan)->words : p->exit_look >= world_state(w)->looks_begun))
 		return false;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-		if (e->side[d].seen || e->side[d].announced)
+		if (end_side(e, d)->seen || end_side(e, d)->announced)
 			return false;
 	return true;
 }
@@ -41,11 +41,11 @@ static int compare_exits(const void *left, const void *right)
 
 static void forget_end(struct endpoint *e)
 {
-	struct memory *m = &e->chan->memory;
+	struct memory *m = chan_memory_get(e->chan);
 
-	m->folded.procs += e->mapper.is_mapper;
-	m->folded.maps += e->mapper.maps;
-	m->folded.unmaps += e->mapper.unmaps;
+	m->folded.procs += end_mapper(e)->is_mapper;
+	m->folded.maps += end_mapper(e)->maps;
+	m->folded.unmaps += end_mapper(e)->unmaps;
 	handoff_forget(e->chan, e->proc);
 	chan_state(e->chan)->folded_ends++;
 	e->folded = true;

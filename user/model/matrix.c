@@ -52,6 +52,7 @@ void flow_matrix_add(struct flow_matrix *to, const struct flow_matrix *from)
 
 		t->bytes += f->bytes;
 		t->messages += f->messages;
+		t->doubtful_messages += f->doubtful_messages;
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 			t->doubtful[d] += f->doubtful[d];
 		residency_merge(&t->residency, &f->residency);

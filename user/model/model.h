@@ -11,6 +11,8 @@
 
 #include "base/base.h"
 #include "event/event.h"
+#include "model/companion.h"
+#include "model/pass.h"
 #include "model/stuck.h"
 
 /* a piece of an address space that is shared: [start, end) */
@@ -32,6 +34,7 @@ struct space {
 struct proc {
 	struct lens_proc key;
 	struct lens_proc parent;	/* tgid 0: unknown */
+	struct lens_proc forked_by;	/* ... as its fork was seen: children get other parents */
 	bool known;			/* a PROC record was seen; else only the key */
 	bool exited;
 	bool in_tree;			/* descends from the command of `-- CMD` */
@@ -85,6 +88,7 @@ struct side {
 	uint64_t sampled_round;		/* the last of them */
 	/* operations known one by one (subset of total) */
 	uint64_t op_count, op_msgs, op_bytes;
+	uint64_t descriptors;		/* sent or received here (SCM_RIGHTS) */
 	bool announced;			/* an END record was seen */
 	bool followed;			/* ... and from then on every operation is streamed */
 	/* bytes, then messages, of calls that the last look and the first one found under way */
@@ -92,20 +96,28 @@ struct side {
 	uint64_t first_bytes;		/* total when the first look began */
 };
 
+/* most endpoints have no more descriptors than fit where else a pointer to them would be */
+#define END_FEW_FDS 2
+
 struct endpoint {
 	struct proc *proc;
 	struct chan *chan;
 	bool reader, writer;		/* holds such a descriptor, or used it so */
 	bool held_now;			/* a descriptor was seen in the last look */
 	bool held_before;		/* ... and in the first one */
-	uint32_t *fds;			/* in the last look that saw it */
-	size_t fd_count;
+	bool made;			/* holds a file that this process opened itself */
+	bool opened;			/* by its path, since the start */
+	bool received;			/* such a descriptor, over a unix socket */
+	struct lens_chan received_over;	/* ... the last time */
+	/* in the last look that saw it; see end_fds() */
+	uint32_t fd_count;
+	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;
 	/* the thread that used it last, and when that call returned; streamed operations only */
 	uint32_t last_tid;
 	uint64_t last_return_ns;
-	struct mapper mapper;
+	struct mapper *mapper;		/* NULL: never mapped it; see end_mapper() */
 	bool folded;			/* about to be forgotten; model/ only */
-	struct side side[LENS_DIR_MAX];
+	struct side *side[LENS_DIR_MAX];	/* NULL: nothing to tell; see end_side() */
 };
 
 /* wake-ups at one word of shared memory */
@@ -163,7 +175,7 @@ struct chan_inet {
 	uint8_t local[16], remote[16];
 	uint16_t local_port, remote_port;
 	uint32_t netns, state, flags, send_origin, receive_origin, send_room,
-		 drops;
+		 drops, first_drops;
 	enum inet_joined joined;
 	bool is_opener;		/* the half that connected; known of two that are joined */
 };
@@ -178,6 +190,7 @@ struct chan {
 	bool name_truncated;
 	struct chan_inet *inet;		/* NULL: no socket of these protocols, or not looked at */
 	bool existed_before;		/* found by the first look, not born later */
+	bool was_open[LENS_DIR_MAX];	/* ... which found it open in that direction */
 	bool live;			/* the last look found it */
 	bool gone;			/* removed (IPC_RMID), or the last look missed it */
 	bool is_self;			/* carries our own output */
@@ -186,14 +199,19 @@ struct chan {
 	/* first openings of a fifo, by direction: more than one = was closed by all in between */
 	uint32_t lives[LENS_DIR_MAX];
 	struct lens_depth depth;	/* latest */
-	struct lens_depth first_depth;	/* of the first look */
 	struct type_count *types;	/* backlog by message type or priority, sorted by it */
 	size_t type_count;
 	bool types_truncated;
 	uint32_t lspid, lrpid, uid, mode;
 	uint32_t ipcns;			/* posix-mq: where its name is; 0: not known */
 	uint32_t notify_pid, notify_how;	/* posix-mq: who registered, in the last look */
-	struct endpoint **ends;
+	/* unix sockets: descriptors that went over it, and those in its queue in the last look */
+	struct passed_rows passed, in_flight;
+	/* descriptors of it that the last look found in the queue of a socket, and in whose */
+	uint64_t carried;
+	struct lens_chan carrier;
+	struct endpoint **ends;		/* room for one is the channel's own */
+	struct endpoint *own_end;
 	size_t end_count;
 	/*
 	 * A connection is two channels, its halves. Each has a queue, a depth and
@@ -202,7 +220,9 @@ struct chan {
 	struct chan *peer;		/* the other half; NULL: none, or not known */
 	bool is_second;			/* a document shows it as a part of its peer */
 	struct ledger ledger;		/* valid after world_settle() */
-	struct memory memory;		/* if chan_is_memory() */
+	/* when the oldest of what is unread was written, 0: not known, or nothing is; likewise */
+	uint64_t oldest_unread_ns;
+	struct memory *memory;		/* NULL: nothing of the kind; see chan_memory() */
 	/* back-pressure: share of the sampled time in which some thread slept, 0..1 */
 	double full_share, empty_share;
 	uint64_t blocked_samples[LENS_DIR_MAX];	/* rounds with at least one sleeper */
@@ -299,6 +319,28 @@ struct world {
 	void *model_private;		/* model/ only */
 };
 
+/*
+ * How a process came to hold what it holds: as it was seen, or as it follows
+ * from who holds what. What could have been otherwise is not claimed.
+ */
+enum origin_how {
+	ORIGIN_UNKNOWN,
+	ORIGIN_CREATED,			/* by a call that makes such a thing */
+	ORIGIN_OPENED,			/* by its path */
+	ORIGIN_INHERITED,		/* by fork */
+	ORIGIN_RECEIVED,		/* over a unix socket */
+	ORIGIN_FETCHED,			/* by pidfd_getfd(2) */
+};
+
+struct origin {
+	enum origin_how how;
+	bool inferred;			/* neither an event nor known to the kernel */
+	const struct proc *from;	/* who had it before; NULL: nobody, or not known */
+	const struct chan *over;	/* RECEIVED: by which socket */
+};
+
+void origin_of(const struct world *w, const struct endpoint *e, struct origin *ret);
+
 struct world *world_new(void);
 void world_free(struct world *w);
 void world_freep(struct world **w);
@@ -307,6 +349,34 @@ void world_freep(struct world **w);
 struct proc *world_proc(struct world *w, const struct lens_proc *key);
 struct chan *world_chan(struct world *w, const struct lens_chan *key);
 struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+/* most endpoints move nothing, or in one direction only: these all show the same zeroes */
+extern const struct side side_unused;
+static inline const struct side *end_side(const struct endpoint *e, enum lens_dir dir)
+{
+	return e->side[dir] ? e->side[dir] : &side_unused;
+}
+/* ... to change it */
+struct side *end_side_get(struct endpoint *e, enum lens_dir dir);
+/* fd_count of them */
+static inline const uint32_t *end_fds(const struct endpoint *e)
+{
+	return e->fd_count > END_FEW_FDS ? e->fds.many : e->fds.few;
+}
+void end_add_fd(struct endpoint *e, uint32_t fd);
+void end_forget_fds(struct endpoint *e);
+/* likewise of shared memory, which most channels are not */
+extern const struct mapper mapper_none;
+static inline const struct mapper *end_mapper(const struct endpoint *e)
+{
+	return e->mapper ? e->mapper : &mapper_none;
+}
+struct mapper *end_mapper_get(struct endpoint *e);
+extern const struct memory memory_none;
+static inline const struct memory *chan_memory(const struct chan *c)
+{
+	return c->memory ? c->memory : &memory_none;
+}
+struct memory *chan_memory_get(struct chan *c);
 static inline bool chan_has_messages(const struct chan *c)
 {
 	return event_kind_has_messages(c->key.kind);

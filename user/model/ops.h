@@ -11,14 +11,22 @@
 #define OPS_PER_CHAN_MAX (64u << 10)
 #define OPS_KEPT_MAX (192u << 10)
 
+/* an operation, and the number of the message it was about; 0: none, or not known */
+struct numbered_op {
+	struct lens_op op;
+	uint32_t message;
+};
+
 /* the next operation; out of order only if its batch came too late, which is no proof then */
-void ops_take(struct world *w, const struct lens_op *op);
+void ops_take(struct world *w, const struct numbered_op *numbered);
 void ops_free(struct ops *o);
 /* how many operations are kept, which the world counts */
 size_t ops_kept(const struct ops *o);
 
 struct ops_order {
-	bool is_proven;			/* not just likely, but for what is doubtful by places */
+	bool is_proven;			/* not just likely, but for what cells say is doubtful */
+	bool by_numbers;		/* by those of messages */
+	uint64_t oldest_ns;		/* fifo_oldest_ns() */
 	bool by_places[LENS_DIR_MAX];	/* what proves it in that direction */
 };
 

@@ -183,7 +183,7 @@ void space_protect(struct space *s, uint64_t start, uint64_t end, uint32_t prot,
 		add_piece(&e, part(old, 0, start));
 		if (old->ns <= ns) {
 			in.prot = prot | (old->prot & LENS_PROT_MAY_WRITE);
-			in.end_point->mapper.prot_ever |= in.prot;
+			end_mapper_get(in.end_point)->prot_ever |= in.prot;
 			in.ns = ns;
 		}
 		add_piece(&e, in);

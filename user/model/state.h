@@ -24,6 +24,14 @@ struct glimpse {
 	uint32_t sent, taken;
 };
 
+/* how a glimpse is kept of each channel: most have moved nothing */
+struct kept_glimpse {
+	bool valid, has_place;
+	uint32_t sent, taken;
+	int64_t queued[UNIT_MAX];
+	struct kept_moves { struct moved before, after; } *moves;	/* NULL: all is 0 */
+};
+
 /* a range of residuals that need no other explanation */
 struct bounds {
 	int64_t low, high;
@@ -31,7 +39,7 @@ struct bounds {
 
 struct chan_state {
 	/* of the first and the last completed look and of the one under way; NULL: not found */
-	struct glimpse *first, *last, *now;
+	struct kept_glimpse *first, *last, *now;
 	bool in_look;			/* found by the look under way */
 	bool folded;			/* about to be forgotten */
 	size_t folded_ends;		/* endpoints that are */
@@ -39,6 +47,7 @@ struct chan_state {
 	unsigned missed;		/* completed looks in a row that did not find it */
 	uint64_t depth_ns;		/* when chan.depth was taken */
 	struct hash *by_proc;		/* struct proc * -> endpoint; NULL while there are few */
+	uint64_t followed_ns;		/* from then on all of its operations are */
 	struct ops *ops;		/* operations followed one by one, NULL: none */
 	/* set by the ledger for the flows: what was there before, and whether that is certain */
 	int64_t before;
@@ -71,11 +80,13 @@ struct world_state {
 	uint32_t looks_begun;
 	uint64_t look_ns;		/* begin of the last one */
 	bool in_look;			/* between BEGIN and END */
+	bool sees_all;			/* looks come by every process, not only a namespace's */
 	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
 	bool in_totals;			/* the last record was a total */
 	bool in_stuck;			/* a look at who waits for what: no part of ours */
 	size_t ops_kept;		/* in struct ops of all channels */
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
+	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
 
 static inline struct world_state *world_state(const struct world *w)
@@ -92,6 +103,13 @@ static inline struct chan_state *chan_state(const struct chan *c)
 void chan_set_depth(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
 /* what all endpoints of a channel moved; at_look: as of the begin of the look */
 void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
+
+/* what all endpoints of it moved is as of before, or after, what was seen */
+void glimpse_before(struct kept_glimpse *g, const struct chan *c);
+void glimpse_after(struct kept_glimpse *g, const struct chan *c);
+struct glimpse glimpse_read(const struct kept_glimpse *g);
+struct kept_glimpse *glimpse_copy(const struct kept_glimpse *g);
+void glimpse_free(struct kept_glimpse *g);
 
 /* halves.c: the same for what passed through the queue of c, whose writes a peer may count */
 void queue_moved(const struct chan *c, struct moved *ret);
@@ -113,6 +131,8 @@ void inet_apply(struct world *w, const struct event *ev);
 /* sets what is queued at c, of which *g is known, by the places of both halves */
 void inet_queue(const struct chan *c, const struct glimpse *theirs, bool first, struct glimpse *g);
 void inet_look_settled(struct world *w);
+/* datagrams that a full queue did not take since it is known */
+uint64_t inet_dropped_messages(const struct chan *c);
 bool inet_may_have_dropped(const struct chan *c);
 /* is this what a UDP socket sends out, and not the queue that it receives from? */
 bool inet_is_outgoing(const struct chan *c);
@@ -122,7 +142,12 @@ bool inet_takes_from_outside(const struct chan *c);
 /* the name that a record gives a channel; one that is known already stays unless replaced */
 void chan_name(struct chan *c, const struct event *ev, bool replace);
 
+/* origin.c: the process that forked it; NULL: init and the like adopt others' children */
+const struct lens_proc *proc_forked_by(const struct proc *p);
+
 /* look.c */
+/* the look under way has found it */
+void look_found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
 void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns);
 void look_hold(struct world *w, const struct event *ev);
 void look_chan(struct world *w, const struct event *ev);
@@ -134,7 +159,8 @@ void look_gone(struct world *w, const struct event *ev);
 /* window.c: operations of all CPUs, put in order */
 struct window *window_new(void);
 void window_free(struct window *win);
-void window_add(struct world *w, const struct lens_op *op);
+/* message: 0, or its number */
+void window_add(struct world *w, const struct lens_op *op, uint32_t message);
 /* a reading of the totals began: what was older at the one before has arrived by now */
 void window_round(struct world *w, uint64_t ts_ns);
 /* hands on all that waits */

@@ -70,6 +70,7 @@ enum stuck_why {
 	WHY_LAST_USER,
 	WHY_IS_CHILD,
 	WHY_OWN_THREADS,
+	WHY_HAS_FILE, /* whichever end: could open it anew */
 };
 
 /* the kernel object a need is about */
@@ -87,7 +88,7 @@ struct stuck_thing {
 struct stuck_provider {
 	struct stuck_proc *proc;
 	enum stuck_why why;
-	uint32_t fd; /* WHY_HOLDS_END, WHY_LISTENS */
+	uint32_t fd; /* WHY_HOLDS_END, WHY_LISTENS, WHY_HAS_FILE */
 	bool closes_on_exec;
 	uint32_t group; /* those of one group are alternatives ... */
 };
@@ -100,14 +101,28 @@ struct stuck_need {
 	uint64_t used_bytes, capacity_bytes; /* sockets: sent and not yet taken; 0 of 0: unknown */
 	struct stuck_provider *providers;
 	size_t provider_count;
+	bool is_shared;	 /* the providers are those of other needs, too, who must not be freed */
 	bool all_groups; /* ... and one of each group is needed; else any one will do */
 	enum stuck_hope outside;
 	const char *outside_why; /* static text, if there is any such hope */
 	bool inferred;		 /* the providers are the likely ones, not the only possible */
 	bool owner_dead;	 /* who had to fulfil it is gone */
 	bool no_match;		 /* SysV: messages are there, none that this wait takes */
-	int64_t detail;		 /* no_match: type wanted; owner_dead: tid that is gone */
+	/* no_match: type wanted; owner_dead: tid that is gone; WANT_PARTNER: 1 reads, 2 writes */
+	int64_t detail;
 	enum stuck_hope hope;	 /* result */
+};
+
+struct stuck_frame {
+	struct event_bytes function, module; /* hostile; empty: not known */
+	uint64_t offset;		     /* into the function, else into the module */
+};
+
+/* innermost first */
+struct stuck_stack {
+	unsigned end; /* enum lens_frames_end */
+	size_t count;
+	struct stuck_frame frames[];
 };
 
 struct stuck_thread {
@@ -121,11 +136,14 @@ struct stuck_thread {
 	size_t need_count;
 	uint64_t blocked_ns; /* at least ... */
 	bool blocked_exact;  /* ... or since it entered the call */
+	/* by enum lens_space; NULL: not asked for, or it ran meanwhile */
+	struct stuck_stack *stacks[LENS_SPACE_MAX];
 	/* results */
 	enum stuck_hope hope;
 	enum stuck_verdict verdict;
 	bool certain;		       /* no guess is part of it */
 	const struct stuck_need *main; /* the need the verdict is about, or NULL */
+	struct stuck_proc *main_provider; /* that a chain of waits goes on with, or NULL */
 };
 
 struct stuck_proc {
@@ -183,6 +201,11 @@ void stuck_freep(struct stuck **s);
 void stuck_apply(struct stuck *s, const struct event *ev);
 /* the look is over: resolves every wait, then stuck_judge() */
 void stuck_settle(struct stuck *s);
+/* a thread of the look that, with so many switches, has not run since; or NULL */
+struct stuck_thread *stuck_still_blocked(const struct stuck *s, const struct lens_proc *proc,
+					 uint32_t tid, uint64_t switches);
+/* afterwards: where such a thread is */
+void stuck_add_frames(struct stuck *s, const struct event *ev);
 
 /* ----------------------------------------------------------------- by hand */
 
@@ -200,8 +223,6 @@ void stuck_judge(struct stuck *s);
 
 /* ----------------------------------------------------------------- results */
 
-/* the provider that a chain of waits goes on with, or NULL */
-struct stuck_proc *stuck_main_provider(const struct stuck_thread *t);
 /* p waits for the same of the same thing: it competes, and is of no help */
 bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n);
 /* the worst wait of a process that is peer-slow or worse, or NULL */
@@ -216,6 +237,12 @@ void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
  * begins as 0. NULL: no more.
  */
 const struct stuck_thread *stuck_next_wait(const struct stuck *s, const struct chan *c, size_t *at);
+
+/*
+ * How long the oldest data in a channel had waited when the look was taken, 0: not
+ * known. Of a connection it is not told, since a wait may be about either half.
+ */
+uint64_t stuck_unread_age_ns(const struct stuck *s, const struct chan *c);
 
 const char *stuck_verdict_name(enum stuck_verdict v);
 /* deadlock, dead end, EOF leak, dead owner, stopped peer */

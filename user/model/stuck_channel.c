@@ -45,9 +45,8 @@ static void add_receivers(const struct stuck *s, struct stuck_need *n, const str
 	}
 }
 
-/* all who have an end in hand, or could receive it; returns how many open descriptions */
-static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
-			    const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
+static unsigned find_holders(const struct stuck *s, struct stuck_need *n,
+			     const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
 {
 	unsigned files = 0;
 
@@ -64,6 +63,31 @@ static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
 			hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 	return files;
+}
+
+/* all who have an end in hand, or could receive it; returns how many open descriptions */
+static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
+			    const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
+{
+	struct stuck_end key = { .self = end ? end->rec.self : 0, .mode = mode, .why = why };
+	struct stuck_holders *h = hash_get(stuck_look(s)->holders, &key);
+	struct stuck_need found = { .want = n->want, .serial = n->serial };
+	unsigned files;
+
+	if (!h && end) {
+		files = find_holders(s, &found, end, mode, why);
+		h = xcalloc(1, sizeof(*h));
+		*h = (struct stuck_holders){ found.providers, found.provider_count, files,
+					     found.outside, found.outside_why };
+		hash_add(stuck_look(s)->holders, &key, h);
+	}
+	if (!h || !stuck_may_share(s, n, h->count))
+		return 0;
+	hope_outside(n, h->outside, h->outside_why);
+	n->providers = h->providers;
+	n->provider_count = h->count;
+	n->is_shared = true;
+	return h->files;
 }
 
 /* a signal handler may write to a pipe of its own process, as many event loops do */
@@ -247,6 +271,31 @@ static void need_socket(const struct stuck *s, struct stuck_need *n, const struc
 	n->capacity_bytes = d->rec.send_capacity_bytes;
 }
 
+/*
+ * A FIFO that is being opened has nobody at its other end: whoever had would have let
+ * the call return. By its name anybody can come, by somebody's descriptor too.
+ */
+void stuck_need_partner(struct stuck *s, struct stuck_thread *t)
+{
+	const struct stuck_desc *d = hash_get(stuck_look(s)->opening, &t->rec.tid);
+	struct stuck_need *n;
+
+	if (!d) {
+		stuck_need_outside(t, WANT_PARTNER, HOPE_OUTSIDE,
+				   "what it opens, which is not seen");
+		return;
+	}
+	n = stuck_add_need(t, WANT_PARTNER);
+	n->thing = stuck_thing_of(s, d);
+	n->detail = d->rec.mode;
+	n->inferred = true;
+	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HAS_FILE);
+	if (d->rec.flags & LENS_DESC_NAMED)
+		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+	else if (n->provider_count)
+		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by way of /proc");
+}
+
 /* ------------------------------------------------------------- all together */
 
 /* what is no channel: true if that was all */
@@ -294,7 +343,7 @@ static bool is_socket(unsigned object)
 
 static bool is_set_call(unsigned call)
 {
-	return call >= LENS_CALL_POLL && call <= LENS_CALL_EPOLL_PWAIT2;
+	return call >= LENS_CALL_POLL && call <= LENS_CALL_IO_URING_ENTER;
 }
 
 void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
@@ -333,11 +382,8 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 				   "what its descriptor stands for is not seen");
 		return;
 	}
-	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT) &&
-	    t->own < HOPE_RUNS) {
-		t->own = HOPE_RUNS;
-		t->own_why = "waiting with a time limit";
-	}
+	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT))
+		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	stuck_need_desc(s, t, d, fd, want, partly);
 }
 

@@ -128,7 +128,10 @@ static void walk_from(struct walk *w, struct stuck_proc *start)
 
 /* -------------------------------------------------------------------- rings */
 
-/* a shortest way from a process of the component back to itself */
+/*
+ * A shortest way from a process of the component back to itself, by others if there
+ * are any: that it has what it waits for, too, tells less.
+ */
 static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ring *ret)
 {
 	_cleanup_free_ struct stuck_proc **queue = xcalloc(s->proc_count, sizeof(*queue));
@@ -143,7 +146,7 @@ static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ri
 	for (; head < tail && to != start; head++) {
 		struct edge_at at = {};
 
-		while ((to = next_edge(queue[head], &at)) && to != start) {
+		while ((to = next_edge(queue[head], &at)) && (to != start || !head)) {
 			if (to->ring != start->ring || to->mark)
 				continue;
 			to->mark = 1;
@@ -151,8 +154,9 @@ static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ri
 			queue[tail++] = to;
 		}
 	}
-	/* the last one looked at waits for the first */
-	for (size_t i = --head; i; i = from[i])
+	/* the last one looked at waits for the first; or there is nobody else */
+	head = to == start ? head - 1 : 0;
+	for (size_t i = head; i; i = from[i])
 		length++;
 	ret->procs = xcalloc(length, sizeof(*ret->procs));
 	ret->count = length;

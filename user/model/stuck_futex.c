@@ -43,7 +43,9 @@ static bool others_do_else(const struct stuck_thread *t)
 	for (size_t i = 0; i < t->proc->thread_count; i++) {
 		const struct stuck_thread *o = t->proc->threads[i];
 
-		if (!o->is_dead && (o->rec.call != LENS_CALL_FUTEX || o->moved || !o->rec.state))
+		bool same = o->rec.call == LENS_CALL_FUTEX || o->rec.call == LENS_CALL_FUTEX_WAITV;
+
+		if (!o->is_dead && (!same || o->moved || !o->rec.state))
 			return true;
 	}
 	return false;
@@ -131,6 +133,44 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 	}
 }
 
+/* somebody must wake who waits at the word; it does not say who */
+static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens_rec_mapping *map,
+		      uint64_t address)
+{
+	struct stuck_need *n = stuck_add_need(t, WANT_WAKE);
+
+	n->thing = memory_thing(s, map, address);
+	n->inferred = true;
+	add_mappers(s, n, map);
+	if (map->flags & LENS_DESC_NAMED && n->outside < HOPE_OUTSIDE) {
+		n->outside = HOPE_OUTSIDE;
+		n->outside_why = "a process that maps it by name";
+	}
+}
+
+/* futex_waitv(2): any word of a set */
+void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	const struct lens_rec_mapping *map;
+	struct futex_waitv word;
+	bool own = false;
+
+	if (!m || m->size != (uint32_t)arg[1] * sizeof(word))
+		stuck_need_outside(t, WANT_WAKE, HOPE_OUTSIDE,
+				   "members of its set that could not be read");
+	for (size_t at = 0; m && at + sizeof(word) <= m->size; at += sizeof(word)) {
+		memcpy(&word, m->bytes + at, sizeof(word));
+		map = word.flags & FUTEX_PRIVATE_FLAG ? NULL : find_mapping(s, t->proc, word.uaddr);
+		if (map)
+			need_wake(s, t, map, word.uaddr);
+		else
+			own = true;
+	}
+	if (own)
+		need_own_threads(t);
+}
+
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
@@ -147,17 +187,12 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 		return;
 	}
 	tid = owner_of(m, op);
-	n = stuck_add_need(t, tid ? WANT_LOCK : WANT_WAKE);
-	n->thing = memory_thing(s, map, arg[0]);
 	if (!tid) {
-		add_mappers(s, n, map);
-		n->inferred = true;
-		if (map->flags & LENS_DESC_NAMED) {
-			n->outside = HOPE_OUTSIDE;
-			n->outside_why = "a process that maps it by name";
-		}
+		need_wake(s, t, map, arg[0]);
 		return;
 	}
+	n = stuck_add_need(t, WANT_LOCK);
+	n->thing = memory_thing(s, map, arg[0]);
 	owner = find_owner(s, t, map, tid);
 	n->detail = tid;
 	if (owner)

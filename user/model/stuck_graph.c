@@ -16,8 +16,11 @@ struct stuck *stuck_new(void)
 static void free_thread(struct stuck_thread *t)
 {
 	for (size_t i = 0; i < t->need_count; i++)
-		free(t->needs[i].providers);
+		if (!t->needs[i].is_shared)
+			free(t->needs[i].providers);
 	free(t->needs);
+	for (size_t i = 0; i < LENS_SPACE_MAX; i++)
+		free(t->stacks[i]);
 	free(t);
 }
 
@@ -49,6 +52,7 @@ void stuck_freep(struct stuck **stuck)
 	free(s->things);
 	free(s->rings);
 	free(s->roots);
+	stuck_index_clear(s);
 	stuck_look_free(s->look);
 	world_freep(&s->world);
 	free(s);
@@ -100,6 +104,19 @@ struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want)
 	return n;
 }
 
+/* an array of its own, with as much room as grown() expects */
+static void unshare(struct stuck_need *n)
+{
+	const struct stuck_provider *shared = n->providers;
+	size_t room = 1;
+
+	while (room < n->provider_count)
+		room *= 2;
+	n->providers = xcalloc(room, sizeof(*n->providers));
+	memcpy(n->providers, shared, n->provider_count * sizeof(*shared));
+	n->is_shared = false;
+}
+
 struct stuck_provider *stuck_add_grouped(struct stuck_need *n, struct stuck_proc *p,
 					 enum stuck_why why, uint32_t fd, uint32_t group)
 {
@@ -110,6 +127,8 @@ struct stuck_provider *stuck_add_grouped(struct stuck_need *n, struct stuck_proc
 		    n->providers[i].group == group)
 			return NULL;
 	p->provides = n->serial;
+	if (n->is_shared)
+		unshare(n);
 	n->providers = grown(n->providers, n->provider_count, sizeof(*n->providers));
 	new = &n->providers[n->provider_count++];
 	*new = (struct stuck_provider){ .proc = p, .why = why, .fd = fd, .group = group };

@@ -64,12 +64,24 @@ static bool raise_thread(struct stuck_thread *t)
 	return true;
 }
 
+/*
+ * Who has ended holds nothing and is nobody's partner: if it was seen as one, it ended
+ * during the look, after the threads that waited for it were seen to, and that woke them.
+ */
+static bool has_ended(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (!p->threads[i]->is_dead)
+			return false;
+	return p->thread_count;
+}
+
 void stuck_hope_settle(struct stuck *s)
 {
 	bool changed = true;
 
 	for (size_t i = 0; i < s->proc_count; i++)
-		s->procs[i]->hope = HOPE_NONE;
+		s->procs[i]->hope = has_ended(s->procs[i]) ? HOPE_RUNS : HOPE_NONE;
 	for (size_t i = 0; i < s->thread_count; i++)
 		s->threads[i]->hope = HOPE_NONE;
 	while (changed) {

@@ -9,6 +9,7 @@
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
 #define STATE_UNINTERRUPTIBLE 2
 #define STATE_STOPPED_OR_TRACED (4 | 8)
+#define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 #define STATE_EXITED (0x10 | 0x20 | 0x80)
 
 void *stuck_look_new(void)
@@ -23,10 +24,19 @@ void *stuck_look_new(void)
 	l->by_self = hash_new(sizeof(uint64_t));
 	l->by_file = hash_new(sizeof(uint64_t));
 	l->by_tuple = hash_new(sizeof(struct stuck_tuple));
+	l->opening = hash_new(sizeof(uint32_t));
 	l->items = hash_new(sizeof(uint64_t));
+	l->urings = hash_new(sizeof(uint32_t));
+	l->requests = hash_new(sizeof(uint64_t));
+	l->requests_by_ring = hash_new(sizeof(uint64_t));
+	l->requests_by_tid = hash_new(sizeof(uint32_t));
+	l->users = hash_new(sizeof(struct stuck_user));
+	l->submitters = hash_new(sizeof(uint64_t));
 	l->memory = hash_new(sizeof(uint32_t));
 	l->locks = hash_new(sizeof(uint32_t));
 	l->uses = hash_new(sizeof(uint64_t));
+	l->holders = hash_new(sizeof(struct stuck_end));
+	l->by_chan = hash_new(sizeof(struct stuck_chan));
 	l->things = hash_new(sizeof(uint64_t) * 2);
 	return l;
 }
@@ -58,6 +68,7 @@ static void free_chains(struct stuck_look *l)
 	}
 	hash_free(l->items);
 	hash_free(l->locks);
+	hash_free(l->submitters);
 }
 
 void stuck_look_free(void *look)
@@ -71,8 +82,16 @@ void stuck_look_free(void *look)
 	for (size_t i = 0; i < hash_count(l->memory); i++)
 		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
 	free_values(l->memory);
+	free_values(l->urings);
+	free_values(l->requests);
+	free_values(l->requests_by_tid);
+	free_values(l->users);
+	hash_free(l->requests_by_ring);
 	free_values(l->first);
 	free_values(l->uses);
+	for (size_t i = 0; i < hash_count(l->holders); i++)
+		free(((struct stuck_holders *)hash_at(l->holders, i))->providers);
+	free_values(l->holders);
 	free_chains(l);
 	hash_free(l->procs);
 	hash_free(l->procs_by_tgid);
@@ -81,7 +100,9 @@ void stuck_look_free(void *look)
 	hash_free(l->by_self);
 	hash_free(l->by_file);
 	hash_free(l->by_tuple);
+	hash_free(l->opening);
 	hash_free(l->things);
+	hash_free(l->by_chan);
 	free(l->descs);
 	free(l->mappings);
 	free(l->sems);
@@ -203,11 +224,9 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 
 /* ------------------------------------------------------------------- holders */
 
-static void take_desc(struct stuck *s, const struct event *ev)
+static struct stuck_desc *add_desc(struct stuck_look *l, const struct event *ev)
 {
-	struct stuck_look *l = stuck_look(s);
-	struct stuck_desc *d = xcalloc(1, sizeof(*d)), *head;
-	struct stuck_fd fd = { .tgid = ev->lens_rec_desc->proc.tgid, .fd = ev->lens_rec_desc->fd };
+	struct stuck_desc *d = xcalloc(1, sizeof(*d));
 	struct buf path = {};
 
 	d->rec = *ev->lens_rec_desc;
@@ -224,6 +243,20 @@ static void take_desc(struct stuck *s, const struct event *ev)
 		l->descs = xrealloc(l->descs, l->desc_count ? l->desc_count * 2 : 1,
 				    sizeof(*l->descs));
 	l->descs[l->desc_count++] = d;
+	return d;
+}
+
+static void take_desc(struct stuck *s, const struct event *ev)
+{
+	struct stuck_look *l = stuck_look(s);
+	struct stuck_desc *d = add_desc(l, ev), *head;
+	struct stuck_fd fd = { .tgid = d->rec.proc.tgid, .fd = d->rec.fd };
+
+	if (d->rec.flags & LENS_DESC_OPENING) {
+		if (!hash_get(l->opening, &d->rec.fd))
+			hash_add(l->opening, &d->rec.fd, d);
+		return;
+	}
 	if (fd.tgid && !hash_get(l->by_fd, &fd))
 		hash_add(l->by_fd, &fd, d);
 	head = stuck_find_self(s, d->rec.self);
@@ -348,6 +381,15 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 	case LENS_REC_ITEM:
 		take_item(l, ev->lens_rec_item);
 		break;
+	case LENS_REC_URING:
+		stuck_take_uring(s, ev->lens_rec_uring);
+		break;
+	case LENS_REC_REQUEST:
+		stuck_take_request(s, ev->lens_rec_request);
+		break;
+	case LENS_REC_SUBMITTER:
+		stuck_take_submitter(s, ev->lens_rec_submitter);
+		break;
 	case LENS_REC_MEMORY:
 		take_memory(l, ev);
 		break;
@@ -374,19 +416,22 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 }
 
 /* what its state alone tells */
-static void set_own(struct stuck_thread *t)
+static void set_own(const struct stuck *s, struct stuck_thread *t)
 {
 	const struct lens_rec_thread *r = &t->rec;
+	bool frozen = r->flags & LENS_THREAD_FROZEN || r->state & STATE_FROZEN;
 
 	t->own = HOPE_NONE;
-	if (r->state & STATE_STOPPED_OR_TRACED || r->flags & LENS_THREAD_FROZEN) {
+	if (frozen || r->state & STATE_STOPPED_OR_TRACED) {
 		t->own = HOPE_STOPPED;
-		t->own_why = r->flags & LENS_THREAD_FROZEN ? "frozen by its cgroup"
+		t->own_why = frozen ? "frozen by its cgroup"
 			     : r->state & 8		   ? "stopped by a tracer"
 							   : "stopped by a signal";
 	} else if (t->moved || !r->state) {
 		t->own = HOPE_RUNS;
 		t->own_why = "running";
+	} else if (stuck_is_helper(s, t)) {
+		t->own_why = "working for io_uring";
 	} else if (r->flags & LENS_THREAD_WORKER) {
 		t->own = HOPE_OUTSIDE;
 		t->own_why = "working for io_uring";
@@ -397,7 +442,7 @@ static void set_own(struct stuck_thread *t)
 	} else if (r->flags & LENS_THREAD_TIMER) {
 		t->own = HOPE_RUNS;
 		t->own_why = "waiting, with a timer set";
-	} else if (r->flags & LENS_THREAD_URING) {
+	} else if (stuck_has_requests(s, t) && r->call != LENS_CALL_IO_URING_ENTER) {
 		/* the kernel carries them out whatever the thread itself waits for */
 		t->own = HOPE_OUTSIDE;
 		t->own_why = "waiting, with a ring of asynchronous requests";
@@ -430,13 +475,14 @@ void stuck_settle(struct stuck *s)
 {
 	find_holders(s);
 	stuck_count_uses(s);
+	stuck_count_requests(s);
 	for (size_t i = 0; i < s->thread_count; i++) {
 		struct stuck_thread *t = s->threads[i];
 
 		if (t->is_dead)
 			continue;
-		set_own(t);
-		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED)
+		set_own(s, t);
+		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED && !stuck_is_helper(s, t))
 			stuck_resolve(s, t);
 	}
 	stuck_judge(s);

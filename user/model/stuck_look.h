@@ -30,6 +30,21 @@ struct stuck_memory {
 	char *bytes;
 };
 
+struct stuck_request {
+	struct lens_rec_request rec;
+	struct stuck_request *next; /* to the same ring */
+};
+
+struct stuck_submitter {
+	struct lens_rec_submitter rec;
+	struct stuck_submitter *next; /* to the same ring */
+};
+
+struct stuck_user {
+	uint64_t ring; /* token */
+	uint32_t tid, pad;
+};
+
 struct stuck_lock {
 	struct lens_rec_lock rec;
 	struct stuck_lock *next; /* found for the same thread */
@@ -38,6 +53,26 @@ struct stuck_lock {
 /* how many references to an open file description calls in progress may hold */
 struct stuck_uses {
 	uint64_t references;
+};
+
+/* those who have one end of one thing: of many who wait for it, the same for each */
+struct stuck_holders {
+	struct stuck_provider *providers;
+	size_t count;
+	unsigned files; /* open file descriptions */
+	enum stuck_hope outside;
+	const char *outside_why;
+};
+
+struct stuck_end {
+	uint64_t self; /* token */
+	uint32_t mode, why;
+};
+
+/* waits that are peer-slow or worse, and about one channel */
+struct stuck_waits {
+	const struct stuck_thread **threads;
+	size_t count;
 };
 
 struct stuck_look {
@@ -49,11 +84,20 @@ struct stuck_look {
 	struct hash *by_self;	    /* token -> stuck_desc */
 	struct hash *by_file;	    /* token -> stuck_desc */
 	struct hash *by_tuple;	    /* struct stuck_tuple -> stuck_desc */
+	struct hash *opening;	    /* tid -> stuck_desc that it is about to get */
 	struct hash *items;	    /* token of the set -> stuck_item */
+	struct hash *urings;	    /* tid -> lens_rec_uring */
+	struct hash *requests;	    /* token -> stuck_request */
+	struct hash *requests_by_ring; /* token of the ring -> stuck_request */
+	struct hash *requests_by_tid; /* who made them, uint32_t -> uint32_t how many */
+	struct hash *submitters;    /* token of the ring -> stuck_submitter */
+	struct hash *users;	    /* struct stuck_user -> stuck_submitter */
 	struct hash *memory;	    /* tid -> stuck_memory */
 	struct hash *locks;	    /* tid -> stuck_lock */
 	struct hash *uses;	    /* token of the file -> stuck_uses */
 	struct hash *things;	    /* id, hashed -> stuck_thing */
+	struct hash *holders;	    /* struct stuck_end -> stuck_holders */
+	struct hash *by_chan;	    /* struct stuck_chan -> stuck_waits, once judged */
 	struct stuck_desc **descs;
 	size_t desc_count;
 	struct lens_rec_mapping *mappings;
@@ -61,6 +105,7 @@ struct stuck_look {
 	struct lens_rec_sem *sems;
 	size_t sem_count;
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
+	size_t shared;			 /* see stuck_may_share() */
 	/* what comes now */
 	enum { STUCK_ROUND_NONE, STUCK_ROUND_FIRST, STUCK_ROUND_HOLDERS, STUCK_ROUND_AGAIN,
 	       STUCK_ROUND_END } round;
@@ -68,6 +113,12 @@ struct stuck_look {
 
 struct stuck_fd {
 	uint32_t tgid, fd;
+};
+
+/* a channel, but for its generation, which is not always known */
+struct stuck_chan {
+	uint64_t ino;
+	uint32_t kind, dev;
 };
 
 struct stuck_tuple {
@@ -95,6 +146,8 @@ struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
 
 /* stuck_visit.c: one more holder, or member of a set, may be looked at; false: n says so */
 bool stuck_may_visit(const struct stuck *s, struct stuck_need *n);
+/* ... or so many that were looked at already, for another need */
+bool stuck_may_share(const struct stuck *s, struct stuck_need *n, size_t count);
 /* for another thread */
 void stuck_visit_next(const struct stuck *s);
 
@@ -104,11 +157,14 @@ struct stuck_thing *stuck_thing_add(struct stuck *s, unsigned object, const char
 
 /* stuck_wait.c: one call of one thread to its needs */
 void stuck_resolve(struct stuck *s, struct stuck_thread *t);
+/* it can go on without anybody's help, if it could not better before; why: static text */
+void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why);
 /* a need that only the outside can fulfil */
 void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
 			const char *why);
 /* stuck_uses.c: references that calls in progress hold */
 void stuck_count_uses(struct stuck *s);
+void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references);
 /* true if there are more references than holders: somebody cannot be seen */
 bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file);
 
@@ -118,7 +174,11 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		     uint32_t fd, enum stuck_want want, bool edge);
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+/* open(2) of a FIFO */
+void stuck_need_partner(struct stuck *s, struct stuck_thread *t);
 void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+
+#define STUCK_SET_DEPTH 5 /* sets in sets; of epoll sets EP_MAX_NESTS of the kernel */
 
 /* stuck_set.c: poll, select, epoll */
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
@@ -129,8 +189,26 @@ void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsi
 		       const uint64_t *arg,
 		       void (*fn)(void *ctx, uint32_t fd, enum stuck_want want), void *ctx);
 
+/* ... what one that waits for events of a descriptor needs */
+void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		       uint32_t fd, uint32_t events, unsigned depth);
+
+/* stuck_uring.c: requests to rings */
+void stuck_take_request(struct stuck *s, const struct lens_rec_request *r);
+void stuck_take_submitter(struct stuck *s, const struct lens_rec_submitter *r);
+void stuck_take_uring(struct stuck *s, const struct lens_rec_uring *r);
+/* any request that completes; flags: of io_uring_enter(2) */
+void stuck_need_completion(struct stuck *s, struct stuck_thread *t, uint64_t flags);
+void stuck_need_ring(struct stuck *s, struct stuck_thread *t, uint64_t ring, unsigned depth);
+void stuck_count_requests(struct stuck *s);
+/* requests of the thread are under way, as far as is known */
+bool stuck_has_requests(const struct stuck *s, const struct stuck_thread *t);
+/* a thread of the kernel's that does nothing but a request which was seen */
+bool stuck_is_helper(const struct stuck *s, const struct stuck_thread *t);
+
 /* stuck_futex.c, stuck_lock.c, stuck_sysv.c */
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
+void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
 void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock);
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id);
 void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool send,
@@ -143,5 +221,8 @@ bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n)
 void stuck_hope_settle(struct stuck *s);
 void stuck_cycle_settle(struct stuck *s);
 void stuck_root_settle(struct stuck *s);
+/* stuck_index.c: by channel; and forgets that */
+void stuck_index_settle(struct stuck *s);
+void stuck_index_clear(struct stuck *s);
 
 #endif

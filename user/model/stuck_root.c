@@ -34,7 +34,7 @@ static int weight(const struct stuck_thread *t, const struct stuck_need *n,
 }
 
 /* the provider a chain goes on with: the one who gives what hope there is */
-struct stuck_proc *stuck_main_provider(const struct stuck_thread *t)
+static struct stuck_proc *find_main_provider(const struct stuck_thread *t)
 {
 	const struct stuck_need *n = t->main;
 	struct stuck_proc *best = NULL;
@@ -100,13 +100,13 @@ static struct stuck_root *root_of(struct stuck *s, const struct stuck_thread *t,
 			return add_root(s, t->proc, t);
 		if (t->proc->ring && t->verdict == STUCK_DEADLOCK)
 			return add_root(s, s->rings[t->proc->ring - 1].procs[0], t);
-		p = stuck_main_provider(t);
+		p = t->main_provider;
 		if (!p)
 			return add_root(s, t->proc, t);
 		if (t->verdict == STUCK_EOF_LEAK)
 			return add_root(s, p, t);
 		if (p == begin->proc)
-			return add_root(s, stuck_main_provider(begin), begin);
+			return add_root(s, begin->main_provider, begin);
 		if (p->mark == walk)
 			return add_root(s, p, t);
 		next = next_link(p, t->verdict);
@@ -145,6 +145,8 @@ const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p)
 
 void stuck_root_settle(struct stuck *s)
 {
+	for (size_t i = 0; i < s->thread_count; i++)
+		s->threads[i]->main_provider = find_main_provider(s->threads[i]);
 	for (size_t i = 0; i < s->proc_count; i++)
 		s->procs[i]->mark = 0;
 	for (size_t i = 0; i < s->proc_count; i++) {

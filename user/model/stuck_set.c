@@ -7,7 +7,6 @@
 #include "model/stuck_look.h"
 
 #define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of two fd_sets */
-#define SET_DEPTH 5   /* epoll sets in epoll sets: EP_MAX_NESTS of the kernel */
 
 #define EVENTS_IN (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | 0x2000 /* POLLRDHUP */)
 #define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -67,28 +66,39 @@ static bool is_complete(const struct stuck_memory *m, unsigned call, const uint6
 	return !arg[1] || (m && m->size == arg[1] * sizeof(struct pollfd));
 }
 
+void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		       uint32_t fd, uint32_t events, unsigned depth)
+{
+	bool edge = events & EPOLL_EDGE;
+
+	if (d->rec.object == LENS_OBJECT_EPOLL) {
+		stuck_need_epoll(s, t, d, depth + 1);
+		return;
+	}
+	if (d->rec.object == LENS_OBJECT_IO_URING) {
+		stuck_need_ring(s, t, d->rec.self, depth + 1);
+		return;
+	}
+	if (events & EVENTS_IN)
+		stuck_need_desc(s, t, d, fd, WANT_DATA, edge);
+	if (events & EVENTS_OUT)
+		stuck_need_desc(s, t, d, fd, WANT_ROOM, edge);
+	if (!(events & (EVENTS_IN | EVENTS_OUT)))
+		stuck_need_desc(s, t, d, fd, WANT_HANGUP, true);
+}
+
 static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuck_item *i,
 		      unsigned depth)
 {
 	const struct stuck_desc *d = stuck_find_file(s, i->rec.file);
-	bool edge = i->rec.events & EPOLL_EDGE;
-	uint32_t events = i->rec.events & ~EPOLL_PRIVATE;
 
 	/* EPOLLONESHOT, and it was: nothing will be told of it any more */
-	if (!events)
+	if (!(i->rec.events & ~EPOLL_PRIVATE))
 		return;
-	if (!d) {
+	if (d)
+		stuck_need_events(s, t, d, i->rec.fd, i->rec.events, depth);
+	else
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a descriptor that is not seen");
-	} else if (d->rec.object == LENS_OBJECT_EPOLL) {
-		stuck_need_epoll(s, t, d, depth + 1);
-	} else {
-		if (events & EVENTS_IN)
-			stuck_need_desc(s, t, d, i->rec.fd, WANT_DATA, edge);
-		if (events & EVENTS_OUT)
-			stuck_need_desc(s, t, d, i->rec.fd, WANT_ROOM, edge);
-		if (!(events & (EVENTS_IN | EVENTS_OUT)))
-			stuck_need_desc(s, t, d, i->rec.fd, WANT_HANGUP, true);
-	}
 }
 
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
@@ -96,7 +106,7 @@ void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuc
 {
 	const struct stuck_item *i = hash_get(stuck_look(s)->items, &set->rec.self);
 
-	if (depth > SET_DEPTH || s->incomplete) {
+	if (depth > STUCK_SET_DEPTH || s->incomplete) {
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 				   "members of its set that were not read");
 		return;
@@ -119,6 +129,8 @@ static void need_member(void *ctx, uint32_t fd, enum stuck_want want)
 
 	if (d && d->rec.object == LENS_OBJECT_EPOLL)
 		stuck_need_epoll(r->s, r->t, d, 1);
+	else if (d && d->rec.object == LENS_OBJECT_IO_URING)
+		stuck_need_ring(r->s, r->t, d->rec.self, 1);
 	else if (d)
 		stuck_need_desc(r->s, r->t, d, fd, want, want == WANT_HANGUP);
 	else
@@ -145,8 +157,6 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 		stuck_each_of_set(s, t, call, arg, need_member, &r);
 	}
 	/* an empty set is a way to wait for a signal */
-	if (!t->need_count && t->own < HOPE_OUTSIDE) {
-		t->own = HOPE_OUTSIDE;
-		t->own_why = "waiting for a signal";
-	}
+	if (!t->need_count)
+		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for a signal");
 }

@@ -171,25 +171,3 @@ void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
 		each_holder(stuck_find_self(s, d->rec.peer), fn, ctx);
 	}
 }
-
-static bool same_chan(const struct lens_chan *a, const struct lens_chan *b)
-{
-	/* sockets are told apart by their inode alone */
-	return a->kind == b->kind && a->ino == b->ino && a->dev == b->dev &&
-	       (a->gen == b->gen || !a->gen || !b->gen);
-}
-
-const struct stuck_thread *stuck_next_wait(const struct stuck *s, const struct chan *c, size_t *at)
-{
-	while (*at < s->thread_count) {
-		const struct stuck_thread *t = s->threads[(*at)++];
-		const struct stuck_thing *thing = t->main ? t->main->thing : NULL;
-
-		if (t->verdict < STUCK_PEER_SLOW || !thing || !thing->is_channel)
-			continue;
-		if (same_chan(&thing->key, &c->key) ||
-		    (c->peer && same_chan(&thing->key, &c->peer->key)))
-			return t;
-	}
-	return NULL;
-}

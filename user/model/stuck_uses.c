@@ -13,21 +13,25 @@ struct counting {
 	uint64_t each;
 };
 
+void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
+{
+	struct hash *uses = stuck_look(s)->uses;
+	struct stuck_uses *u = hash_get(uses, &file);
+
+	if (!u) {
+		u = xcalloc(1, sizeof(*u));
+		hash_add(uses, &file, u);
+	}
+	u->references += references;
+}
+
 static void count(void *ctx, uint32_t fd, enum stuck_want want)
 {
 	struct counting *c = ctx;
-	struct hash *uses = stuck_look(c->s)->uses;
 	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
-	struct stuck_uses *u;
 
-	if (!d)
-		return;
-	u = hash_get(uses, &d->rec.file);
-	if (!u) {
-		u = xcalloc(1, sizeof(*u));
-		hash_add(uses, &d->rec.file, u);
-	}
-	u->references += c->each;
+	if (d)
+		stuck_add_uses(c->s, d->rec.file, c->each);
 }
 
 /* a poll holds one reference for each wait queue, of which a terminal has two */

@@ -163,6 +163,7 @@ static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
 static void judge_thread(struct stuck_thread *t)
 {
 	t->verdict = STUCK_NOT;
+	t->main = NULL;
 	t->certain = true;
 	if (t->is_dead || t->moved || !t->need_count)
 		return;
@@ -204,4 +205,5 @@ void stuck_judge(struct stuck *s)
 	for (size_t i = 0; i < s->thread_count; i++)
 		judge_thread(s->threads[i]);
 	stuck_root_settle(s);
+	stuck_index_settle(s);
 }

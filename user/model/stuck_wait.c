@@ -18,7 +18,7 @@ void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck
 	n->outside_why = why;
 }
 
-static void set_own(struct stuck_thread *t, enum stuck_hope own, const char *why)
+void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why)
 {
 	if (t->own >= own)
 		return;
@@ -157,7 +157,7 @@ static bool resolve_descriptor(struct stuck *s, struct stuck_thread *t, unsigned
 	case LENS_CALL_RECV:
 	case LENS_CALL_MQ_RECEIVE:
 		if (call == LENS_CALL_MQ_RECEIVE && arg[4])
-			set_own(t, HOPE_RUNS, "waiting with a time limit");
+			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		stuck_need_fd(s, t, arg[0], WANT_DATA);
 		return true;
 	case LENS_CALL_SENDTO:
@@ -172,7 +172,7 @@ static bool resolve_descriptor(struct stuck *s, struct stuck_thread *t, unsigned
 	case LENS_CALL_SEND:
 	case LENS_CALL_MQ_SEND:
 		if (call == LENS_CALL_MQ_SEND && arg[4])
-			set_own(t, HOPE_RUNS, "waiting with a time limit");
+			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		stuck_need_fd(s, t, arg[0], WANT_ROOM);
 		return true;
 	case LENS_CALL_SENDFILE:
@@ -227,7 +227,7 @@ static bool resolve_set(struct stuck *s, struct stuck_thread *t, unsigned call, 
 		return false;
 	}
 	if (timed)
-		set_own(t, HOPE_RUNS, "waiting with a time limit");
+		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	stuck_need_set(s, t, call, arg);
 	return true;
 }
@@ -244,15 +244,20 @@ static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned cal
 		return true;
 	case LENS_CALL_SEMTIMEDOP:
 		if (arg[3])
-			set_own(t, HOPE_RUNS, "waiting with a time limit");
+			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		/* fallthrough */
 	case LENS_CALL_SEMOP:
 		stuck_need_semaphore(s, t, arg[0]);
 		return true;
 	case LENS_CALL_FUTEX:
 		if (arg[3])
-			set_own(t, HOPE_RUNS, "waiting with a time limit");
+			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		stuck_need_futex(s, t, arg);
+		return true;
+	case LENS_CALL_FUTEX_WAITV:
+		if (arg[3])
+			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
+		stuck_need_futexes(s, t, arg);
 		return true;
 	case LENS_CALL_FLOCK:
 		stuck_need_lock(s, t, true);
@@ -278,35 +283,37 @@ static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned cal
 	return false;
 }
 
-static void resolve_rest(struct stuck_thread *t, unsigned call, const uint64_t *arg)
+static void resolve_rest(struct stuck *s, struct stuck_thread *t, unsigned call,
+			 const uint64_t *arg)
 {
 	switch (call) {
 	case LENS_CALL_NANOSLEEP:
 	case LENS_CALL_CLOCK_NANOSLEEP:
 	case LENS_CALL_RESTART:
-		set_own(t, HOPE_RUNS, "sleeping");
+		stuck_own_hope(t, HOPE_RUNS, "sleeping");
 		break;
 	case LENS_CALL_SIGWAIT:
 		if (arg[2])
-			set_own(t, HOPE_RUNS, "waiting for a signal, with a time limit");
+			stuck_own_hope(t, HOPE_RUNS, "waiting for a signal, with a time limit");
 		/* fallthrough */
 	case LENS_CALL_PAUSE:
 	case LENS_CALL_SIGSUSPEND:
-		set_own(t, HOPE_OUTSIDE, "waiting for a signal");
+		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for a signal");
 		break;
 	case LENS_CALL_OPEN:
 	case LENS_CALL_OPENAT:
 	case LENS_CALL_OPENAT2:
 	case LENS_CALL_CREAT:
-		stuck_need_outside(t, WANT_PARTNER, HOPE_OUTSIDE,
-				   "a process that opens the other end");
+		stuck_need_partner(s, t);
 		break;
 	case LENS_CALL_IO_URING_ENTER:
+		stuck_need_completion(s, t, arg[3]);
+		break;
 	case LENS_CALL_IO_GETEVENTS:
-		set_own(t, HOPE_OUTSIDE, "waiting for asynchronous requests");
+		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for asynchronous requests");
 		break;
 	default:
-		set_own(t, HOPE_OUTSIDE, "in a call that is not resolved");
+		stuck_own_hope(t, HOPE_OUTSIDE, "in a call that is not resolved");
 	}
 }
 
@@ -329,8 +336,8 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 	}
 	/* whose descriptor it is cannot be told by process and number */
 	if (t->proc->has_several_tables)
-		set_own(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
+		stuck_own_hope(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
 	if (!resolve_descriptor(s, t, call, arg) && !resolve_set(s, t, call, arg) &&
 	    !resolve_object(s, t, call, arg))
-		resolve_rest(t, call, arg);
+		resolve_rest(s, t, call, arg);
 }

@@ -10,7 +10,7 @@
 #define WINDOW_MAX (64u << 10)
 
 struct window {
-	struct lens_op *ops, *spare;	/* both have room for size */
+	struct numbered_op *ops, *spare;	/* both have room for size */
 	size_t count, size;
 	uint64_t released_ns;		/* everything up to here was handed on */
 	uint64_t round_ns;		/* begin of the last reading of the totals */
@@ -29,8 +29,10 @@ void window_free(struct window *win)
 }
 
 /* total, so that the result does not depend on the order of arrival */
-static bool is_before(const struct lens_op *x, const struct lens_op *y)
+static bool is_before(const struct numbered_op *a, const struct numbered_op *b)
 {
+	const struct lens_op *x = &a->op, *y = &b->op;
+
 	if (x->ts_ns != y->ts_ns)
 		return x->ts_ns < y->ts_ns;
 	if (x->id != y->id)
@@ -39,11 +41,13 @@ static bool is_before(const struct lens_op *x, const struct lens_op *y)
 		return x->tid < y->tid;
 	if (x->aux != y->aux)
 		return x->aux < y->aux;
-	return x->ret < y->ret;
+	if (x->ret != y->ret)
+		return x->ret < y->ret;
+	return a->message < b->message;
 }
 
 /* the end of the ascending run that begins at from */
-static size_t run_end(const struct lens_op *ops, size_t from, size_t count)
+static size_t run_end(const struct numbered_op *ops, size_t from, size_t count)
 {
 	for (from++; from < count && !is_before(&ops[from], &ops[from - 1]); from++)
 		;
@@ -51,7 +55,8 @@ static size_t run_end(const struct lens_op *ops, size_t from, size_t count)
 }
 
 /* merges ops[a..b) and ops[b..c) into to */
-static void merge(const struct lens_op *ops, size_t a, size_t b, size_t c, struct lens_op *to)
+static void merge(const struct numbered_op *ops, size_t a, size_t b, size_t c,
+		  struct numbered_op *to)
 {
 	size_t i = a, j = b;
 
@@ -63,7 +68,7 @@ static void merge(const struct lens_op *ops, size_t a, size_t b, size_t c, struc
 static void sort(struct window *win)
 {
 	while (win->count && run_end(win->ops, 0, win->count) < win->count) {
-		struct lens_op *from = win->ops;
+		struct numbered_op *from = win->ops;
 
 		for (size_t a = 0, b, c; a < win->count; a = c) {
 			b = run_end(from, a, win->count);
@@ -84,21 +89,22 @@ static void release(struct world *w, size_t count, uint64_t up_to_ns)
 	if (!win->count)
 		return;
 	sort(win);
-	for (n = 0; n < win->count && (n < count || win->ops[n].ts_ns <= up_to_ns); n++)
+	for (n = 0; n < win->count && (n < count || win->ops[n].op.ts_ns <= up_to_ns); n++)
 		ops_take(w, &win->ops[n]);
 	if (!n)
 		return;
-	win->released_ns = win->ops[n - 1].ts_ns;
+	win->released_ns = win->ops[n - 1].op.ts_ns;
 	win->count -= n;
 	memmove(win->ops, win->ops + n, win->count * sizeof(*win->ops));
 }
 
-void window_add(struct world *w, const struct lens_op *op)
+void window_add(struct world *w, const struct lens_op *op, uint32_t message)
 {
 	struct window *win = world_state(w)->window;
+	const struct numbered_op numbered = { .op = *op, .message = message };
 
 	if (op->ts_ns < win->released_ns) {
-		ops_take(w, op);
+		ops_take(w, &numbered);
 		return;
 	}
 	if (win->count == WINDOW_MAX)
@@ -108,7 +114,7 @@ void window_add(struct world *w, const struct lens_op *op)
 		win->ops = xrealloc(win->ops, win->size, sizeof(*win->ops));
 		win->spare = xrealloc(win->spare, win->size, sizeof(*win->spare));
 	}
-	win->ops[win->count++] = *op;
+	win->ops[win->count++] = numbered;
 }
 
 void window_round(struct world *w, uint64_t ts_ns)

@@ -6,6 +6,7 @@
 #include "model/mapping.h"
 #include "model/ops.h"
 #include "model/space.h"
+#include "model/ways.h"
 
 struct world *world_new(void)
 {
@@ -19,6 +20,7 @@ struct world *world_new(void)
 	s->ids = hash_new(sizeof(uint32_t));
 	s->window = window_new();
 	s->seats = seats_new();
+	s->ways = ways_new();
 	w->model_private = s;
 	return w;
 }
@@ -35,9 +37,12 @@ void proc_free(struct proc *p)
 void end_free(struct endpoint *e)
 {
 	e->proc->end_count--;
-	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-		free(e->side[d].carried);
-	free(e->fds);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		free(end_side(e, d)->carried);
+		free(e->side[d]);
+	}
+	free(e->mapper);
+	end_forget_fds(e);
 	free(e);
 }
 
@@ -46,17 +51,19 @@ void chan_free(struct chan *c)
 	for (size_t i = 0; i < c->end_count; i++)
 		end_free(c->ends[i]);
 	handoff_fini(c);
+	pass_free(c);
 	ops_free(chan_state(c)->ops);
 	if (chan_state(c)->by_proc)
 		hash_free(chan_state(c)->by_proc);
-	free(chan_state(c)->first);
-	free(chan_state(c)->last);
-	free(chan_state(c)->now);
-	free(c->model_private);
-	free(c->ends);
+	glimpse_free(chan_state(c)->first);
+	glimpse_free(chan_state(c)->last);
+	glimpse_free(chan_state(c)->now);
+	if (c->ends != &c->own_end)
+		free(c->ends);
 	free(c->types);
 	free(c->name);
 	free(c->inet);
+	free(c->memory);
 	free(c);
 }
 
@@ -79,6 +86,7 @@ void world_free(struct world *w)
 	hash_free(s->ids);
 	window_free(s->window);
 	seats_free(s->seats);
+	ways_free(s->ways);
 	free(s);
 	free(w->flows);
 	free(w->waits);
@@ -109,12 +117,15 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	struct lens_chan k = { .ino = key->ino, .dev = key->dev, .gen = key->gen,
 			       .kind = key->kind };
 	struct chan *c = hash_get(w->chans, &k);
+	struct { struct chan chan; struct chan_state state; } *both;
 
 	if (c)
 		return c;
-	c = xcalloc(1, sizeof(*c));
+	both = xcalloc(1, sizeof(*both));
+	c = &both->chan;
 	c->key = k;
-	c->model_private = xcalloc(1, sizeof(struct chan_state));
+	c->ends = &c->own_end;
+	c->model_private = &both->state;
 	chan_state(c)->born_look = world_state(w)->looks_begun;
 	hash_add(w->chans, &k, c);
 	halves_pair(w, c);
@@ -152,6 +163,18 @@ static void index_end(struct chan *c, struct endpoint *e)
 		hash_add(s->by_proc, &c->ends[i]->proc, c->ends[i]);
 }
 
+/* for one more end; room doubles: it is full when the count is a power of two */
+static void make_room(struct chan *c)
+{
+	bool is_own = c->ends == &c->own_end;
+
+	if (!c->end_count || c->end_count & (c->end_count - 1))
+		return;
+	c->ends = xrealloc(is_own ? NULL : c->ends, c->end_count * 2, sizeof(*c->ends));
+	if (is_own)
+		c->ends[0] = c->own_end;
+}
+
 struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 {
 	struct endpoint *e = chan_find_endpoint(c, p);
@@ -162,12 +185,62 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 	e->chan = c;
 	e->proc = p;
 	p->end_count++;
-	/* room doubles: it is full when the count is a power of two */
-	if (!(c->end_count & (c->end_count - 1)))
-		c->ends = xrealloc(c->ends, c->end_count ? c->end_count * 2 : 1, sizeof(*c->ends));
+	make_room(c);
 	c->ends[c->end_count++] = e;
 	index_end(c, e);
 	return e;
+}
+
+const struct side side_unused;
+
+struct side *end_side_get(struct endpoint *e, enum lens_dir dir)
+{
+	if (!e->side[dir])
+		e->side[dir] = xcalloc(1, sizeof(*e->side[dir]));
+	return e->side[dir];
+}
+
+void end_add_fd(struct endpoint *e, uint32_t fd)
+{
+	uint32_t *many = e->fds.many;
+
+	if (e->fd_count < END_FEW_FDS) {
+		e->fds.few[e->fd_count++] = fd;
+		return;
+	}
+	if (e->fd_count == END_FEW_FDS) {
+		many = xcalloc(2 * END_FEW_FDS, sizeof(*many));
+		memcpy(many, e->fds.few, sizeof(e->fds.few));
+	} else if (!(e->fd_count & (e->fd_count - 1))) {
+		many = xrealloc(many, (size_t)e->fd_count * 2, sizeof(*many));
+	}
+	many[e->fd_count++] = fd;
+	e->fds.many = many;
+}
+
+void end_forget_fds(struct endpoint *e)
+{
+	if (e->fd_count > END_FEW_FDS)
+		free(e->fds.many);
+	e->fd_count = 0;
+}
+
+const struct mapper mapper_none;
+
+struct mapper *end_mapper_get(struct endpoint *e)
+{
+	if (!e->mapper)
+		e->mapper = xcalloc(1, sizeof(*e->mapper));
+	return e->mapper;
+}
+
+const struct memory memory_none;
+
+struct memory *chan_memory_get(struct chan *c)
+{
+	if (!c->memory)
+		c->memory = xcalloc(1, sizeof(*c->memory));
+	return c->memory;
 }
 
 struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir)
@@ -202,7 +275,7 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			const struct side *s = &c->ends[i]->side[d];
+			const struct side *s = end_side(c->ends[i], d);
 			uint64_t bytes = at_look ? s->at_look.bytes : s->total.bytes;
 			uint64_t msgs = at_look ? s->at_look.msgs : s->total.msgs;
 

@@ -6,9 +6,11 @@
 #include <signal.h>
 
 #include "mech/mech.h"
+#include "render/group.h"
 #include "render/json.h"
 #include "render/label.h"
 #include "render/memory.h"
+#include "render/pass.h"
 
 #define NS_PER_MS 1000000
 
@@ -189,6 +191,8 @@ static struct json_object *side_object(const struct side *s, unsigned kind)
 	js_put(o, "errors", js_u64(s->total.errors));
 	js_put(o, "short_operations", js_u64(s->total.shorts));
 	js_put(o, "blocked_ns", js_u64(s->blocked_ns));
+	if (s->descriptors)
+		js_put(o, "descriptors", js_u64(s->descriptors));
 	return o;
 }
 
@@ -197,28 +201,46 @@ static const char *end_role(const struct endpoint *e)
 {
 	bool reads = end_has_role(e, LENS_READ), writes = end_has_role(e, LENS_WRITE);
 
-	if (e->mapper.is_mapper)
+	if (end_mapper(e)->is_mapper)
 		return "mapper";
 	if (reads && writes)
 		return "both";
 	return writes ? "writer" : "reader";
 }
 
-static struct json_object *end_object(const struct endpoint *e, bool traffic)
+static struct json_object *origin_object(const struct world *w, const struct endpoint *e)
+{
+	struct json_object *object;
+	struct origin o;
+
+	origin_of(w, e, &o);
+	if (!o.how)
+		return NULL;
+	object = js_object();
+	js_put(object, "how", js_str(origin_word(&o)));
+	js_put(object, "from", js_proc_id(o.from));
+	if (o.how == ORIGIN_RECEIVED)
+		js_put(object, "over", o.over ? js_chan_id(o.over) : NULL);
+	js_put(object, "inferred", js_bool(o.inferred));
+	return object;
+}
+
+static struct json_object *end_object(const struct world *w, const struct endpoint *e, bool traffic)
 {
 	struct json_object *o = js_object();
 	unsigned kind = e->chan->key.kind;
 
 	js_put(o, "process", js_proc_id(e->proc));
 	js_put(o, "role", js_str(end_role(e)));
-	js_put(o, "fds", js_numbers(e->fds, e->fd_count));
+	js_put(o, "fds", js_numbers(end_fds(e), e->fd_count));
 	js_put(o, "user", js_bool(end_is_user(e, LENS_READ) || end_is_user(e, LENS_WRITE)));
 	js_put(o, "holds", js_bool(e->held_now));
+	js_put(o, "origin", origin_object(w, e));
 	if (chan_is_memory(e->chan))
 		js_put_mapper(o, e);
 	if (traffic) {
-		js_put(o, "read", side_object(&e->side[LENS_READ], kind));
-		js_put(o, "write", side_object(&e->side[LENS_WRITE], kind));
+		js_put(o, "read", side_object(end_side(e, LENS_READ), kind));
+		js_put(o, "write", side_object(end_side(e, LENS_WRITE), kind));
 	}
 	return o;
 }
@@ -472,7 +494,7 @@ static struct json_object *stuck_array(const struct stuck *s, const struct chan 
 	size_t at = 0;
 
 	while ((t = stuck_next_wait(s, c, &at)))
-		js_add(waits, js_wait(s, t, js_chan_id(c)));
+		js_add(waits, js_wait(s, t, c));
 	return waits;
 }
 
@@ -509,12 +531,13 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_directions(o, c, messages, traffic);
 	if (c->key.kind == LENS_KIND_POSIX_MQ)
 		put_mq(o, c);
+	passed_put_chan(o, w, c);
 	if (traffic) {
 		js_put(o, "ledger", js_ledger(&c->ledger, c->key.kind));
 		js_put(o, "pressure", chan_has_queue(c) ? pressure_object(w, c) : NULL);
 	}
 	for (size_t i = 0; i < c->end_count; i++) {
-		struct json_object *end = end_object(c->ends[i], traffic);
+		struct json_object *end = end_object(w, c->ends[i], traffic);
 
 		if (c->key.kind == LENS_KIND_PTY)
 			js_put(end, "end", js_str(pty_end(c->ends[i]->chan)));

@@ -84,7 +84,7 @@ static bool channel_matches(const struct chan *c, const struct render_filter *f)
 static bool end_in_tree(const struct endpoint *e)
 {
 	return e->proc->in_tree ||
-	       ((e->side[LENS_READ].flags | e->side[LENS_WRITE].flags) & LENS_END_TREE);
+	       ((end_side(e, LENS_READ)->flags | end_side(e, LENS_WRITE)->flags) & LENS_END_TREE);
 }
 
 /* a descriptor that was merely inherited has not been touched */
@@ -92,9 +92,9 @@ static bool tree_touched(const struct chan *c, bool holding_counts)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
-		bool used = e->side[LENS_READ].seen || e->side[LENS_WRITE].seen ||
-			    e->side[LENS_READ].samples || e->side[LENS_WRITE].samples ||
-			    e->mapper.is_mapper;
+		bool used = end_side(e, LENS_READ)->seen || end_side(e, LENS_WRITE)->seen ||
+			    end_side(e, LENS_READ)->samples || end_side(e, LENS_WRITE)->samples ||
+			    end_mapper(e)->is_mapper;
 
 		if (end_in_tree(e) && (used || holding_counts))
 			return true;
@@ -175,14 +175,14 @@ uint64_t chan_bytes(const struct chan *c, enum lens_dir dir)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < c->end_count; i++)
-		sum += c->ends[i]->side[dir].total.bytes;
+		sum += end_side(c->ends[i], dir)->total.bytes;
 	return sum;
 }
 
 static bool writable_ever(const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		if (c->ends[i]->mapper.prot_ever & LENS_PROT_WRITE)
+		if (end_mapper(c->ends[i])->prot_ever & LENS_PROT_WRITE)
 			return true;
 	return false;
 }
@@ -197,21 +197,24 @@ static bool memory_was_shared(const struct chan *c)
 {
 	bool named = c->key.kind != LENS_KIND_MEMFD && c->key.kind != LENS_KIND_SHARED_ANON;
 
-	return c->memory.peak_mappers > 1 || c->memory.words || (named && writable_ever(c));
+	return chan_memory(c)->peak_mappers > 1 || chan_memory(c)->words ||
+	       (named && writable_ever(c));
 }
 
 /*
  * A reader asleep on an empty channel is the normal state of an idle host, but
- * a writer asleep on a full one, or bytes that do not add up, are news.
+ * a writer asleep on a full one, a descriptor that was taken from a process
+ * without a call on its memory, or bytes that do not add up, are news.
  */
 static bool half_has_traffic(const struct chan *c)
 {
 	if (chan_is_memory(c))
 		return memory_was_shared(c);
 	for (size_t i = 0; i < c->end_count; i++)
-		if (c->ends[i]->side[LENS_READ].total.ops || c->ends[i]->side[LENS_WRITE].total.ops)
+		if (end_side(c->ends[i], LENS_READ)->total.ops ||
+		    end_side(c->ends[i], LENS_WRITE)->total.ops)
 			return true;
-	return c->blocked_samples[LENS_WRITE] ||
+	return c->blocked_samples[LENS_WRITE] || c->passed.count ||
 	       (c->ledger.known && (c->ledger.unaccounted || c->ledger.msgs_unaccounted));
 }
 

@@ -74,11 +74,11 @@ struct json_object *js_ledger(const struct ledger *l, unsigned kind);
 /* without traffic: what exists; with: what moved, too */
 struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic);
 /*
- * As in ipclens.stuck/1. Takes over channel: what the document around it calls the
- * channel, and then leaves out the set that this may be one of; NULL: as stuck does.
+ * As in ipclens.stuck/1; c: called as the document around it calls the channel, without the
+ * set that this may be one of; NULL: as stuck does.
  */
 struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
-			    struct json_object *channel);
+			    const struct chan *c);
 /* members "processes" and "channels" */
 void js_doc_entities(struct js_doc *d, const struct world *w, const struct view *v,
 		     const struct render_filter *f, bool traffic);

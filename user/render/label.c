@@ -48,12 +48,12 @@ const char *label_type(const struct chan *c)
 
 bool end_is_user(const struct endpoint *e, enum lens_dir dir)
 {
-	return e->side[dir].total.msgs || e->side[dir].total.bytes;
+	return end_side(e, dir)->total.msgs || end_side(e, dir)->total.bytes;
 }
 
 bool end_has_role(const struct endpoint *e, enum lens_dir dir)
 {
-	return (dir == LENS_READ ? e->reader : e->writer) || e->side[dir].seen;
+	return (dir == LENS_READ ? e->reader : e->writer) || end_side(e, dir)->seen;
 }
 
 struct named_end {
@@ -78,9 +78,9 @@ static int compare_ends(const void *left, const void *right)
 static void add_fds(struct buf *out, const struct endpoint *e)
 {
 	for (size_t i = 0; i < e->fd_count && i < FDS_SHOWN; i++)
-		buf_printf(out, "%s%u", i ? "," : ":", e->fds[i]);
+		buf_printf(out, "%s%u", i ? "," : ":", end_fds(e)[i]);
 	if (e->fd_count > FDS_SHOWN)
-		buf_printf(out, ",+%zu", e->fd_count - FDS_SHOWN);
+		buf_printf(out, ",+%u", e->fd_count - FDS_SHOWN);
 }
 
 /* `many` processes of one name, or a single one */
@@ -119,7 +119,7 @@ void label_ends(struct buf *out, const struct chan *c, enum lens_dir dir, enum l
 
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
-		bool user = end_is_user(e, dir), active = user || e->side[dir].samples;
+		bool user = end_is_user(e, dir), active = user || end_side(e, dir)->samples;
 
 		if (!end_has_role(e, dir) || (style == ENDS_ACTIVE_ONLY && !active))
 			continue;

@@ -6,6 +6,7 @@
  */
 #include "render/label.h"
 #include "render/memory.h"
+#include "render/pass.h"
 #include "render/section.h"
 #include "render/table.h"
 
@@ -121,6 +122,7 @@ void render_list_text(FILE *out, const struct world *w, const struct render_opti
 	print_backlog(out, &v, shown, opt);
 	print_notified(out, &v, shown);
 	section_stuck(out, w, &v, opt);
+	section_in_flight(out, w, &v);
 	print_doubts(out, w, opt);
 	section_left_out(out, &v, opt);
 }

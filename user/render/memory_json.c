@@ -27,8 +27,8 @@ static struct json_object *handoffs(const struct chan *c)
 {
 	struct json_object *array = js_array();
 
-	for (size_t i = 0; i < c->memory.handoff_count; i++) {
-		const struct handoff *h = &c->memory.handoffs[i];
+	for (size_t i = 0; i < chan_memory(c)->handoff_count; i++) {
+		const struct handoff *h = &chan_memory(c)->handoffs[i];
 		struct json_object *o = js_object();
 
 		js_put(o, "from", js_proc_id(h->from));
@@ -58,12 +58,13 @@ static void put_segment(struct json_object *o, const struct chan *c)
 	js_put(o, "creator_pid", js_u64(c->lspid));
 	js_put(o, "last_attach_pid", js_u64(c->lrpid));
 	js_put(o, "attachments", c->depth.valid ? js_u64(c->depth.readers) : NULL);
-	js_put(o, "removed", js_bool(c->memory.removed || c->depth.valid & LENS_DEPTH_REMOVED));
+	js_put(o, "removed",
+	       js_bool(chan_memory(c)->removed || c->depth.valid & LENS_DEPTH_REMOVED));
 }
 
 void js_put_memory(struct json_object *o, const struct chan *c)
 {
-	const struct memory *m = &c->memory;
+	const struct memory *m = chan_memory(c);
 	bool resident = c->depth.valid & LENS_DEPTH_RESIDENT;
 
 	js_put(o, "size_bytes", c->depth.valid ? js_u64(c->depth.capacity_bytes) : NULL);
@@ -96,11 +97,11 @@ static struct json_object *ranges(const struct endpoint *e)
 {
 	const struct space *s = e->proc->space;
 	struct json_object *array = js_array();
-	uint64_t left = e->mapper.mapped_bytes;
+	uint64_t left = end_mapper(e)->mapped_bytes;
 	char prot[4];
 
 	/* a space may have thousands of objects: not all of it is walked for each */
-	for (size_t i = e->mapper.first_range; left && i < s->count; i++) {
+	for (size_t i = end_mapper(e)->first_range; left && i < s->count; i++) {
 		const struct map_range *r = &s->ranges[i];
 		struct json_object *o;
 
@@ -123,7 +124,7 @@ void js_put_mapper(struct json_object *o, const struct endpoint *e)
 		[MAPPER_BEFORE] = "before-start", [MAPPER_MAPPED] = "mmap",
 		[MAPPER_ATTACHED] = "shmat", [MAPPER_INHERITED] = "fork",
 	};
-	const struct mapper *m = &e->mapper;
+	const struct mapper *m = end_mapper(e);
 	char prot[4];
 
 	js_put(o, "prot", js_str(memory_prot(prot, m->mapped_bytes ? m->prot : 0)));

@@ -84,7 +84,7 @@ static size_t find_sharers(const struct chan *c, bool history, struct sharer *re
 
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = c->ends[i];
-		const struct mapper *m = &e->mapper;
+		const struct mapper *m = end_mapper(e);
 		struct sharer s = { .end = e, .order = i };
 
 		if (m->mapped_bytes) {
@@ -147,9 +147,9 @@ static void label_sharers(struct buf *out, const struct chan *c, bool history)
 			buf_puts(out, ", ");
 		add_sharer(out, c, &sharers[i], n);
 	}
-	if (history && c->memory.folded.procs)
+	if (history && chan_memory(c)->folded.procs)
 		buf_printf(out, "%s[%llu ended processes]", count ? ", " : "",
-			   (unsigned long long)c->memory.folded.procs);
+			   (unsigned long long)chan_memory(c)->folded.procs);
 	else if (!count)
 		buf_puts(out, "-");
 }
@@ -165,7 +165,7 @@ static void bytes_cell(struct table *t, bool known, uint64_t bytes)
 
 static void memory_row(struct table *t, const struct chan *c, bool history)
 {
-	const struct memory *m = &c->memory;
+	const struct memory *m = chan_memory(c);
 	_cleanup_(buf_fini) struct buf text = {};
 
 	label_chan(&text, c);
@@ -180,8 +180,8 @@ static void memory_row(struct table *t, const struct chan *c, bool history)
 
 static void handoff_rows(struct table *t, const struct chan *c, bool *ret_inexact)
 {
-	for (size_t i = 0; i < c->memory.handoff_count; i++) {
-		const struct handoff *h = &c->memory.handoffs[i];
+	for (size_t i = 0; i < chan_memory(c)->handoff_count; i++) {
+		const struct handoff *h = &chan_memory(c)->handoffs[i];
 		_cleanup_(buf_fini) struct buf text = {};
 
 		label_proc(&text, h->from);
@@ -230,9 +230,12 @@ void section_memory(FILE *out, const struct view *v, bool history,
 		const struct chan *c = v->chans[i].chan;
 
 		memory_row(t, c, history);
-		low |= history && c->memory.overlap_peak_is_low;
-		for (size_t j = 0; j < c->end_count; j++)
-			past |= c->ends[j]->mapper.is_mapper && !c->ends[j]->mapper.mapped_bytes;
+		low |= history && chan_memory(c)->overlap_peak_is_low;
+		for (size_t j = 0; j < c->end_count; j++) {
+			const struct mapper *m = end_mapper(c->ends[j]);
+
+			past |= m->is_mapper && !m->mapped_bytes;
+		}
 	}
 	putc('\n', out);
 	table_print(out, t, opt->width, opt->colour);

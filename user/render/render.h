@@ -49,6 +49,9 @@ void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_opti
 bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt);
 /* a root is shown with the waits it is about */
 bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt);
+/* it may be shown where a thread is; all: also if it merely waits */
+bool render_stuck_shows_stack(const struct stuck *s, const struct stuck_thread *t,
+			      const struct render_options *opt, bool all);
 
 /* trace: header line (NDJSON only), one line per operation, loss lines */
 void render_trace_header(FILE *out, const struct world *w, bool json);
@@ -57,6 +60,9 @@ void render_trace_op(FILE *out, const struct world *w, const struct render_optio
 /* what the record just applied has changed of shared memory; a line for each object */
 void render_trace_map(FILE *out, const struct world *w, const struct render_options *opt,
 		      const struct event *ev, bool json);
+/* a line about a descriptor that was sent or received; ev is a PASS record, and was applied */
+void render_trace_pass(FILE *out, const struct world *w, const struct render_options *opt,
+		       const struct event *ev, bool json);
 void render_trace_loss(FILE *out, const struct world *w, bool json);
 
 #endif

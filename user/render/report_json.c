@@ -6,6 +6,7 @@
  */
 #include <sys/wait.h>
 
+#include "render/group.h"
 #include "render/json.h"
 
 static struct json_object *command_object(const struct world *w)
@@ -67,7 +68,7 @@ static struct json_object *totals_object(const struct view *v)
 
 		for (size_t j = 0; j < c->end_count; j++)
 			for (int dir = 0; dir < LENS_DIR_MAX; dir++) {
-				const struct lens_total *total = &c->ends[j]->side[dir].total;
+				const struct lens_total *total = &end_side(c->ends[j], dir)->total;
 
 				if (event_kind_has_bytes(c->key.kind))
 					bytes[dir] += total->bytes;
@@ -125,6 +126,7 @@ void render_report_json(FILE *out, const struct world *w, const struct render_op
 	for (size_t i = 0; i < v.flow_count; i++)
 		js_doc_add(&d, flow_object(w, v.flows[i]));
 	js_doc_array_end(&d);
+	js_doc_groups(&d, w, &opt->filter);
 	js_doc_folded(&d, w, &v);
 	js_doc_put(&d, "totals", totals_object(&v));
 	js_doc_put(&d, "left_out_own_traffic", left_out_object(&v));

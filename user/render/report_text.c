@@ -4,8 +4,10 @@
  * channels with their ledgers, back-pressure. Marks in a table are explained
  * below it, so that no number looks more certain than it is.
  */
+#include "render/group.h"
 #include "render/label.h"
 #include "render/memory.h"
+#include "render/pass.h"
 #include "render/section.h"
 #include "render/table.h"
 
@@ -107,6 +109,12 @@ static void residency_note(FILE *out, const struct view *v, size_t shown,
 		}
 }
 
+static bool filter_is_empty(const struct render_filter *f)
+{
+	return !f->pid_count && !f->comm_count && !f->cgroup_count && !f->channel_count &&
+	       !f->kinds;
+}
+
 static void print_flows(FILE *out, const struct world *w, const struct view *v,
 			const struct render_options *opt)
 {
@@ -115,7 +123,8 @@ static void print_flows(FILE *out, const struct world *w, const struct view *v,
 
 	putc('\n', out);
 	if (!v->flow_count) {
-		fputs("no flow was seen\n", out);
+		fputs(filter_is_empty(&opt->filter) ? "no flow was seen\n" :
+		      "no flow that the options ask for was seen\n", out);
 		return;
 	}
 	for (size_t i = 0; i < shown; i++)
@@ -279,7 +288,8 @@ static void print_chans(FILE *out, const struct view *v, const struct render_opt
 
 	putc('\n', out);
 	if (!count) {
-		fputs("no channel was used\n", out);
+		fputs(filter_is_empty(&opt->filter) ? "no channel was used\n" :
+		      "no channel that the options ask for was used\n", out);
 		return;
 	}
 	find_parts(v, shown, &parts);
@@ -301,6 +311,8 @@ void render_report_text(FILE *out, const struct world *w, const struct render_op
 	section_heading(out, w, opt);
 	print_flows(out, w, &v, opt);
 	print_chans(out, &v, opt);
+	section_passed(out, w, &v, opt);
+	section_groups(out, w, opt);
 	section_folded(out, w, &v, opt);
 	section_memory(out, &v, true, opt);
 	section_pressure(out, w, &v, opt);

@@ -30,19 +30,37 @@ static void print_proc(FILE *out, const struct stuck_proc *p)
 	fputs("];\n", out);
 }
 
+static void print_arrow(FILE *out, const struct stuck_thread *t, const struct stuck_need *n,
+			const struct stuck_proc *to)
+{
+	_cleanup_(buf_fini) struct buf text = {};
+
+	label_wait(&text, t, n);
+	fprintf(out, "  p%u -> p%u [label=", t->proc->key.tgid, to->key.tgid);
+	put_quoted(out, &text);
+	fprintf(out, "%s];\n", t->need_count > 1 ? ", style=dashed" : "");
+}
+
+/* some of many, and how many more there are */
 static void print_need(FILE *out, const struct stuck_thread *t, const struct stuck_need *n)
 {
+	size_t others = 0;
+
 	for (size_t i = 0; i < n->provider_count; i++) {
-		_cleanup_(buf_fini) struct buf text = {};
+		const struct stuck_proc *to = n->providers[i].proc;
 
 		if (n->providers[i].why == WHY_OWN_THREADS)
 			continue;
-		label_wait(&text, t, n);
-		fprintf(out, "  p%u -> p%u [label=", t->proc->key.tgid,
-			n->providers[i].proc->key.tgid);
-		put_quoted(out, &text);
-		fprintf(out, "%s];\n", t->need_count > 1 ? ", style=dashed" : "");
+		if (i < STUCK_PROVIDERS_SHOWN || to == t->main_provider)
+			print_arrow(out, t, n, to);
+		else
+			others++;
 	}
+	if (!others)
+		return;
+	fprintf(out, "  o%llx [label=\"%zu others\", shape=plaintext];\n",
+		(unsigned long long)n->serial, others);
+	fprintf(out, "  p%u -> o%llx;\n", t->proc->key.tgid, (unsigned long long)n->serial);
 }
 
 void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt)

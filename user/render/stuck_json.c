@@ -17,6 +17,11 @@ static struct json_object *text_of(struct buf *text)
 	return o;
 }
 
+static bool has_descriptor(const struct stuck_provider *p)
+{
+	return p->why == WHY_HOLDS_END || p->why == WHY_LISTENS || p->why == WHY_HAS_FILE;
+}
+
 static struct json_object *provider_object(const struct stuck_need *n,
 					   const struct stuck_provider *p)
 {
@@ -28,7 +33,7 @@ static struct json_object *provider_object(const struct stuck_need *n,
 	js_put(o, "why", text_of(&text));
 	label_doing(&text, p->proc);
 	js_put(o, "doing", text_of(&text));
-	if (p->why == WHY_HOLDS_END || p->why == WHY_LISTENS) {
+	if (has_descriptor(p)) {
 		js_put(o, "fd", js_u64(p->fd));
 		js_put(o, "close_on_exec", js_bool(p->closes_on_exec));
 	}
@@ -54,17 +59,38 @@ static struct json_object *need_object(const struct stuck_need *n)
 	return o;
 }
 
+/* those who want the same, or those who do not; adds no more than there is room for */
+static void add_providers(struct json_object *list, const struct stuck_need *n, bool rivals,
+			  size_t *room)
+{
+	for (size_t i = 0; *room && i < n->provider_count; i++) {
+		if (stuck_competes(n->providers[i].proc, n) != rivals)
+			continue;
+		js_add(list, provider_object(n, &n->providers[i]));
+		--*room;
+	}
+}
+
+/* who is of help first; all holders of a channel are among its endpoints */
 static struct json_object *providers_array(const struct stuck_thread *t)
 {
 	struct json_object *list = js_array();
+	size_t room = STUCK_PROVIDERS_SHOWN;
 
-	for (size_t i = 0; i < t->need_count; i++) {
-		const struct stuck_need *n = &t->needs[i];
-
-		for (size_t j = 0; j < n->provider_count; j++)
-			js_add(list, provider_object(n, &n->providers[j]));
-	}
+	for (size_t i = 0; i < t->need_count; i++)
+		add_providers(list, &t->needs[i], false, &room);
+	for (size_t i = 0; i < t->need_count; i++)
+		add_providers(list, &t->needs[i], true, &room);
 	return list;
+}
+
+static size_t count_providers(const struct stuck_thread *t)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < t->need_count; i++)
+		count += t->needs[i].provider_count;
+	return count;
 }
 
 static struct json_object *needs_array(const struct stuck_thread *t)
@@ -76,9 +102,47 @@ static struct json_object *needs_array(const struct stuck_thread *t)
 	return list;
 }
 
-struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
-			    struct json_object *channel)
+static struct json_object *frame_object(const char *space, const struct stuck_frame *f)
 {
+	struct json_object *o = js_object();
+
+	js_put(o, "space", js_str(space));
+	js_put(o, "function", f->function.len ? js_text(f->function.data, f->function.len) : NULL);
+	js_put(o, "module", f->module.len ? js_text(f->module.data, f->module.len) : NULL);
+	js_put(o, "offset", js_u64(f->offset));
+	return o;
+}
+
+/* the innermost frame first, so that those of the kernel are before the program's */
+static void put_stack(struct json_object *o, const struct stuck_thread *t)
+{
+	static const char *const spaces[] = { [LENS_SPACE_KERNEL] = "kernel",
+					      [LENS_SPACE_USER] = "user" };
+	struct json_object *list = NULL, *missing = NULL;
+
+	for (size_t space = 0; space < LENS_SPACE_MAX; space++) {
+		const struct stuck_stack *stack = t->stacks[space];
+		const char *why;
+
+		if (!stack)
+			continue;
+		list = list ? list : js_array();
+		missing = missing ? missing : js_object();
+		for (size_t i = 0; i < stack->count; i++)
+			js_add(list, frame_object(spaces[space], &stack->frames[i]));
+		why = event_frames_end_text(stack->end);
+		js_put(missing, spaces[space], *why ? js_str(why) : NULL);
+	}
+	if (!list)
+		return;
+	js_put(o, "stack", list);
+	js_put(o, "stack_missing", missing);
+}
+
+struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
+			    const struct chan *c)
+{
+	uint64_t age_ns = stuck_unread_age_ns(s, c);
 	const struct stuck_need *n = t->main ? t->main : &t->needs[0];
 	struct json_object *o = js_object();
 	struct buf text = {};
@@ -87,19 +151,22 @@ struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
 	js_put(o, "tid", js_u64(t->rec.tid));
 	js_put(o, "state", js_str(label_state(t)));
 	js_put(o, "syscall", js_str(label_call(t)));
-	js_put(o, "channel", channel ? channel : channel_id(n));
+	js_put(o, "channel", c ? js_chan_id(c) : channel_id(n));
 	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
 	js_put(o, "direction", js_str(label_want(n->want)));
 	js_put(o, "blocked_ns", js_u64(t->blocked_ns));
 	js_put(o, "blocked_exact", js_bool(t->blocked_exact));
+	js_put(o, "oldest_unread_ns", age_ns ? js_u64(age_ns) : NULL);
 	js_put(o, "waits_for", providers_array(t));
+	js_put(o, "waits_for_count", js_u64(count_providers(t)));
 	/* their channels have names of ours */
-	if (!channel)
+	if (!c)
 		js_put(o, "any_of", needs_array(t));
 	js_put(o, "verdict", js_str(stuck_verdict_name(t->verdict)));
 	js_put(o, "certain", js_bool(t->certain));
 	label_explanation(&text, s, t);
 	js_put(o, "explanation", text_of(&text));
+	put_stack(o, t);
 	return o;
 }
 

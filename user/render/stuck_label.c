@@ -145,6 +145,9 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 	case WHY_IS_CHILD:
 		buf_puts(out, "has to exit");
 		break;
+	case WHY_HAS_FILE:
+		buf_printf(out, "has it open as descriptor %u, and could open it again", p->fd);
+		break;
 	case WHY_OWN_THREADS:
 		buf_puts(out, "its own threads");
 		break;
@@ -217,6 +220,8 @@ static const char *role_wanted(const struct stuck_need *n)
 		return "release it";
 	case WANT_ACCEPT:
 		return "accept the connection";
+	case WANT_PARTNER:
+		return n->detail & 1 ? "open its write end" : "open its read end";
 	case WANT_EXIT:
 		return "exit";
 	case WANT_WAKE:
@@ -265,7 +270,7 @@ static void add_providers(struct buf *out, const struct stuck_thread *t, const s
 
 static void explain_deadlock(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
-	const struct stuck_proc *p = stuck_main_provider(t);
+	const struct stuck_proc *p = t->main_provider;
 	uint32_t ring = t->proc->ring ? t->proc->ring : p ? p->ring : 0;
 
 	add_providers(out, t, t->main);
@@ -280,7 +285,7 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 
 static void explain_leak(struct buf *out, const struct stuck_thread *t)
 {
-	const struct stuck_proc *p = stuck_main_provider(t);
+	const struct stuck_proc *p = t->main_provider;
 	const struct stuck_provider *v = NULL;
 
 	for (size_t i = 0; i < t->main->provider_count; i++)
@@ -323,8 +328,8 @@ static void explain_other(struct buf *out, const struct stuck_thread *t)
 	if (n->provider_count)
 		add_providers(out, t, n);
 	else
-		buf_printf(out, "%s could end it",
-			   n->outside_why ? n->outside_why : "nothing seen");
+		buf_printf(out, "%s could %s", n->outside_why ? n->outside_why : "nothing seen",
+			   n->want == WANT_PARTNER ? role_wanted(n) : "end it");
 }
 
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
@@ -370,6 +375,8 @@ bool filter_matches_wait(const struct stuck_thread *t, const struct render_filte
 {
 	bool kind = !f->kinds, proc = filter_matches_proc(t->proc->about, f);
 
+	if (t->proc->about && t->proc->about->is_self && !f->with_self)
+		return false;
 	for (size_t i = 0; i < t->need_count; i++) {
 		const struct stuck_need *n = &t->needs[i];
 
@@ -392,4 +399,30 @@ bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt
 bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt)
 {
 	return filter_matches_wait(r->thread, &opt->filter);
+}
+
+bool render_stuck_shows_stack(const struct stuck *s, const struct stuck_thread *t,
+			      const struct render_options *opt, bool all)
+{
+	/* trees are shown whole, with whoever is at their root */
+	if (t->verdict >= STUCK_PEER_SLOW)
+		return true;
+	for (size_t i = 0; i < s->root_count; i++)
+		if (s->roots[i].proc == t->proc)
+			return true;
+	return all && t->verdict != STUCK_NOT && filter_matches_wait(t, &opt->filter);
+}
+
+void label_frame(struct buf *out, const struct stuck_frame *f)
+{
+	if (f->function.len)
+		text_escape(out, f->function.data, f->function.len);
+	else
+		buf_puts(out, "?");
+	buf_printf(out, "+0x%llx", (unsigned long long)f->offset);
+	if (!f->module.len)
+		return;
+	buf_puts(out, " [");
+	text_escape(out, f->module.data, f->module.len);
+	buf_puts(out, "]");
 }

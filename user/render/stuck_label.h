@@ -9,6 +9,9 @@
 #include "model/model.h"
 #include "render/render.h"
 
+/* of one wait; many who wait for many have a square of them */
+#define STUCK_PROVIDERS_SHOWN 16
+
 /* "S", "D", "T", ... as ps(1) has it */
 const char *label_state(const struct stuck_thread *t);
 const char *label_call(const struct stuck_thread *t);
@@ -28,6 +31,9 @@ void label_doing(struct buf *out, const struct stuck_proc *p);
 void label_ring(struct buf *out, const struct stuck_ring *r);
 /* one sentence that a person can act on */
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t);
+
+/* "pipe_write+0x1a3 [module]" */
+void label_frame(struct buf *out, const struct stuck_frame *f);
 
 /* does this wait pass the filter, by the process itself or by one it waits for? */
 bool filter_matches_wait(const struct stuck_thread *t, const struct render_filter *f);

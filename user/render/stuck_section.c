@@ -7,14 +7,19 @@
 #include "render/table.h"
 
 static void print_wait(FILE *out, const struct stuck *s, const struct stuck_thread *t,
-		       const struct render_options *opt)
+		       const struct chan *c, const struct render_options *opt)
 {
+	uint64_t age_ns = stuck_unread_age_ns(s, c);
+	char age[TEXT_NUM];
 	enum table_paint paint = stuck_verdict_is_bad(t->verdict) ? PAINT_RED : PAINT_YELLOW;
 	_cleanup_(buf_fini) struct buf text = {};
 
 	fprintf(out, "%s%s%s", table_paint_on(paint, opt->colour), stuck_verdict_name(t->verdict),
 		table_paint_off(paint, opt->colour));
 	label_explanation(&text, s, t);
+	if (age_ns)
+		buf_printf(&text, "; the oldest unread data has waited for %s",
+			   text_duration(age, age_ns));
 	table_paragraph(out, " ", text.data, opt->width);
 }
 
@@ -31,7 +36,7 @@ void section_stuck(FILE *out, const struct world *w, const struct view *v,
 			if (!count++)
 				putc('\n', out);
 			if (count <= most)
-				print_wait(out, w->stuck, t, opt);
+				print_wait(out, w->stuck, t, v->chans[i].chan, opt);
 		}
 	}
 	if (w->stuck && !count)

@@ -32,6 +32,28 @@ static void print_wait(FILE *out, const struct stuck_thread *t)
 		text_duration(number, t->blocked_ns));
 }
 
+/* where it is in its program and in the kernel, below a line about it */
+static void print_stacks(FILE *out, const struct stuck_thread *t, unsigned indent)
+{
+	static const char *const names[] = { "kernel", "user" };
+
+	for (size_t space = 0; space < LENS_SPACE_MAX; space++) {
+		const struct stuck_stack *stack = t->stacks[space];
+		const char *name = names[space], *missing;
+
+		for (size_t i = 0; stack && i < stack->count; i++) {
+			_cleanup_(buf_fini) struct buf line = {};
+
+			label_frame(&line, &stack->frames[i]);
+			fprintf(out, "%*s%-7s %s\n", indent, "", name, line.data);
+			name = "";
+		}
+		missing = stack ? event_frames_end_text(stack->end) : "";
+		if (*missing)
+			fprintf(out, "%*s%-7s (%s)\n", indent, "", name, missing);
+	}
+}
+
 static void print_ring(FILE *out, const struct stuck *s, const struct stuck_ring *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
@@ -41,6 +63,8 @@ static void print_ring(FILE *out, const struct stuck *s, const struct stuck_ring
 		if (t)
 			print_wait(out, t);
 		putc('\n', out);
+		if (t)
+			print_stacks(out, t, 7);
 	}
 }
 
@@ -63,7 +87,7 @@ static void print_waiters(struct tree *tree, const struct stuck_proc *p, unsigne
 		const struct stuck_thread *t = stuck_worst_wait(w);
 		bool on_path = false;
 
-		if (!t || stuck_main_provider(t) != p)
+		if (!t || t->main_provider != p)
 			continue;
 		for (unsigned d = 0; d <= depth; d++)
 			on_path |= tree->path[d] == w;
@@ -72,6 +96,7 @@ static void print_waiters(struct tree *tree, const struct stuck_proc *p, unsigne
 		fprintf(tree->out, "   %*s<- ", depth * 2, "");
 		print_wait(tree->out, t);
 		putc('\n', tree->out);
+		print_stacks(tree->out, t, 6 + depth * 2);
 		print_waiters(tree, w, depth + 1);
 	}
 }
@@ -101,6 +126,8 @@ static void print_root(FILE *out, const struct stuck *s, const struct stuck_root
 		fputs("   (inferred; the evidence is above)\n", out);
 	if (ring)
 		print_ring(out, s, ring);
+	else if (r->proc->thread_count == 1 || r->thread->proc == r->proc)
+		print_stacks(out, r->thread->proc == r->proc ? r->thread : r->proc->threads[0], 3);
 	for (size_t i = 0; ring && i < ring->count; i++)
 		print_waiters(&tree, ring->procs[i], 0);
 	if (!ring)
@@ -120,6 +147,7 @@ static void print_all(FILE *out, const struct stuck *s, const struct render_opti
 		label_explanation(&text, s, t);
 		table_paragraph(out, t->verdict == STUCK_WAITING ? "waiting   " : "external  ",
 				text.data, opt->width);
+		print_stacks(out, t, 10);
 	}
 }
 

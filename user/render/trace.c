@@ -51,16 +51,13 @@ static bool wanted(const struct world *w, const struct traced *t, const struct r
 	return render_wants_chan(w, t->end->chan, &all);
 }
 
-/*
- * The other side: those who have moved data there, or, while nobody has, those
- * who could. Inherited descriptors would otherwise make a shell the peer of
- * every pipe it set up.
- */
-static size_t find_peers(const struct traced *t, const struct endpoint *ret_peers[], size_t max)
+/* inherited descriptors would otherwise make a shell the peer of every pipe it set up */
+size_t trace_peers(const struct chan *chan, enum lens_dir dir, const struct endpoint *ret_peers[],
+		   size_t max)
 {
-	enum lens_dir other = t->dir == LENS_READ ? LENS_WRITE : LENS_READ;
+	enum lens_dir other = dir == LENS_READ ? LENS_WRITE : LENS_READ;
 	/* what is written at half a connection is read at the other, and the reverse */
-	const struct chan *c = t->end->chan->peer ? : t->end->chan;
+	const struct chan *c = chan->peer ? : chan;
 	bool users = false;
 	size_t count = 0;
 
@@ -146,12 +143,12 @@ static void add_result(struct buf *out, int64_t ret)
 		buf_printf(out, " %lld", (long long)ret);
 }
 
-static void add_peers(struct buf *out, const struct traced *t)
+void trace_peers_text(struct buf *out, const struct chan *c, enum lens_dir dir)
 {
 	const struct endpoint *peers[PEERS_IN_TEXT];
-	size_t count = find_peers(t, peers, PEERS_IN_TEXT);
+	size_t count = trace_peers(c, dir, peers, PEERS_IN_TEXT);
 
-	buf_puts(out, t->dir == LENS_WRITE ? " -> " : " <- ");
+	buf_puts(out, dir == LENS_WRITE ? " -> " : " <- ");
 	for (size_t i = 0; i < count && i < PEERS_IN_TEXT; i++) {
 		buf_puts(out, i ? " " : "");
 		label_proc(out, peers[i]->proc);
@@ -184,7 +181,7 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 			buf_printf(&line, " priority=%lld", (long long)t->op->aux);
 		buf_puts(&line, " ");
 		label_chan(&line, t->end->chan);
-		add_peers(&line, t);
+		trace_peers_text(&line, t->end->chan, t->dir);
 		if (is_ambiguous(t))
 			buf_puts(&line, " (ambiguous)");
 	} else {
@@ -197,10 +194,10 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 
 /* ---------------------------------------------------------------- JSON */
 
-static struct json_object *peers_array(const struct traced *t, size_t *ret_count)
+void trace_peers_json(struct json_object *line, const struct chan *c, enum lens_dir dir)
 {
 	const struct endpoint *peers[PEERS_IN_JSON];
-	size_t count = find_peers(t, peers, PEERS_IN_JSON);
+	size_t count = trace_peers(c, dir, peers, PEERS_IN_JSON);
 	struct json_object *array = js_array();
 
 	for (size_t i = 0; i < count && i < PEERS_IN_JSON; i++) {
@@ -211,8 +208,9 @@ static struct json_object *peers_array(const struct traced *t, size_t *ret_count
 		js_put(o, "comm", js_text(p->comm, strnlen(p->comm, sizeof(p->comm))));
 		js_add(array, o);
 	}
-	*ret_count = count;
-	return array;
+	js_put(line, "peers", array);
+	if (count > PEERS_IN_JSON)
+		js_put(line, "peers_left_out", js_u64(count - PEERS_IN_JSON));
 }
 
 /* who and where; null throughout for an operation nobody announced */
@@ -242,13 +240,13 @@ static void print_json(FILE *out, const struct traced *t)
 {
 	_cleanup_(js_freep) struct json_object *o = js_object();
 	const struct lens_op *op = t->op;
-	size_t peer_count = 0;
 
 	js_put(o, "ts_ns", js_id64(op->ts_ns));
 	put_identity(o, t);
-	js_put(o, "peers", t->end ? peers_array(t, &peer_count) : js_array());
-	if (peer_count > PEERS_IN_JSON)
-		js_put(o, "peers_left_out", js_u64(peer_count - PEERS_IN_JSON));
+	if (t->end)
+		trace_peers_json(o, t->end->chan, t->dir);
+	else
+		js_put(o, "peers", js_array());
 	js_put_moved(o, t->end ? t->end->chan->key.kind : LENS_KIND_NONE,
 		     op->ret > 0 ? (uint64_t)op->ret : 0);
 	js_put(o, "messages", js_u64(messages_moved(t)));

@@ -53,7 +53,7 @@ static size_t find_peers(const struct mapped *m, const struct proc *ret_peers[],
 	for (size_t i = 0; i < m->chan->end_count; i++) {
 		const struct endpoint *e = m->chan->ends[i];
 
-		if (e->proc == m->proc || !e->mapper.mapped_bytes)
+		if (e->proc == m->proc || !end_mapper(e)->mapped_bytes)
 			continue;
 		if (count < max)
 			ret_peers[count] = e->proc;

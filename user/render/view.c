@@ -41,7 +41,7 @@ static bool is_left_out_file(struct view *v, const struct chan *c, const struct 
 	    f->channel_count)
 		return false;
 	v->read_only_files++;
-	v->read_only_mappers += c->memory.peak_mappers;
+	v->read_only_mappers += chan_memory(c)->peak_mappers;
 	return true;
 }
 

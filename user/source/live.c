@@ -3,7 +3,6 @@
  * The live source: load the programs the plan chose, attach them, and say
  * what came of it. All that needs privilege happens here, in live_open().
  */
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,7 +21,7 @@
 #define DEFAULT_RING_BYTES (2u << 20)
 #define DEFAULT_OPS_BYTES (4u << 20)
 
-/* two slots per set; together at most about 3 MiB on a machine with many CPUs */
+/* two slots per set; together at most 2 MiB on a machine with many CPUs */
 #define CACHE_SETS_MAX 4096
 #define CACHE_SETS_MIN 64
 #define CACHE_SETS_TOTAL 16384
@@ -33,21 +32,6 @@ uint64_t live_now_ns(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len)
-{
-	rec->len = len;
-	rec->type = type;
-	rec->ts_ns = live_now_ns();
-	return sink(arg, rec);
-}
-
-int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value)
-{
-	struct lens_rec_mark m = { .mark = mark, .value = value };
-
-	return live_emit(sink, arg, &m.h, LENS_REC_MARK, sizeof(m));
 }
 
 /* -------------------------------------------------------------------- load */
@@ -146,7 +130,7 @@ static void set_sizes(struct live *l)
 		ops_ring = sysconf(_SC_PAGESIZE);
 	}
 	s->rodata->lens_cache_mask = sets - 1;
-	bpf_map__set_max_entries(s->maps.lens_cache, sets);
+	bpf_map__set_max_entries(s->maps.lens_cache, sets * l->cpu_count);
 	bpf_map__set_max_entries(s->maps.lens_ring, ring);
 	bpf_map__set_max_entries(s->maps.lens_ops_ring, ops_ring);
 	bpf_map__set_max_entries(s->maps.lens_totals, ends);
@@ -343,8 +327,9 @@ static int attach_tracing(struct live *l)
 		const char *section = bpf_program__section_name(prog);
 		struct bpf_link *link;
 
-		if (!bpf_program__autoload(prog) || strstr(section, "iter") ||
-		    strstr(section, "raw_tp/") || prog == l->skel->progs.calls__sys__exit)
+		if (!bpf_program__autoload(prog) || live_is_numbering(prog) ||
+		    strstr(section, "iter") || strstr(section, "raw_tp/") ||
+		    prog == l->skel->progs.calls__sys__exit)
 			continue;
 		link = bpf_program__attach_trace(prog);
 		if (!link)
@@ -409,16 +394,6 @@ static int attach_iterators(struct live *l)
 	return !err && l->plan.stuck ? live_stuck_open(l) : err;
 }
 
-/* lets the kernel side learn which process we are, before anything is counted */
-static int say_hello(struct live *l)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	int err = bpf_prog_test_run_opts(bpf_program__fd(l->skel->progs.core__run__hello), &opts);
-
-	return err ? log_err(err, "cannot run a BPF program: %s", strerror(-err)) :
-		     live_know_self(l);
-}
-
 static int open_ring(struct live *l);
 
 /* one attempt to observe by the plan; 1: hooks do not fire, but the plan has another way */
@@ -427,7 +402,9 @@ static int set_up(struct live *l, const struct kernel *k)
 	int err = load(l, k);
 
 	if (!err && !l->opt.snapshot)
-		err = say_hello(l);
+		err = live_say_hello(l->skel);
+	if (!err && !l->opt.snapshot)
+		err = live_know_self(l);
 	if (!err)
 		err = open_ring(l);
 	if (!err)
@@ -442,8 +419,9 @@ static int set_up(struct live *l, const struct kernel *k)
 static void tear_down(struct live *l)
 {
 	struct bpf_link **links[] = {
-		&l->calls, &l->iter_straddle, &l->iter_procs, &l->iter_files, &l->iter_waits,
-		&l->iter_queues, &l->iter_mqueues, &l->iter_segments, &l->iter_vmas,
+		&l->numbering[0], &l->numbering[1], &l->calls, &l->iter_straddle, &l->iter_procs,
+		&l->iter_files, &l->iter_waits, &l->iter_queues, &l->iter_mqueues,
+		&l->iter_segments, &l->iter_vmas,
 	};
 
 	stuck_live_freep(&l->stuck);

@@ -16,7 +16,7 @@ struct ring_buffer;
 enum live_test_chan {
 	TEST_PIPE_A, TEST_PIPE_B, TEST_QUEUE, TEST_STREAM_A, TEST_STREAM_B, TEST_DATAGRAM,
 	TEST_SPLICED, TEST_TCP_A, TEST_TCP_B, TEST_UDP, TEST_UDP_SENT, TEST_EVENTFD,
-	TEST_MASTER, TEST_SLAVE, TEST_MEMORY,
+	TEST_MASTER, TEST_SLAVE, TEST_MEMORY, TEST_LESSONS,
 	TEST_CHANS,
 };
 
@@ -26,6 +26,9 @@ struct live {
 	struct live_options opt;
 	struct bpf_link **links;	/* of the tracing programs */
 	size_t link_count;
+	struct bpf_link *numbering[2];	/* hooks that number messages, while needed: freed, made */
+	uint32_t crowded;		/* bss->lens_crowded that was reacted to */
+	unsigned readings_uncrowded;	/* of the totals, since a queue was last seen crowded */
 	struct bpf_link *calls;		/* the hook at the end of system calls, while needed */
 	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
@@ -66,7 +69,7 @@ struct live {
 
 /* CLOCK_BOOTTIME */
 uint64_t live_now_ns(void);
-/* live.c: finishes a record of our own and hands it over */
+/* live_read.c: finishes a record of our own and hands it over */
 int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len);
 /* live.c: detaches the hook at the end of system calls once nothing needs it any more */
 void live_release_calls(struct live *l);
@@ -75,10 +78,16 @@ int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_ty
 int live_configure_types(struct lens *s, const struct kernel *k);
 int live_explain_load(int err);
 void live_quiet_libbpf(void);
-/* live_selftest.c: learns who we are, right after the kernel side did */
+/*
+ * live_self.c: lets the kernel side learn which process we are and what pipes are, before
+ * anything is counted; and learns who we are right after that
+ */
+int live_say_hello(const struct lens *s);
 int live_know_self(struct live *l);
 /* live_selftest.c: 1 if a chosen variant did not see known calls and is out of the plan now */
 int live_selftest(struct live *l);
+/* live_selftest.c: says which SysV queue of ours that one is */
+int live_name_queue(struct live *l, enum live_test_chan chan, int id);
 /* live_selftest.c: is it about a channel that only the self-test used? */
 bool live_is_selftest(const struct live *l, const struct lens_rec *rec);
 /* live_read.c: empties the per-CPU caches into the totals map */
@@ -94,6 +103,14 @@ int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive
 			source_sink sink, void *arg);
 /* live_read.c: names of this machine; needs /proc */
 void live_describe_host(struct lens_rec_host *ret);
+/* live_messages.c: is it attached on demand? */
+bool live_is_numbering(const struct bpf_program *prog);
+/* live_messages.c: makes ready for that; 1: this variant does not work and is out of the plan */
+int live_numbering_prepare(struct live *l);
+/* live_messages.c: attaches when a queue has become crowded */
+void live_numbering_poll(struct live *l);
+/* live_messages.c: detaches when no queue is any more; crowded: whether one is by the totals */
+void live_numbering_settle(struct live *l, bool crowded);
 /* live_handoffs.c: reads them all; forgets those of processes that have ended */
 int live_handoffs(struct live *l, const struct hash *ended, source_sink sink, void *arg);
 int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value);

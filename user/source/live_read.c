@@ -31,6 +31,21 @@
 /* what one bpf_seq_file read can return at most */
 #define SEQ_READ_BYTES (64u << 10)
 
+int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len)
+{
+	rec->len = len;
+	rec->type = type;
+	rec->ts_ns = live_now_ns();
+	return sink(arg, rec);
+}
+
+int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value)
+{
+	struct lens_rec_mark m = { .mark = mark, .value = value };
+
+	return live_emit(sink, arg, &m.h, LENS_REC_MARK, sizeof(m));
+}
+
 /* -------------------------------------------------------------------- ring */
 
 static int hand_over_held(struct live *l, source_sink sink, void *arg)
@@ -59,6 +74,7 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 {
 	int n, more = 0;
 
+	live_numbering_poll(l);
 	l->budget = POLL_BUDGET;
 	if (!l->held.len)
 		more = ring_buffer__consume(l->ops_ring) == -EXFULL;
@@ -304,6 +320,15 @@ static int emit_host(struct live *l, source_sink sink, void *arg)
 	return live_emit(sink, arg, &l->host.h, LENS_REC_HOST, sizeof(l->host));
 }
 
+/* what cannot be told of queues, beyond the limits of their hooks */
+static const char *numbering_limits(const struct live *l, unsigned kind)
+{
+	if ((kind != LENS_KIND_SYSV_MSG && kind != LENS_KIND_POSIX_MQ) || !l->opt.number_messages ||
+	    plan_chosen(&l->plan, PLAN_MESSAGE_GROUP))
+		return "";
+	return "; with several senders and receivers the order of concurrent calls is inferred";
+}
+
 bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *ret)
 {
 	const char *extra = "";
@@ -332,8 +357,8 @@ bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *r
 			extra = c->extra_limits;
 		ret->observed = true;
 		snprintf(ret->variant, sizeof(ret->variant), "%s", row->variant);
-		snprintf(ret->detail, sizeof(ret->detail), "%s%s%s%s", extra, *extra ? "; " : "",
-			 c->limits, plan_avoids(&l->plan, c->group) ?
+		snprintf(ret->detail, sizeof(ret->detail), "%s%s%s%s%s", extra, *extra ? "; " : "",
+			 c->limits, numbering_limits(l, kind), plan_avoids(&l->plan, c->group) ?
 			 "; function hooks are not used, since this kernel can preempt them" : "");
 		return true;
 	}

@@ -106,18 +106,26 @@ static void call_pipes(struct live *l, struct known_calls *k)
 	know(k, "splice", TEST_PIPE_B, LENS_WRITE, n);
 }
 
+int live_name_queue(struct live *l, enum live_test_chan chan, int id)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/ipc", &st))
+		return -errno;
+	l->test_chans[chan] = (struct lens_chan){
+		.ino = (uint32_t)id, .dev = st.st_ino, .kind = LENS_KIND_SYSV_MSG,
+	};
+	return 0;
+}
+
 static void call_queue(struct live *l, struct known_calls *k)
 {
 	struct { long type; char text[1]; } message = { 1, "" };
 	int id = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
-	struct stat st;
 
 	if (id < 0)
 		return;
-	if (!stat("/proc/self/ns/ipc", &st)) {
-		l->test_chans[TEST_QUEUE] = (struct lens_chan){
-			.ino = (uint32_t)id, .dev = st.st_ino, .kind = LENS_KIND_SYSV_MSG,
-		};
+	if (!live_name_queue(l, TEST_QUEUE, id)) {
 		know(k, "msgsnd", TEST_QUEUE, LENS_WRITE,
 		     msgsnd(id, &message, 1, IPC_NOWAIT) ? -1 : 1);
 		know(k, "msgrcv", TEST_QUEUE, LENS_READ,
@@ -409,12 +417,6 @@ static void forget(const struct live *l)
 	}
 }
 
-/* known to the kernel side since we said hello: nobody else is in there yet */
-int live_know_self(struct live *l)
-{
-	return bpf_map_get_next_key(bpf_map__fd(l->skel->maps.lens_self_procs), NULL, &l->self);
-}
-
 /* ----------------------------------------------------------------- verdict */
 
 static bool ftrace_is_off(void)
@@ -501,6 +503,9 @@ int live_selftest(struct live *l)
 		return err;
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++)
 		refused |= judge(l, tests[i].group, &known[i]);
+	/* a queue of its own is forgotten with the others */
+	refused |= refused ? 0 : live_numbering_prepare(l);
+	err = live_flush(l);
 	forget(l);
-	return refused;
+	return err ? err : refused;
 }

@@ -11,6 +11,7 @@
 
 #include "lens.skel.h"
 #include "source/live.h"
+#include "source/live_stack.h"
 #include "source/sections.h"
 
 /* members of epoll sets, locks and semaphores of one look: 64 bytes each */
@@ -20,7 +21,9 @@
 struct stuck_live {
 	struct live *lender; /* whose programs and rings these are; NULL: our own */
 	struct lens *skel;
-	struct bpf_link *procs, *threads, *descs, *memory, *mappings, *queues;
+	struct bpf_link *procs, *threads, *descs, *memory, *urings, *mappings, *queues;
+	struct bpf_link *stack_iter;
+	struct live_stacks *stacks; /* NULL: not asked for */
 	struct ring_buffer *ring;
 	struct lens_rec_host host;
 	int cpu_count;
@@ -28,15 +31,18 @@ struct stuck_live {
 	/* during a look */
 	source_sink sink;
 	void *sink_arg;
-	bool want_mappings, want_queues; /* some thread waits for what only they tell */
+	/* some thread waits for what only they tell */
+	bool want_mappings, want_queues, want_urings;
 };
 
 /* -------------------------------------------------------------------- load */
 
-static bool is_wanted(const struct bpf_program *prog)
+static bool is_wanted(const struct stuck_live *l, const struct bpf_program *prog)
 {
 	const char *name = bpf_program__name(prog);
 
+	if (!strcmp(name, "stuck__iter__stacks"))
+		return l->stacks;
 	if (!strcmp(name, "stuck__since__enter"))
 		return false; /* nothing is known before we begin */
 	return plan_is_stuck(prog) || !strcmp(name, "snap__iter__procs") ||
@@ -54,7 +60,7 @@ static int load_for(struct stuck_live *l, const struct kernel *k)
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, l->skel->obj)
-		bpf_program__set_autoload(prog, is_wanted(prog));
+		bpf_program__set_autoload(prog, is_wanted(l, prog));
 	bpf_map__set_max_entries(l->skel->maps.lens_ring, RING_BYTES);
 	bpf_map__set_max_entries(l->skel->maps.lens_ops_ring, 4096);
 	bpf_map__set_max_entries(l->skel->maps.lens_cache, 1);
@@ -101,6 +107,7 @@ static int attach_all(struct stuck_live *l)
 		{ l->skel->progs.stuck__iter__threads, &l->threads },
 		{ l->skel->progs.stuck__iter__descs, &l->descs },
 		{ l->skel->progs.stuck__iter__memory, &l->memory },
+		{ l->skel->progs.stuck__iter__urings, &l->urings },
 		{ l->skel->progs.stuck__iter__mappings, &l->mappings },
 		{ l->skel->progs.sysvmsg__iter__queues, &l->queues },
 	};
@@ -108,6 +115,8 @@ static int attach_all(struct stuck_live *l)
 
 	for (size_t i = 0; !err && i < ARRAY_SIZE(iterators); i++)
 		err = attach(iterators[i].prog, iterators[i].link);
+	if (!err && l->stacks)
+		err = attach(l->skel->progs.stuck__iter__stacks, &l->stack_iter);
 	return err;
 }
 
@@ -123,7 +132,6 @@ static int on_ring(void *ctx, void *data, size_t size)
 
 static int open_all(struct stuck_live *l)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, hello);
 	int err = load(l);
 
 	if (!err)
@@ -131,9 +139,9 @@ static int open_all(struct stuck_live *l)
 	if (err)
 		return err;
 	/* so that the processes know which of them is us */
-	err = bpf_prog_test_run_opts(bpf_program__fd(l->skel->progs.core__run__hello), &hello);
+	err = live_say_hello(l->skel);
 	if (err)
-		return log_err(err, "cannot run a BPF program: %s", strerror(-err));
+		return err;
 	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.lens_ring), on_ring, l, NULL);
 	if (!l->ring)
 		return log_err(-errno, "cannot map the event ring: %s", strerror(errno));
@@ -141,14 +149,18 @@ static int open_all(struct stuck_live *l)
 	return 0;
 }
 
-int stuck_live_open(struct stuck_live **ret_live)
+int stuck_live_open(bool stacks, struct stuck_live **ret_live)
 {
 	struct stuck_live *l = xcalloc(1, sizeof(*l));
-	int err;
+	int err = stacks ? live_stacks_open(&l->stacks) : 0;
 
 	live_quiet_libbpf();
 	l->cpu_count = libbpf_num_possible_cpus();
-	err = l->cpu_count < 1 ? log_err(-EIO, "cannot tell how many CPUs there are") : open_all(l);
+	if (!err)
+		err = l->cpu_count < 1 ? log_err(-EIO, "cannot tell how many CPUs there are")
+				       : open_all(l);
+	if (!err && l->stacks)
+		err = live_stacks_start(l->stacks, l->skel);
 	if (err) {
 		stuck_live_freep(&l);
 		return err;
@@ -182,8 +194,11 @@ void stuck_live_freep(struct stuck_live **live)
 	bpf_link__destroy(l->threads);
 	bpf_link__destroy(l->descs);
 	bpf_link__destroy(l->memory);
+	bpf_link__destroy(l->urings);
 	bpf_link__destroy(l->mappings);
 	bpf_link__destroy(l->queues);
+	bpf_link__destroy(l->stack_iter);
+	live_stacks_freep(&l->stacks);
 	ring_buffer__free(l->ring);
 	if (!l->lender)
 		lens__destroy(l->skel);
@@ -200,11 +215,14 @@ static int on_thread(void *ctx, const struct lens_rec *rec)
 	const struct lens_rec_thread *t = (const void *)rec;
 
 	if (rec->type == LENS_REC_THREAD && rec->len == sizeof(*t)) {
-		if (t->call == LENS_CALL_FUTEX && !(t->arg[1] & FUTEX_PRIVATE_FLAG))
+		if ((t->call == LENS_CALL_FUTEX && !(t->arg[1] & FUTEX_PRIVATE_FLAG)) ||
+		    t->call == LENS_CALL_FUTEX_WAITV)
 			l->want_mappings = true;
 		if (t->call == LENS_CALL_MSGSND || t->call == LENS_CALL_MSGRCV ||
 		    t->call == LENS_CALL_IPC)
 			l->want_queues = true;
+		if (t->flags & LENS_THREAD_URING)
+			l->want_urings = true;
 	}
 	return l->sink(l->sink_arg, rec);
 }
@@ -267,6 +285,8 @@ static int walk_holders(struct stuck_live *l)
 		err = walk(l, l->descs);
 	if (err >= 0)
 		err = walk(l, l->memory);
+	if (err >= 0 && l->want_urings)
+		err = walk(l, l->urings);
 	if (err >= 0 && l->want_mappings)
 		err = walk(l, l->mappings);
 	if (err >= 0 && l->want_queues) {
@@ -284,7 +304,7 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 
 	l->sink = sink;
 	l->sink_arg = arg;
-	l->want_mappings = l->want_queues = false;
+	l->want_mappings = l->want_queues = l->want_urings = false;
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, 0);
 	if (err >= 0)
@@ -305,6 +325,13 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 		err = count_lost(l, &after);
 	if (err >= 0)
 		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_END, after != before);
+	return err < 0 ? err : 0;
+}
+
+int stuck_live_stacks(struct stuck_live *l, stuck_wants wants, source_sink sink, void *arg)
+{
+	int err = live_stacks_walk(l->stacks, l->stack_iter, wants, sink, arg);
+
 	return err < 0 ? err : 0;
 }
 

@@ -116,6 +116,8 @@ struct leavers {
 	const struct hash *alive;	/* who else has not ended, NULL or empty: not known */
 	uint64_t alive_ns;		/* ... of those that began before this */
 	struct hash *left;		/* channels that lost an entry */
+	struct hash *queues;		/* of messages: struct lens_chan -> struct crowd */
+	bool crowded;			/* one of them has several senders and several receivers */
 };
 
 static const int present;
@@ -126,6 +128,7 @@ static void leavers_init(struct leavers *v)
 		.procs = hash_new(sizeof(struct lens_proc)),
 		.chans = hash_new(sizeof(struct lens_chan)),
 		.left = hash_new(sizeof(struct lens_chan)),
+		.queues = hash_new(sizeof(struct lens_chan)),
 	};
 }
 
@@ -134,6 +137,9 @@ static void leavers_fini(struct leavers *v)
 	hash_free(v->procs);
 	hash_free(v->chans);
 	hash_free(v->left);
+	for (size_t i = 0; i < hash_count(v->queues); i++)
+		free(hash_at(v->queues, i));
+	hash_free(v->queues);
 }
 
 static void set_add(struct hash *set, const void *key)
@@ -175,6 +181,26 @@ static int emit_total(const struct lens_total_key *k, const struct lens_total *t
 	return err < 0 ? err : 0;
 }
 
+/* of a message queue: users that are neither gone nor retired, by direction */
+struct crowd {
+	uint32_t users[LENS_DIR_MAX];
+};
+
+static void count_user(struct leavers *v, const struct lens_chan *chan, enum lens_dir dir)
+{
+	struct crowd *c;
+
+	if (chan->kind != LENS_KIND_SYSV_MSG && chan->kind != LENS_KIND_POSIX_MQ)
+		return;
+	c = hash_get(v->queues, chan);
+	if (!c) {
+		c = xcalloc(1, sizeof(*c));
+		hash_add(v->queues, chan, c);
+	}
+	c->users[dir]++;
+	v->crowded |= c->users[LENS_READ] >= 2 && c->users[LENS_WRITE] >= 2;
+}
+
 static int sweep_entry(struct live *l, struct leavers *v, const struct lens_total_key *k,
 		       const struct lens_total *t, source_sink sink, void *arg)
 {
@@ -184,6 +210,7 @@ static int sweep_entry(struct live *l, struct leavers *v, const struct lens_tota
 
 	if (!leaves(v, k)) {
 		l->entries++;
+		count_user(v, &chan, k->dir);
 		return emit_total(k, t, 0, sink, arg);
 	}
 	/* taken out in one step: what was added since the piece was read is in it */
@@ -247,7 +274,8 @@ static uint64_t recursion_misses(const struct live *l)
 		struct bpf_prog_info info = {};
 		uint32_t len = sizeof(info);
 
-		if (bpf_program__autoload(prog) &&
+		/* what interrupts these while they look at an allocation allocates no message */
+		if (bpf_program__autoload(prog) && !live_is_numbering(prog) &&
 		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
 			misses += info.recursion_misses;
 	}
@@ -296,6 +324,8 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 		set_add(v->procs, &l->exited[i]);
 	if (!err)
 		err = sweep(l, v, sink, arg);
+	if (!err)
+		live_numbering_settle(l, v->crowded);
 	if (!err)
 		err = live_handoffs(l, v->procs, sink, arg);
 	if (err)

@@ -122,12 +122,15 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 
 	memset(p, 0, sizeof(*p));
 	p->snapshot = opt->snapshot;
+	p->numbers = opt->number_messages;
 	p->strict = opt->check_descriptors;
 	p->stuck = opt->stuck;
 	for (size_t i = 0; i < opt->choice_count; i++)
 		add_row(p, opt->choices[i].group, opt->choices[i].variant);
 	add_row(p, PLAN_EXTRA_GROUP, "ring");
 	add_row(p, PLAN_EXTRA_GROUP, "ring61");
+	add_row(p, PLAN_MESSAGE_GROUP, "fexit");
+	add_row(p, PLAN_MESSAGE_GROUP, "tp");
 	for (size_t i = 0; i < p->row_count; i++)
 		probe_row(&p->rows[i], obj, k);
 	for (const char *const *v = opt->variants; v && *v; v++) {
@@ -162,9 +165,11 @@ static bool is_check(const struct bpf_program *prog)
 	return !strncmp(bpf_program__name(prog), prefix, sizeof(prefix) - 1);
 }
 
-/* rows of the extra group come last: the others have been chosen before */
+/* rows of groups that complete others come last: those have been chosen before */
 static bool is_useful(const struct plan *p, const struct plan_row *row)
 {
+	if (!strcmp(row->group, PLAN_MESSAGE_GROUP))
+		return p->numbers && (plan_chosen(p, "sysvmsg") || plan_chosen(p, "mqueue"));
 	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p);
 }
 
@@ -199,7 +204,8 @@ static bool wants_shared(const struct plan *p, const char *variant)
 	for (size_t i = 0; i < p->row_count; i++) {
 		bool shared = !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT);
 
-		if (!strcmp(p->rows[i].group, PLAN_EXTRA_GROUP))
+		if (!strcmp(p->rows[i].group, PLAN_EXTRA_GROUP) ||
+		    !strcmp(p->rows[i].group, PLAN_MESSAGE_GROUP))
 			continue;
 		/* its iterator finds those calls */
 		if (p->rows[i].state == PLAN_CHOSEN && !(shared && !strcmp(variant, "iter")))
@@ -235,6 +241,9 @@ bool plan_wants(const struct plan *p, const struct bpf_program *prog)
 		return p->strict && uses_shared(p);
 	if (!strcmp(group, "snap"))
 		return true;
+	/* no report or recording holds stacks */
+	if (!strcmp(bpf_program__name(prog), "stuck__iter__stacks"))
+		return false;
 	/* a snapshot is over before anybody could be said to have entered a call meanwhile */
 	if (plan_is_stuck(prog) && p->stuck)
 		return !p->snapshot || strcmp(variant, "since");

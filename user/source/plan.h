@@ -23,11 +23,14 @@ struct bpf_program;
 #define PLAN_FUNCTION_HOOKS "fexit"
 /* a group that completes those variants where it can; none of them needs it */
 #define PLAN_EXTRA_GROUP "uring"
+/* tells messages of queues apart where that matters; attached when it does */
+#define PLAN_MESSAGE_GROUP "message"
 
 struct plan {
 	struct plan_row *rows;		/* in the order of the choices, one per (group, variant) */
 	size_t row_count;
 	bool snapshot;			/* no row is ever chosen */
+	bool numbers;			/* messages are to be told apart */
 	bool strict;			/* the programs that check descriptors are wanted */
 	bool stuck;			/* those that tell who waits for what, too */
 };

@@ -174,6 +174,8 @@ static const unsigned bpf_commands[] = {
 	BPF_MAP_LOOKUP_AND_DELETE_ELEM,
 	BPF_MAP_LOOKUP_BATCH, BPF_PROG_TEST_RUN, BPF_OBJ_GET_INFO_BY_FD,
 	BPF_ITER_CREATE,
+	/* of programs that were loaded before: numbers of messages, on demand */
+	BPF_LINK_CREATE,
 };
 
 /* stdio asks whether stdout is a terminal, `top` how large it is */

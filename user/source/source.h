@@ -31,6 +31,11 @@ struct live_options {
 	uint32_t ring_bytes;		/* event ring; power of two; 0 = default */
 	bool check_descriptors;		/* whether each stood for one file all through a call */
 	bool stream_ops;		/* one record per operation, of every channel */
+	/*
+	 * Which message each call on a queue was about, where a queue has several senders and
+	 * receivers; with stream_ops of every queue from the start.
+	 */
+	bool number_messages;
 	bool snapshot;			/* what exists now is all; nothing is hooked or counted */
 	bool stuck;			/* live_stuck() will be asked for */
 	uint64_t sample_ns;		/* period of the blocked-call sampling; 0 = none */
@@ -70,9 +75,10 @@ struct stuck_live;
 
 /*
  * Loads the iterators behind `ipclens stuck`; nothing is attached to what
- * other programs do. Privilege and errors as with live_open().
+ * other programs do. Privilege and errors as with live_open(). With stacks
+ * stuck_live_stacks() may be asked, too.
  */
-int stuck_live_open(struct stuck_live **ret_live);
+int stuck_live_open(bool stacks, struct stuck_live **ret_live);
 void stuck_live_freep(struct stuck_live **live);
 /*
  * One look: all threads, then after between_ns who holds what and what the
@@ -80,6 +86,10 @@ void stuck_live_freep(struct stuck_live **live);
  * blocked all that time.
  */
 int stuck_live_look(struct stuck_live *live, uint64_t between_ns, source_sink sink, void *arg);
+/* is it of interest where this thread is? */
+typedef bool (*stuck_wants)(void *arg, const struct lens_rec_stack *stack);
+/* after a look: FRAMES of the threads that are wanted, and do not run now either */
+int stuck_live_stacks(struct stuck_live *live, stuck_wants wants, source_sink sink, void *arg);
 
 /* the same beside whatever else live does; nothing if this kernel refuses it (said on stderr) */
 int live_stuck(struct live *live, uint64_t between_ns, source_sink sink, void *arg);
