@@ -8,18 +8,21 @@ machines that have little else.
 
 IPCLENS           the binary           (default: build/ipclens)
 IPCLENS_WORK      where workloads are  (default: build/tests/work)
-LENS_TIME_SCALE   factor on every time limit; slow machines
+LENS_TIME_SCALE   how many times slower than a host of its own this machine is
 LENS_LONG=1       long versions of some tests
 LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
 LENS_LEAVE_OUT    tests that run only when they are named; vm/natively says why
+LENS_PART=K/N     run only this part of all tests
 LENS_NARROW=1     observe only the types of the workload, and several workloads in one run
 """
 
+import contextlib
 import fnmatch
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,8 +31,8 @@ import time
 
 # for the tests, which know all of it as lens.NAME
 from comparison import compare, compare_counts, find_channel  # noqa: F401
-from document import (LOSSES, QUEUES, check_document, check_variants, group_of,  # noqa: F401
-                      parse, unescape)  # noqa: F401
+from document import (GROUPS, LOSSES, QUEUES, check_document, check_variants,  # noqa: F401
+                      group_of, parse, unescape)  # noqa: F401
 from verdict import Failure, Skip, Timeout, equal, require  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -44,6 +47,10 @@ OBSERVING = "ipclens: observing"
 LIMIT_S = 20
 START_S = 10  # until it observes
 
+# Limits end what hangs, and say nothing of how fast anything has to be: a host that is busy with
+# something else as well may take several times as long.
+PATIENCE = max(SCALE, 8)
+
 
 # ------------------------------------------------------------------- tests
 
@@ -54,7 +61,7 @@ CHOSEN = []     # names of those that this run is about
 def register(name, function, limit_s=LIMIT_S):
     if name in TESTS:
         raise ValueError("two tests are called " + name)
-    TESTS[name] = (function, limit_s * SCALE)
+    TESTS[name] = (function, limit_s * PATIENCE)
 
 
 def test(limit_s=LIMIT_S):
@@ -65,7 +72,7 @@ def test(limit_s=LIMIT_S):
 
 
 def selected(patterns):
-    """Names of tests: those equal to, below or like one of the patterns, or all."""
+    """Names of tests: those equal to, below or like one of the patterns, or all of this part."""
     def like(some):
         return [name for name in TESTS if any(
             name == p or name.startswith(p + "_") or fnmatch.fnmatch(name, p) for p in some)]
@@ -77,7 +84,9 @@ def selected(patterns):
         if not found:
             raise ValueError("no test is called %s, which is to be left out" % pattern)
         left_out += found
-    return [name for name in TESTS if name not in left_out]
+    rest = [name for name in TESTS if name not in left_out]
+    part, parts = (int(n) for n in os.environ.get("LENS_PART", "1/1").split("/"))
+    return rest[len(rest) * (part - 1) // parts:len(rest) * part // parts]
 
 
 # --------------------------------------------------------------- processes
@@ -94,7 +103,7 @@ def start(argv, ends_by_itself=False, **keywords):
 
 def end_all():
     """Ends what the test left running, and nothing else."""
-    deadline = time.monotonic() + 2 * SCALE
+    deadline = time.monotonic() + 2 * PATIENCE
     while _sockets:
         _sockets.pop().close()
     while _started:
@@ -109,13 +118,13 @@ def end_all():
 
 def wait_for(condition, limit_s, what):
     """Until condition() is true, or Timeout."""
-    deadline = time.monotonic() + limit_s * SCALE
+    deadline = time.monotonic() + limit_s * PATIENCE
     while True:
         result = condition()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise Timeout("no %s within %g s" % (what, limit_s * SCALE))
+            raise Timeout("no %s within %g s" % (what, limit_s * PATIENCE))
         time.sleep(0.01)
 
 
@@ -144,11 +153,11 @@ class Lines:
 
     def next(self, limit_s):
         """The next line without its end; None when there will be none."""
-        deadline = time.monotonic() + limit_s * SCALE
+        deadline = time.monotonic() + limit_s * PATIENCE
         while b"\n" not in self.pending:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
-                raise Timeout("no line within %g s" % (limit_s * SCALE))
+                raise Timeout("no line within %g s" % (limit_s * PATIENCE))
             data = self.sock.recv(1 << 16)
             if not data:
                 return None
@@ -183,8 +192,8 @@ class Workload:
         its.close()
         self.pid = self.hear("ready") and self.process.pid
 
-    def hear(self, key):
-        line = self.lines.next(LIMIT_S * 10)
+    def hear(self, key, limit_s=LIMIT_S * 10):
+        line = self.lines.next(limit_s)
         if line is None:
             self.process.wait()
             self.stderr.seek(0)
@@ -200,12 +209,16 @@ class Workload:
     def go(self):
         self.say("go")
 
-    def truth(self):
-        return self.hear("truth")
+    def pause(self):
+        """Until it waits to be told to go on."""
+        return self.hear("paused")
+
+    def truth(self, limit_s=LIMIT_S * 10):
+        return self.hear("truth", limit_s)
 
     def end(self):
         self.say("end")
-        self.process.wait(10 * SCALE)
+        self.process.wait(10 * PATIENCE)
 
 
 class Lens:
@@ -226,16 +239,20 @@ class Lens:
         return " | ".join(line.decode(errors="replace") for line in self.stderr[-5:])
 
     def wait_observing(self):
+        return self.wait_saying(OBSERVING)
+
+    def wait_saying(self, text):
+        """Until it says that line on stderr."""
         while True:
             try:
                 line = self.lines.next(START_S)
             except Timeout as slow:
                 raise Timeout("%s; said: %s" % (slow, self.said()))
             if line is None:
-                raise Failure("ipclens ended (%s) before it observed: %s"
-                              % (self.process.wait(), self.said()))
+                raise Failure("ipclens ended (%s) before it said '%s': %s"
+                              % (self.process.wait(), text, self.said()))
             self.stderr.append(line)
-            if line.decode(errors="replace") == OBSERVING:
+            if line.decode(errors="replace") == text:
                 return self
 
     def signal(self, number):
@@ -245,7 +262,7 @@ class Lens:
     def finish(self, status=0, limit_s=LIMIT_S):
         """Waits for the end, checks the exit status, returns what is on stdout."""
         self.stderr += self.lines.rest(limit_s)
-        got = self.process.wait(limit_s * SCALE)
+        got = self.process.wait(limit_s * PATIENCE)
         if status is not None and got != status:
             raise Failure("exit status of %s: expected %d, got %d (%s)"
                           % (" ".join(self.argv[1:4]), status, got, self.said()))
@@ -258,6 +275,17 @@ class Lens:
     def document(self):
         """The JSON document after a SIGINT."""
         return parse(self.interrupt())
+
+
+@contextlib.contextmanager
+def public_binary():
+    """The path of a copy: the binary may lie where a plain user cannot reach it."""
+    where = tempfile.mkdtemp(prefix="lens-live-")
+    try:
+        os.chmod(where, 0o755)
+        yield shutil.copy(BINARY, where)
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
 
 
 def run(*args, status=0, limit_s=LIMIT_S, launch=()):
@@ -274,13 +302,23 @@ def observe(*args, command="report", launch=()):
 
 # what a workload uses. Where starting takes seconds (LENS_NARROW) only this is observed;
 # that all of it can be observed at once is what other tests show
-USES = dict.fromkeys(("pipe", "splice", "fds", "many", "ident", "fifo", "aio"), "pipe,fifo")
-USES.update(sysvmsg="sysv-msg", mqueue="posix-mq", eventfd="eventfd", inet="pipe,tcp", udp="udp",
-            unix="pipe,unix-stream,unix-dgram,unix-seqpacket", pty="pipe,pty")
+USES = dict.fromkeys(("pipe", "splice", "fds", "many", "ident", "fifo", "aio",
+                      "churn"), "pipe,fifo")
+USES.update(crowd="sysv-msg,posix-mq", sysvmsg="sysv-msg", mqueue="posix-mq", eventfd="eventfd",
+            inet="pipe,tcp", udp="udp", unix="pipe,unix-stream,unix-dgram,unix-seqpacket",
+            pty="pipe,pty", mapping="sysv-shm,posix-shm,memfd,mmap-file,shared-anon",
+            procvm="process-vm,signal", netns="tcp,udp,unix-stream,unix-dgram",
+            errors="tcp,udp,unix-stream,unix-dgram,unix-seqpacket")
 
 
 def narrow(program):
     return ("-t", USES[program]) if NARROW and program in USES else ()
+
+
+def waited_for_processor_s(pid):
+    """How long that process, running or a zombie, was ready to run and others did instead."""
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[1]) / 1e9
 
 
 def forced(options):

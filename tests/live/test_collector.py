@@ -2,6 +2,7 @@
 """The collector under stress and under suspicion: stopped, killed, unprivileged."""
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -11,10 +12,10 @@ import lens
 STOPPED_S = 60 if lens.LONG else 5
 
 
-def under_load(*options):
+def under_load(*options, command="report"):
     """(observer, workload at full speed)"""
     work = lens.Workload("pipe", "load")
-    observer = lens.observe(*options)
+    observer = lens.observe(*options, command=command)
     work.go()
     return observer, work
 
@@ -24,10 +25,30 @@ def finish_load(work):
     return work.truth()
 
 
+OPERATIONS = 10 ** 9 if lens.LONG else 10 ** 6
+HOURS = 3600
+
+
+@lens.test(limit_s=HOURS if lens.LONG else 60)
+def every_operation_counts():
+    """Of 10^9 with LENS_LONG, by two processes at full speed, none is missing and none too much."""
+    works = [lens.Workload("pipe", "selfpipe", OPERATIONS // 4) for _ in range(2)]
+    observer = lens.observe(*lens.narrow("pipe"), "-p", ",".join(str(w.pid) for w in works))
+    for work in works:
+        work.go()
+    truths = [work.truth(limit_s=HOURS) for work in works]
+    doc = observer.document()
+    lens.check_document(doc)
+    for truth in truths:
+        lens.compare(doc, truth)
+    done = sum(end["operations"] for t in truths for c in t["channels"] for end in c["ends"])
+    lens.equal("operations", OPERATIONS, done)
+
+
 @lens.test(limit_s=STOPPED_S + 30)
 def stopped_collector():
     """Totals stay exact although nobody reads anything for a while."""
-    observer, work = under_load()
+    observer, work = under_load(*lens.narrow("pipe"))
     observer.signal(signal.SIGSTOP)
     time.sleep(STOPPED_S)
     truth = finish_load(work)
@@ -41,7 +62,7 @@ def stopped_collector():
 def stopped_collector_many_to_many():
     """With a record per operation the ring overflows: counted, and flows say so."""
     work = lens.Workload("many", "matrix", 20000)
-    observer = lens.observe()
+    observer = lens.observe(*lens.narrow("many"))
     observer.signal(signal.SIGSTOP)
     work.go()
     truth = work.truth()
@@ -51,20 +72,29 @@ def stopped_collector_many_to_many():
     lens.compare(doc, truth, may_be_inexact=True)
 
 
+def end_s(observer):
+    """Seconds from a SIGTERM to the end: (those in which it was its turn, those of others)."""
+    pid = observer.process.pid
+    began, waited = time.monotonic(), lens.waited_for_processor_s(pid)
+    observer.signal(signal.SIGTERM)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    waited = lens.waited_for_processor_s(pid) - waited
+    return time.monotonic() - began - waited, waited
+
+
 @lens.test(limit_s=40)
 def terminated_at_full_load():
     """SIGTERM ends it within a second, with the whole document."""
     for command in ("report", "trace"):
-        work = lens.Workload("pipe", "load")
-        observer = lens.observe(command=command)
-        work.go()
+        observer, work = under_load(*lens.narrow("pipe"), command=command)
         time.sleep(1)
-        began = time.monotonic()
-        out = observer.signal(signal.SIGTERM).finish()
-        took = time.monotonic() - began
+        took, waited = end_s(observer)
         # detaching function hooks waits for grace periods, which take long on a slow machine
         limit = 1 if lens.SCALE == 1 else 4 * lens.SCALE
-        lens.require(took <= limit, "%s took %.2f s to end" % (command, took))
+        # the kernel's threads that it waits for had to wait like it
+        lens.require(took <= limit + waited, "%s took %.2f s to end, and %.2f s of waiting for a "
+                     "processor" % (command, took, waited))
+        out = observer.finish()
         if command == "report":
             lens.check_document(lens.parse(out), lost=True)
         finish_load(work)
@@ -73,12 +103,10 @@ def terminated_at_full_load():
 
 @lens.test()
 def duration_ends_it():
-    began = time.monotonic()
+    """By itself, and not before; how much later says how busy the host is."""
     out, _ = lens.run("report", "--json", "--duration", "1s", *lens.OPTIONS)
-    took = time.monotonic() - began
-    lens.require(1 <= took <= 1 + 2 * lens.SCALE, "took %.2f s" % took)
     duration = lens.parse(out)["interval"]["duration_s"]
-    lens.require(0.9 <= duration <= 1 + lens.SCALE, "duration_s is %r" % duration)
+    lens.require(1 <= duration <= 1 + lens.PATIENCE, "duration_s is %r" % duration)
 
 
 # ------------------------------------------------------------------- residue
@@ -120,6 +148,10 @@ def still_there(objects):
     except ImportError:
         pass
     # the next best: whether any process holds them
+    return objects & held_by_anybody()
+
+
+def held_by_anybody():
     held = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -127,15 +159,12 @@ def still_there(objects):
                 held |= kernel_objects(int(entry))
             except OSError:
                 continue
-    return objects & held
+    return held
 
 
-@lens.test()
-def killed_leaves_nothing():
-    observer, work = under_load()
-
+def objects_of(observer):
+    """Those that stay: what counts the calls older than the hooks ends with the last one."""
     def objects_now():
-        """None while some go: what counts the calls older than the hooks ends with the last one."""
         objects = set()
         for pid in lens.descendants(observer.process.pid):
             objects |= kernel_objects(pid)
@@ -144,9 +173,54 @@ def killed_leaves_nothing():
     objects = lens.wait_for(objects_now, 5, "moment at which all objects that it has stay")
     lens.require({kind for kind, _ in objects} >= {"map"} and len(objects) > 3,
                  "only these objects found: %r" % sorted(objects))
+    return objects
+
+
+@lens.test()
+def killed_leaves_nothing():
+    observer, work = under_load(*lens.narrow("pipe"))
+    objects = objects_of(observer)
     observer.signal(signal.SIGKILL).finish(-signal.SIGKILL)
     lens.wait_for(lambda: not still_there(objects), 5, "end of all programs and maps")
     finish_load(work)
+
+
+def all_objects():
+    """{(kind, id)} of everything that the kernel has; what another one has meanwhile is in it."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = set()
+    for kind, command in (("prog", 11), ("map", 12), ("link", 31)):    # BPF_*_GET_NEXT_ID
+        attr = (ctypes.c_uint32 * 2)(0)
+        while libc.syscall(SYS_BPF, command, ctypes.byref(attr), ctypes.sizeof(attr)) == 0:
+            found.add((kind, attr[1]))
+            attr[0] = attr[1]
+    return found
+
+
+KILLS = 300 if lens.LONG else 3 if lens.NARROW else 5
+
+
+@lens.test(limit_s=HOURS if lens.LONG else 60)
+def killed_at_any_moment():
+    """SIGKILL while it loads, attaches, looks or observes: nobody's objects are left."""
+    try:
+        import ctypes  # noqa: F401
+    except ImportError:
+        raise lens.Skip("no ctypes here")
+    before = all_objects()
+    observer = lens.observe(*lens.narrow("pipe"))
+    began = time.monotonic()
+    observer.interrupt()
+    # from the first instruction to the end of one that is not killed
+    span = lens.SCALE + 2 * (time.monotonic() - began)
+    chance = random.Random(KILLS)
+    for _ in range(KILLS):
+        observer = lens.Lens("report", "--json", *lens.narrow("pipe"), *lens.OPTIONS)
+        time.sleep(chance.uniform(0, span))
+        observer.signal(signal.SIGKILL).finish(None)
+    # those of others who run on this host are held by them
+    lens.wait_for(lambda: not all_objects() - before - held_by_anybody(), 1, "end of all objects")
 
 
 # ---------------------------------------------------------------- privileges
@@ -226,7 +300,7 @@ def own_report_excluded():
         shell = lens.start(["sh", "-c", script], stdin=subprocess.DEVNULL, stdout=out,
                            stderr=subprocess.DEVNULL)
     try:
-        shell.wait(lens.LIMIT_S * lens.SCALE)
+        shell.wait(lens.LIMIT_S * lens.PATIENCE)
         with open(out_path, "rb") as f:
             doc = lens.parse(f.read())
     finally:

@@ -63,6 +63,11 @@ def compare_trace(lines, truth, name):
     lens.require(all(stamps), "an operation without a time")
 
 
+def by_time(ops):
+    """What two processors did comes in batches of each, also of one process that moved."""
+    return sorted(ops, key=lambda op: int(op["ts_ns"]))
+
+
 @lens.test()
 def trace_pipe():
     lines, truth = traced("pipe", "nonblock")
@@ -88,8 +93,8 @@ def trace_peers():
 def trace_sysvmsg():
     lines, truth = traced("sysvmsg", "types")
     channel = truth["channels"][0]
-    ops = [line for line in lines if line.get("type") == "sysv-msg"
-           and re.split("[^0-9]", line["channel"])[-1] == str(channel["id"])]
+    ops = by_time(line for line in lines if line.get("type") == "sysv-msg"
+                  and re.split("[^0-9]", line["channel"])[-1] == str(channel["id"]))
     compare_trace(ops, channel, ops[0]["name"] if ops else "sysv-msg")
     sent = [op["msgtype"] for op in ops if op["op"] == "msgsnd"]
     received = [op["msgtype"] for op in ops if op["op"] == "msgrcv"]
@@ -103,7 +108,7 @@ def trace_mqueue():
     channel = truth["channels"][0]
     name = bytes.fromhex(channel["path_hex"]).decode()
     compare_trace(lines, channel, name)
-    ops = [line for line in lines if line.get("name") == name]
+    ops = by_time(line for line in lines if line.get("name") == name)
     sent = [op.get("priority") for op in ops if op["op"] == "mq_send"]
     received = [op.get("priority") for op in ops if op["op"] == "mq_receive"]
     lens.equal("priorities sent", [5, 1, 9, 5], sent)
@@ -115,8 +120,8 @@ def trace_mqueue():
 def trace_eventfd():
     lines, truth = traced("eventfd", "before")
     name = "eventfd:[%d]" % truth["channels"][0]["ino"]
-    ops = [(op["op"], op["amount"], op["bytes"], op["result"]) for op in lines
-           if op.get("name") == name]
+    ops = [(op["op"], op["amount"], op["bytes"], op["result"])
+           for op in by_time(op for op in lines if op.get("name") == name)]
     lens.equal("operations", [("write", 3, 0, 8), ("read", 503, 0, 8), ("write", 4, 0, 8)], ops)
 
 
@@ -124,9 +129,8 @@ def trace_eventfd():
 def trace_pty():
     lines, truth = traced("pty", "queued")
     name = "pts/%d" % truth["channels"][0]["ino"]
-    # what two processors did comes in batches of each
-    mine = sorted((op for op in lines if op.get("name") == name), key=lambda op: int(op["ts_ns"]))
-    ops = [(op["op"], op["bytes"]) for op in mine]
+    ops = [(op["op"], op["bytes"])
+           for op in by_time(op for op in lines if op.get("name") == name)]
     lens.equal("operations", [("write", 1500), ("write", 700), ("read", 200), ("read", 300)], ops)
 
 
@@ -490,7 +494,7 @@ def selftest_leaves_no_trace():
 def exit_usage():
     for args in (("report", "--no-such-option"), ("no-such-command",), ("report", "-p", "x"),
                  ("report", "--duration", "soon"), ("report", "-t", "carrier-pigeon"),
-                 ("record",), ()):
+                 ("stuck", "--dot", "--json"), ("record",), ()):
         lens.run(*args, status=2)
 
 
@@ -500,6 +504,10 @@ def exit_help():
                  ("record", "--help"), ("doctor", "--help")):
         out, _ = lens.run(*args)
         lens.require(b"ipclens" in out, "%r shows nothing" % (args,))
+    for command in ("report", "trace", "list", "stuck"):
+        words = lens.run(command, "--help")[0].decode().replace(",", " ").split()
+        lens.equal("types that %s --help does not name" % command, set(),
+                   (set(lens.GROUPS) | {"pipe", "pty", "eventfd", "signal"}) - set(words))
 
 
 @lens.test()
@@ -513,22 +521,16 @@ def launcher(*how):
     return (os.path.join(lens.WORK, "launch"),) + tuple(str(word) for word in how)
 
 
-def public_copy(where):
-    """The binary may lie where a plain user cannot reach it."""
-    os.chmod(where, 0o755)
-    return shutil.copy(lens.BINARY, where)
-
-
 @lens.test()
 def exit_no_capability():
     """Without CAP_BPF or CAP_PERFMON: status 4, and one line that names it."""
-    with Directory() as where:
+    with lens.public_binary() as binary:
         for missing, kept, name in ((CAP_BPF, CAP_PERFMON, "CAP_BPF"),
                                     (CAP_PERFMON, CAP_BPF, "CAP_PERFMON")):
             for how in (("--drop", missing, "--drop", CAP_SYS_ADMIN),
                         ("--uid", 65534, "--keep", kept)):
                 run = lens.Lens("report", "--duration", "1s", launch=launcher(*how),
-                                binary=public_copy(where))
+                                binary=binary)
                 run.finish(4)
                 lens.require(name in run.said(), "%s is not named: %s" % (name, run.said()))
                 lens.equal("lines of the message", 1, len(run.stderr))
@@ -539,9 +541,9 @@ def enough_capability():
     """CAP_BPF and CAP_PERFMON of a plain user suffice for exact pipes."""
     launch = launcher("--uid", 65534, "--keep", CAP_BPF, "--keep", CAP_PERFMON)
     work = lens.Workload("pipe", "rw")
-    with Directory() as where:
+    with lens.public_binary() as binary:
         observer = lens.Lens("report", "--json", *lens.OPTIONS, launch=launch,
-                             binary=public_copy(where)).wait_observing()
+                             binary=binary).wait_observing()
         work.go()
         truth = work.truth()
         doc = observer.document()

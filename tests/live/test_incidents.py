@@ -151,7 +151,7 @@ def incident_tee_stopped():
     lens.equal("cycles", [], incident.cycles())
     os.kill(tee, signal.SIGCONT)
     os.kill(incident.pid("yes"), signal.SIGKILL)
-    lens.equal("exit status of the shell", 0, shell.wait(lens.LIMIT_S * lens.SCALE))
+    lens.equal("exit status of the shell", 0, shell.wait(lens.LIMIT_S * lens.PATIENCE))
 
 
 MAKEFILE = """all: second
@@ -290,7 +290,7 @@ def incident_postgres_idle_in_transaction():
             its_input.close()
             other_input.close()
             server.server.send_signal(signal.SIGQUIT)
-            server.server.wait(lens.LIMIT_S * lens.SCALE)
+            server.server.wait(lens.LIMIT_S * lens.PATIENCE)
 
 
 def check_postgres(server, idle, blocked, its_backend, other_backend):

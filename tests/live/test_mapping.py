@@ -95,19 +95,22 @@ def overlap(channel):
     return PAGE * sum(len(who) > 1 for who in mappers.values())
 
 
+NARROW = lens.narrow("mapping")
+
+
 def list_now(*args):
-    return lens.parse(lens.run("list", "--json", *args)[0])
+    return lens.parse(lens.run("list", "--json", *(args or NARROW))[0])
 
 
 def after(mode, *args, late=False):
-    """(live document taken by the events alone, document of a fresh list, truth, workload)"""
+    """(live document taken by the events alone, truth, workload)"""
     work = lens.Workload("mapping", mode, *args, late=late)
-    watcher = lens.observe()
+    watcher = lens.observe(*NARROW)
     work.go()
     truth = work.truth()
     doc = watcher.document()
     lens.check_document(doc)
-    return doc, list_now(), truth["facts"], work
+    return doc, truth["facts"], work
 
 
 def check_kinds(doc, facts, work):
@@ -133,14 +136,14 @@ def check_kinds(doc, facts, work):
 
 @lens.test()
 def mapping_kinds():
-    doc, listed, facts, work = after("kinds")
+    doc, facts, work = after("kinds")
     check_kinds(doc, facts, work)
-    check_kinds(listed, facts, work)
+    check_kinds(list_now(), facts, work)
 
 
 @lens.test()
 def mapping_kinds_from_the_start():
-    doc, listed, facts, work = after("kinds", late=True)
+    doc, facts, work = after("kinds", late=True)
     check_kinds(doc, facts, work)
     ends = ends_by_pid(doc, channel_of(doc, "posix-shm", facts["posix"]))
     child = [pid for pid in lens.descendants(work.pid) if pid != work.pid][0]
@@ -157,22 +160,22 @@ def check_changes(doc, facts, work):
 
 @lens.test()
 def mapping_changes():
-    doc, listed, facts, work = after("changes")
+    doc, facts, work = after("changes")
     check_changes(doc, facts, work)
-    check_changes(listed, facts, work)
+    check_changes(list_now(), facts, work)
 
 
 @lens.test()
 def mapping_changes_from_the_start():
-    doc, _, facts, work = after("changes", late=True)
+    doc, facts, work = after("changes", late=True)
     check_changes(doc, facts, work)
 
 
 @lens.test()
 def mapping_storm():
-    doc, listed, facts, work = after("storm")
+    doc, facts, work = after("storm")
     compare_maps(doc, work.pid)
-    compare_maps(listed, work.pid)
+    compare_maps(list_now(), work.pid)
 
 
 @lens.test()
@@ -186,7 +189,7 @@ def mapping_many():
 
 @lens.test()
 def mapping_mayflies():
-    doc, _, facts, work = after("mayflies")
+    doc, facts, work = after("mayflies")
     channel = [c for c in doc["channels"] if c["type"] == "posix-shm"
                and c["name"] == "/dev/shm/lens-work-%d" % work.pid]
     lens.equal("channels", 1, len(channel))
@@ -201,7 +204,7 @@ def mapping_mayflies():
 
 @lens.test()
 def mapping_removed():
-    doc, _, facts, work = after("removed")
+    doc, facts, work = after("removed")
     segment = channel_of(doc, "sysv-shm", facts["shmid"])
     lens.require(segment["removed"] and segment["gone"], "the segment still stands there")
     end = ends_by_pid(doc, segment)[work.pid]
@@ -211,7 +214,7 @@ def mapping_removed():
 
 @lens.test()
 def mapping_exec():
-    doc, _, facts, work = after("exec")
+    doc, facts, work = after("exec")
     ends = ends_by_pid(doc, channel_of(doc, "memfd", facts["memfd"]))
     lens.equal("mapped", {work.pid: 4 * PAGE, facts["child"]: 0},
                {pid: end["mapped_bytes"] for pid, end in ends.items()})
@@ -220,8 +223,8 @@ def mapping_exec():
 
 @lens.test()
 def mapping_namespaces():
-    doc, listed, facts, work = after("namespaces")
-    for one in (doc, listed):
+    doc, facts, work = after("namespaces")
+    for one in (doc, list_now()):
         found = [c for c in one["channels"] if c["type"] == "sysv-shm"
                  and number(c) == facts["shmid"]
                  and {work.pid, facts["child"]} & set(ends_by_pid(one, c))]
@@ -234,7 +237,7 @@ def mapping_namespaces():
 
 @lens.test()
 def mapping_handoffs():
-    doc, _, facts, work = after("handoffs", 300)
+    doc, facts, work = after("handoffs", 300)
     channel = channel_of(doc, "memfd", facts["memfd"])
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     got = {(pid[h["from"]], pid[h["to"]], h["offset"]): h["count"] for h in channel["handoffs"]}
@@ -270,7 +273,7 @@ def mapping_ipcs():
 def mapping_compat():
     """32-bit calls: followed by `sys`, found by the next look by `fexit`."""
     work = lens.Workload("compat", "mapping")
-    watcher = lens.observe("--idle")
+    watcher = lens.observe("--idle", *NARROW)
     work.go()
     facts = work.truth()["facts"]
     doc = watcher.document()

@@ -10,6 +10,10 @@ import lens
 
 # 12 MB of it are the two rings, each mapped twice over
 PEAK_KB = 34 * 1024
+# of the totals, where looks come in time
+USUAL_ENTRIES = 6000
+# looks that follow are a second apart, and take one where processors are emulated
+NEXT_LOOK_S = 10 / lens.PATIENCE
 # of channels that come and go; three do not fit into the tables either
 ROUNDS = 3 if lens.NARROW else 5
 
@@ -52,6 +56,12 @@ def channels_of(doc, comm):
                      if comm in (row["from"]["comm"], row["to"]["comm"]))
 
 
+def strangers(doc):
+    """How much else there was on this host: channels and processes."""
+    channels = len(doc["channels"]) + sum(row["channels"] for row in doc.get("folded", []))
+    return channels - sum(channels_of(doc, "churn")) + len(doc["processes"])
+
+
 def check_sums(doc, truth, nameless=False, comm="churn"):
     """delivered + lost == truth, in operations and in bytes"""
     moved = sides(doc, comm)
@@ -82,13 +92,24 @@ def check_sums(doc, truth, nameless=False, comm="churn"):
 
 
 def wait_retired(observer, many=1500):
-    """Until a look has found many entries and a later one that they are gone."""
-    found, came = None, False
-    while not came or int(found.group(1)) > many:
-        came |= found is not None and int(found.group(1)) > many
-        line = observer.lines.next(lens.LIMIT_S)
+    """Until a look has found many entries, a later one that they are gone, and the next one has
+    taken to the sums what belonged to them: how late that is on a busy host must not matter.
+    There is no next one if they went with the last that follows much news."""
+    found, came, after, most = None, False, 0, 0
+    while after < 2:
+        try:
+            line = observer.lines.next(NEXT_LOOK_S if after else lens.LIMIT_S)
+        except lens.Timeout:
+            if after:
+                break
+            raise
         lens.require(line is not None, "it ended")
         found = re.search(rb"(\d+) entries remain", line)
+        if found:
+            most = max(most, int(found.group(1)))
+            came |= int(found.group(1)) > many
+            after += came and int(found.group(1)) <= many
+    return most
 
 
 @lens.test(limit_s=90)
@@ -96,17 +117,18 @@ def memory_churn():
     """Thousands of pipes: the last ones kept one by one, the others in the sums."""
     with tempfile.TemporaryDirectory(dir="/tmp") as where:
         saved = os.path.join(where, "churn.lens")
-        rounds, each = ROUNDS, 4000
+        rounds, each = ROUNDS, 2500 if lens.NARROW else 4000
         work = lens.Workload("churn", "pipes", rounds, each)
         # room for all of a round: how fast they come must not matter
         observer = lens.observe("--max-channels", 16384, "--save", saved, "--comm", "churn",
-                                "--verbose")
+                                "--verbose", *lens.narrow("churn"))
         work.go()
+        most = 0
         for _ in range(rounds - 1):
-            wait_retired(observer)
+            most = max(most, wait_retired(observer))
             work.say("more")
         truth = work.truth()
-        wait_retired(observer)
+        most = max(most, wait_retired(observer))
         peak = memory_kb(observer, "VmHWM")
         out = observer.interrupt(limit_s=60)
         doc = lens.parse(out)
@@ -115,7 +137,11 @@ def memory_churn():
         kept, folded = channels_of(doc, "churn")
         lens.require(kept <= 2048 and folded >= rounds * each - 3000,
                      "%d kept, %d summed up" % (kept, folded))
-        lens.require(peak <= PEAK_KB, "%d kB resident" % peak)
+        # how many there are at a time is up to how often it gets to look, and to others here
+        others = strangers(lens.parse(lens.run("report", "--json", "--idle", "-i", saved)[0]))
+        limit = PEAK_KB + 3 * (max(0, most - USUAL_ENTRIES) + others)
+        lens.require(peak <= limit, "%d kB resident with %d entries, and %d channels and processes "
+                     "that are not ours" % (peak, most, others))
         replayed, _ = lens.run("report", "--json", "-i", saved, "--comm", "churn", limit_s=60)
         lens.require(replayed == out, "the replay differs")
 
@@ -185,7 +211,8 @@ def memory_lost_exits():
     """Processes whose end went unheard leave the maps nevertheless."""
     rounds, each, rows = 12, 60, 50
     work = lens.Workload("churn", "processes", rounds, each)
-    observer = lens.observe("--max-channels", 2048, "--max-rows", rows, "--simulate-drops", 2)
+    observer = lens.observe("--max-channels", 2048, "--max-rows", rows, "--simulate-drops", 2,
+                            *lens.narrow("churn"))
     work.go()
     for _ in range(rounds):
         # entries are looked at once a second, whatever the workload does
@@ -208,7 +235,8 @@ def memory_lost_exits():
 def memory_map_full():
     """A full map is counted with its bytes, said, and fails under --strict."""
     work = lens.Workload("churn", "pipes", 1, 3000)
-    observer = lens.observe("--strict", "--max-channels", 64, "--comm", "churn")
+    observer = lens.observe("--strict", "--max-channels", 64, "--comm", "churn",
+                            *lens.narrow("churn"))
     work.go()
     truth = work.truth()
     doc = lens.parse(observer.signal(lens.signal.SIGINT).finish(3))
@@ -231,7 +259,8 @@ def memory_mappings():
     work = lens.Workload("mapping", "churn", rounds, each)
     # a look is due when an eighth of what the table can hold has come or gone
     observer = lens.observe("--max-channels", 4096, "--max-rows", rows, "--comm", "mapping",
-                            "--idle", "--verbose")
+                            "--idle", "--verbose",
+                            *(("-t", "posix-shm,memfd") if lens.NARROW else ()))
     work.go()
     for _ in range(rounds):
         wait_look(observer)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Signals and memory: what a process does to another one directly."""
 
+import ctypes
+import os
 import tempfile
 
 import lens
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def flows(doc, kind, pids):
@@ -104,6 +108,67 @@ def process_namespace():
                flows(doc, "signal", {first}))
 
 
+class Cgroup:
+    """One of the unified hierarchy, wherever that is mounted, for the time of a test."""
+
+    def __init__(self, *parts):
+        self.root = tempfile.mkdtemp(prefix="ipclens-cgroup-")
+        self.made = []
+        self.parts = parts
+
+    def __enter__(self):
+        try:
+            if LIBC.mount(b"none", self.root.encode(), b"cgroup2", 0, None):
+                raise OSError(ctypes.get_errno(), "mount")
+            for part in self.parts:
+                self.made.append(os.path.join((self.made or [self.root])[-1], part))
+                os.mkdir(self.made[-1])
+        except OSError as error:
+            self.__exit__()
+            raise lens.Skip("no cgroup can be made here: %s" % error)
+        return self
+
+    def add(self, pid):
+        with open(os.path.join(self.made[-1], "cgroup.procs"), "w") as f:
+            f.write(str(pid))
+
+    def __exit__(self, *error):
+        lens.end_all()
+        for path in reversed(self.made):
+            # the kernel lets go of the dead a little later
+            lens.wait_for(lambda: not os.path.exists(path) or try_rmdir(path), 5, "empty cgroup")
+        LIBC.umount(self.root.encode())
+        os.rmdir(self.root)
+
+
+def try_rmdir(path):
+    try:
+        os.rmdir(path)
+        return True
+    except OSError:
+        return False
+
+
+@lens.test()
+def process_container():
+    """Processes of a container: its id, the host's numbers of them, and their own."""
+    container = "%064x" % os.getpid()
+    with Cgroup("ipclens-test-%d" % os.getpid(), "docker-%s.scope" % container, "inner") as group:
+        work = lens.Workload("procvm", "namespace", late=True)
+        group.add(work.pid)
+        watcher = lens.observe("-t", "signal,process-vm")
+        work.go()
+        first = work.truth()["facts"]["first"]
+        doc = watcher.document()
+    me = {p["pid"]: p for p in doc["processes"]}
+    second = [p for p in doc["processes"] if p["nspid"] == 2 and p["ppid"] == first]
+    lens.equal("second processes", 1, len(second))
+    lens.equal("containers", [container] * 2, [me[first]["container"], second[0]["container"]])
+    lens.equal("cgroup", True, second[0]["cgroup"].endswith("docker-%s.scope/inner" % container))
+    lens.equal("pid namespaces", True, me[first]["pidns"] == second[0]["pidns"])
+    lens.equal("own number of the first", 1, me[first]["nspid"])
+
+
 @lens.test()
 def process_replayed():
     """A recording tells the same."""
@@ -119,7 +184,7 @@ def process_replayed():
 
 
 def check_compat(*options):
-    doc, truth = lens.watched("compat", "process", options=options)
+    doc, truth = lens.watched("compat", "process", options=lens.narrow("procvm") + options)
     me, target = truth["pid"], truth["facts"]["target"]
     memory = "memory of %d" % target
     lens.equal("signals", {(me, target, "SIGUSR1"): (3, 0)}, flows(doc, "signal", {me}))

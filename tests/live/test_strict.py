@@ -9,7 +9,7 @@ import tempfile
 
 import lens
 
-COUNT = 200000 if lens.LONG else 20000
+COUNT = 200000 if lens.LONG else 10000 if lens.NARROW else 20000
 
 
 def shown(observer):

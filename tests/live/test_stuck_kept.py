@@ -105,6 +105,29 @@ def stuck_kept_older():
 
 
 @lens.test()
+def stuck_kept_age():
+    """How long the oldest unread byte has waited, where operations are followed one by one."""
+    work = lens.Workload(program_of("full"), "full")
+    report = lens.observe("--stuck", "--ops", "-t", "pipe")
+    begin = time.monotonic()
+    work.go()
+    writer = work.truth()["facts"]["writer"]
+    written = time.monotonic()
+    ends = time.monotonic()
+    wait = stuck_waits(report.document())[writer]
+    lens.require(wait["oldest_unread_ns"] is not None, "no age")
+    least, most = ends - written, time.monotonic() - begin
+    lens.require(least <= wait["oldest_unread_ns"] / 1e9 <= most,
+                 "age %d ns, not within %g to %g s" % (wait["oldest_unread_ns"], least, most))
+    # the write that fills it came first
+    lens.require(not wait["blocked_exact"] or wait["oldest_unread_ns"] >= wait["blocked_ns"],
+                 "younger than the wait")
+    work.end()
+    # without a trace nobody knows
+    lens.equal("age without a trace", None, Knot("full").wait("writer")["oldest_unread_ns"])
+
+
+@lens.test()
 def stuck_kept_not():
     """A recording without a look says so, and its report says nothing of anybody stuck."""
     with tempfile.TemporaryDirectory() as directory:

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "duct.h"
+#include "handover.h"
 #include "line.h"
 
 /* arch/x86/entry/syscalls/syscall_32.tbl */
@@ -31,21 +33,29 @@ enum {
 	NR32_READV = 145, NR32_WRITEV = 146, NR32_MSGSND = 400, NR32_MSGRCV = 401,
 	NR32_EVENTFD2 = 328,
 	NR32_SOCKETCALL = 102, NR32_SENDTO = 369, NR32_SENDMSG = 370, NR32_RECVFROM = 371,
-	NR32_RECVMSG = 372,
+	NR32_RECVMSG = 372, NR32_RECVMMSG = 337, NR32_SENDMMSG = 345, NR32_RECVMMSG64 = 417,
+	NR32_SENDFILE = 187, NR32_SENDFILE64 = 239, NR32_SPLICE = 313, NR32_TEE = 315,
+	NR32_VMSPLICE = 316,
 	NR32_KILL = 37, NR32_VM_READ = 347, NR32_VM_WRITE = 348,
 	NR32_MUNMAP = 91, NR32_MPROTECT = 125, NR32_MREMAP = 163, NR32_MMAP2 = 192,
 };
 
 /* linux/ipc.h */
-enum { IPC32_MSGSND = 11, IPC32_MSGRCV = 12, IPC32_SHMAT = 21, IPC32_SHMDT, IPC32_SHMGET };
+enum {
+	IPC32_MSGSND = 11, IPC32_MSGRCV = 12, IPC32_MSGCTL = 14, IPC32_SHMAT = 21, IPC32_SHMDT,
+	IPC32_SHMGET,
+	IPC32_64 = 0x100,	/* of the layout of what a command fills in */
+};
 
 enum {	/* linux/net.h */
 	SYS32_SEND = 9, SYS32_RECV = 10, SYS32_SENDTO = 11, SYS32_RECVFROM = 12,
-	SYS32_SENDMSG = 16, SYS32_RECVMSG = 17,
+	SYS32_SENDMSG = 16, SYS32_RECVMSG = 17, SYS32_RECVMMSG = 19, SYS32_SENDMMSG = 20,
 };
 
 struct iovec32 { uint32_t base, len; };
 struct msghdr32 { uint32_t name, name_len, v, v_len, control, control_len, flags; };
+struct rights32 { uint32_t len; int32_t level, type, fd[2]; };
+struct mmsghdr32 { struct msghdr32 header; uint32_t len; };
 struct message32 { int32_t type; char text[100]; };
 struct kludge32 { uint32_t message; int32_t type; };
 
@@ -54,6 +64,9 @@ struct low {
 	char text[4096];
 	struct iovec32 v[2];
 	struct msghdr32 header;
+	struct rights32 rights;
+	struct mmsghdr32 headers[2];
+	struct sockaddr_in name;
 	uint32_t arg[6];
 	struct message32 message;
 	struct kludge32 kludge;
@@ -313,6 +326,150 @@ static void run_sockets(void)
 	work_fact("calls", 10 * times);
 }
 
+static int receiver, receiver_chan, sender;
+
+static void sent_datagram(long ret, ssize_t len)
+{
+	work_expect(work_did_message(receiver_chan, WORK_WRITE, ret), len, "32-bit send");
+}
+
+static void received_datagram(long ret, ssize_t len)
+{
+	work_expect(work_did_message(receiver_chan, WORK_READ, ret), len, "32-bit receive");
+}
+
+/* two messages by one call, which returns how many there were */
+static void several(long ret, enum work_dir dir)
+{
+	work_expect(ret, 2, "32-bit call of several messages");
+	for (int i = 0; i < 2; i++)
+		work_did_message(receiver_chan, dir, low->headers[i].len);
+}
+
+static void open_datagrams(void)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(name);
+
+	receiver = socket(AF_INET, SOCK_DGRAM, 0);
+	sender = socket(AF_INET, SOCK_DGRAM, 0);
+	if (bind(receiver, (struct sockaddr *)&name, len) ||
+	    getsockname(receiver, (struct sockaddr *)&low->name, &len))
+		work_die("bind");
+	receiver_chan = work_socket(receiver);
+	low->v[0] = (struct iovec32){ at(low->text), 25 };
+	low->v[1] = (struct iovec32){ at(low->text), 15 };
+	low->header = (struct msghdr32){ .name = at(&low->name), .name_len = sizeof(low->name),
+					 .v = at(low->v), .v_len = 2 };
+	low->headers[0].header = low->headers[1].header = low->header;
+	low->headers[1].header.v_len = 1;
+}
+
+static void send_datagrams(void)
+{
+	uint32_t to = at(&low->name), fd = (uint32_t)sender, text = at(low->text);
+
+	low->arg[3] = 0;
+	low->arg[4] = to;
+	low->arg[5] = sizeof(low->name);
+	sent_datagram(socketcall(SYS32_SENDTO, sender, text, 10), 10);
+	sent_datagram(socketcall(SYS32_SENDMSG, sender, at(&low->header), 0), 40);
+	several(socketcall(SYS32_SENDMMSG, sender, at(low->headers), 2), WORK_WRITE);
+	sent_datagram(call32(NR32_SENDMSG, fd, at(&low->header), 0, 0, 0), 40);
+	several(call32(NR32_SENDMMSG, fd, at(low->headers), 2, 0, 0), WORK_WRITE);
+}
+
+/* datagrams by address: by the multiplexer and by the calls that came later */
+static void run_datagrams(void)
+{
+	uint32_t text, fd;
+
+	enter();
+	open_datagrams();
+	text = at(low->text);
+	fd = (uint32_t)receiver;
+	low->header.name = low->headers[0].header.name = low->headers[1].header.name;
+	work_ready();
+	for (int i = 0; i < 20; i++) {
+		low->header.name = at(&low->name);
+		send_datagrams();
+		low->header.name = 0;
+		low->arg[3] = low->arg[4] = low->arg[5] = 0;
+		received_datagram(socketcall(SYS32_RECV, receiver, text, 100), 10);
+		received_datagram(socketcall(SYS32_RECVMSG, receiver, at(&low->header), 0), 40);
+		low->headers[0].header.name = low->headers[1].header.name = 0;
+		several(socketcall(SYS32_RECVMMSG, receiver, at(low->headers), 2), WORK_READ);
+		received_datagram(call32(NR32_RECVMSG, fd, at(&low->header), 0, 0, 0), 40);
+		several(call32(i & 1 ? NR32_RECVMMSG : NR32_RECVMMSG64, fd, at(low->headers), 2,
+			       0, 0), WORK_READ);
+		low->headers[0].header.name = low->headers[1].header.name = at(&low->name);
+	}
+	work_fact("calls", 20 * 14);
+}
+
+static void piece(int chan, enum work_dir dir, long ret, ssize_t len)
+{
+	work_expect(work_did(chan, dir, ret), len, "32-bit call without a copy");
+}
+
+/* what moves bytes without read or write */
+static void run_pieces(void)
+{
+	int file = memfd_create("compat", MFD_CLOEXEC);
+	struct duct b;
+
+	enter();
+	if (ftruncate(file, 4096))
+		work_die("memfd");
+	a = duct_new(0);
+	b = duct_new(0);
+	low->v[0] = (struct iovec32){ at(low->text), 30 };
+	low->v[1] = (struct iovec32){ at(low->text), 70 };
+	work_ready();
+	for (unsigned i = 0; i < 20; i++) {
+		uint32_t r = (uint32_t)a.r, w = (uint32_t)a.w, to = (uint32_t)b.w;
+
+		piece(a.c, WORK_WRITE, call32(NR32_VMSPLICE, w, at(low->v), 2, 0, 0), 100);
+		piece(b.c, WORK_WRITE, call32(NR32_TEE, r, to, 100, 0, 0), 100);
+		work_any_operations(a.c, WORK_READ);
+		work_expect(call32(NR32_SPLICE, r, 0, to, 0, 60), 60, "32-bit splice");
+		work_did(a.c, WORK_READ, 60);
+		work_did(b.c, WORK_WRITE, 60);
+		if (lseek(file, 0, SEEK_SET))
+			work_die("lseek");
+		piece(b.c, WORK_WRITE, call32(i & 1 ? NR32_SENDFILE : NR32_SENDFILE64, to,
+					      (uint32_t)file, 0, 500, 0), 500);
+		piece(a.c, WORK_READ, call32(NR32_VMSPLICE, r, at(low->v), 1, 0, 0), 30);
+		work_expect(duct_get(&a, 100), 10, "read");
+		work_expect(duct_get(&b, 1000), 660, "read");
+	}
+	work_fact("calls", 20 * 5);
+}
+
+/* removed by the multiplexer, with a message in it */
+static void run_removed(void)
+{
+	uint32_t id;
+
+	enter();
+	queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
+	if (queue < 0)
+		work_die("msgget");
+	atexit(remove_queue);
+	queue_chan = work_queue(queue);
+	id = (uint32_t)queue;
+	low->message.type = 5;
+	work_ready();
+	for (int i = 0; i < 3; i++)
+		sent(call32(NR32_IPC, IPC32_MSGSND, id, 60, 0, at(&low->message)));
+	received(call32(NR32_IPC, IPC32_MSGRCV | 1 << 16, id, 60, 0, at(&low->message)));
+	work_gone(queue_chan);
+	work_expect(call32(NR32_IPC, IPC32_MSGCTL, id, IPC_RMID | IPC32_64, 0, 0), 0,
+		    "32-bit msgctl");
+	work_fact("calls", 5);
+}
+
 static int segment = -1;
 
 static void remove_segment(void)
@@ -384,6 +541,42 @@ static void run_process(void)
 	work_fact("target", target);
 }
 
+/* two descriptors with each message, by either call */
+static void hand_over(struct line l[2], bool multiplexed)
+{
+	uint32_t header = at(&low->header);
+	int fd[2] = { 1, l[0].fd }, from = l[0].fd, to = l[1].fd;
+
+	low->rights = (struct rights32){ sizeof(low->rights), SOL_SOCKET, SCM_RIGHTS,
+					 { fd[0], fd[1] } };
+	low->header.control = at(&low->rights);
+	low->header.control_len = sizeof(low->rights);
+	moved(&l[0], WORK_WRITE, multiplexed ? socketcall(SYS32_SENDMSG, from, header, 0) :
+	      call32(NR32_SENDMSG, (uint32_t)from, header, 0, 0, 0), 40);
+	handover_note(true, fd, 2);
+	memset(&low->rights, 0, sizeof(low->rights));
+	moved(&l[1], WORK_READ, multiplexed ? socketcall(SYS32_RECVMSG, to, header, 0) :
+	      call32(NR32_RECVMSG, (uint32_t)to, header, 0, 0, 0), 40);
+	work_expect(low->rights.len, sizeof(low->rights), "32-bit control data");
+	handover_note(false, low->rights.fd, 2);
+}
+
+static void run_passing(void)
+{
+	struct line l[2];
+	int fd[2];
+
+	enter();
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		work_die("socketpair");
+	line_join(fd, false, l);
+	low->v[0] = (struct iovec32){ at(low->text), 40 };
+	low->header = (struct msghdr32){ .v = at(low->v), .v_len = 1 };
+	work_ready();
+	hand_over(l, true);
+	hand_over(l, false);
+}
+
 static const struct work_mode modes[] = {
 	{ "rw", run_rw },
 	{ "rwv", run_rwv },
@@ -391,8 +584,12 @@ static const struct work_mode modes[] = {
 	{ "mqueue", run_mqueue },
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
+	{ "datagrams", run_datagrams },
+	{ "pieces", run_pieces },
+	{ "removed", run_removed },
 	{ "mapping", run_mapping },
 	{ "process", run_process },
+	{ "passing", run_passing },
 };
 
 int main(int argc, char **argv)

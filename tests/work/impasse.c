@@ -354,22 +354,72 @@ static void sem_cycle(void)
 
 /* ------------------------------------------------------------------- rest */
 
-static void open_fifo(void *path)
+static char fifo_path[64];
+
+static void make_fifo(void)
 {
-	open(path, O_RDONLY);
+	snprintf(fifo_path, sizeof(fifo_path), "/tmp/lens-knot-fifo-%d", getpid());
+	if (mkfifo(fifo_path, 0600))
+		work_die(fifo_path);
 }
 
-/* (o) nobody opens the other end */
+static void open_fifo(void *mode)
+{
+	open(fifo_path, *(int *)mode);
+}
+
+static int to_read = O_RDONLY, to_write = O_WRONLY;
+
+/* (o) nobody is left who could open the other end: it has no name any more */
 static void fifo_open(void)
 {
-	static char path[64];
-
-	snprintf(path, sizeof(path), "/tmp/lens-knot-fifo-%d", getpid());
-	if (mkfifo(path, 0600))
-		work_die(path);
-	role("opener", work_spawn(open_fifo, path));
+	make_fifo();
+	role("opener", work_spawn(open_fifo, &to_read));
 	asleep("opener", -1);
-	unlink(path);
+	unlink(fifo_path);
+}
+
+static void remove_fifo(void)
+{
+	if (is_main())
+		unlink(fifo_path);
+}
+
+/* ... anybody can come */
+static void fifo_named(void)
+{
+	make_fifo();
+	atexit(remove_fifo);
+	role("reader", work_spawn(open_fifo, &to_read));
+	asleep("reader", -1);
+}
+
+static void fifo_named_to_write(void)
+{
+	make_fifo();
+	atexit(remove_fifo);
+	role("writer", work_spawn(open_fifo, &to_write));
+	asleep("writer", -1);
+}
+
+static void hold_fifo(void *unused)
+{
+	if (open(fifo_path, O_RDONLY | O_NONBLOCK) < 0)
+		work_die(fifo_path);
+}
+
+/* ... or somebody by the descriptor of another */
+static void fifo_held(void)
+{
+	pid_t holder;
+
+	make_fifo();
+	holder = work_spawn(hold_fifo, NULL);
+	work_wait(holder);
+	role("holder", holder);
+	role("opener", work_spawn(open_fifo, &to_read));
+	asleep("opener", -1);
+	unlink(fifo_path);
 }
 
 static void read_eventfd(void *fd)
@@ -518,7 +568,8 @@ static const struct work_mode modes[] = {
 	{ "sem", sem_plain },	    { "semcycle", sem_cycle },	 { "fifoopen", fifo_open },
 	{ "eventfd", event },	    { "terminal", terminal },	 { "timed", timed },
 	{ "restarted", restarted }, { "selfpipe", self_pipe },	 { "splice", splice_knot },
-	{ "sharedlock", locks_shared },
+	{ "sharedlock", locks_shared }, { "fifonamed", fifo_named },
+	{ "fifonamedwrite", fifo_named_to_write }, { "fifoheld", fifo_held },
 };
 
 int main(int argc, char **argv)

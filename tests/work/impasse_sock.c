@@ -46,6 +46,7 @@ static void full_socket(void)
 	role("reader", work_spawn(hold_s1, NULL));
 	role("writer", work_spawn(write_s0, NULL));
 	close_pair(s);
+	asleep("reader", SYS_pause);
 	asleep("writer", SYS_write);
 }
 
@@ -60,6 +61,13 @@ static void unix_stopped(void)
 {
 	unix_full();
 	stop("reader");
+}
+
+/* a debugger has it, and has stopped it */
+static void unix_traced(void)
+{
+	unix_full();
+	trace("reader");
 }
 
 /* (n) a queue of datagrams nobody takes */
@@ -158,6 +166,37 @@ static void backlog(void)
 	asleep("late", SYS_connect);
 }
 
+static struct sockaddr_in inet_address;
+
+static void connect_and_read_tcp(void *unused)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	close(listener);
+	if (connect(fd, (void *)&inet_address, sizeof(inet_address)))
+		work_die("connect");
+	get(fd);
+}
+
+/* the same over TCP, where the kernel goes on trying for some minutes */
+static void tcp_backlog(void)
+{
+	socklen_t len = sizeof(inet_address);
+
+	inet_address.sin_family = AF_INET;
+	inet_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (void *)&inet_address, len) || listen(listener, 0) ||
+	    getsockname(listener, (void *)&inet_address, &len))
+		work_die("listen");
+	role("listener", work_spawn(hold_listener, NULL));
+	role("client", work_spawn(connect_and_read_tcp, NULL));
+	asleep("client", SYS_read);
+	role("late", work_spawn(connect_and_read_tcp, NULL));
+	close(listener);
+	asleep("late", SYS_connect);
+}
+
 static void idle_server(void)
 {
 	make_listener(4);
@@ -169,7 +208,8 @@ static void idle_server(void)
 static const struct work_mode modes[] = {
 	{ "unixfull", unix_full },   { "unixstopped", unix_stopped }, { "dgramfull", dgram_full },
 	{ "unixcycle", unix_cycle }, { "tcpfull", tcp_full },	      { "tcpcycle", tcp_cycle },
-	{ "backlog", backlog },	     { "accept", idle_server },
+	{ "backlog", backlog },	     { "accept", idle_server },	      { "tcpbacklog", tcp_backlog },
+	{ "unixtraced", unix_traced },
 };
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -19,7 +20,7 @@
 #include "knot.h"
 #include "work.h"
 
-#define ROLES 64
+#define ROLES 128
 
 static struct {
 	const char *name;
@@ -120,6 +121,33 @@ void asleep(const char *name, long nr)
 	}
 }
 
+static bool all_sleep(pid_t pid)
+{
+	char path[sizeof(((struct dirent *)0)->d_name) + 64];
+	struct dirent *e;
+	bool all = true;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && all && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, e->d_name);
+		all = e->d_name[0] == '.' || state_of(path) == 'S';
+	}
+	if (d)
+		closedir(d);
+	return all;
+}
+
+void asleep_wholly(const char *name, long nr)
+{
+	pid_t pid = pid_of(name);
+
+	do
+		asleep(name, nr);
+	while (!all_sleep(pid));
+}
+
 void asleep_for_good(const char *name)
 {
 	pid_t pid = pid_of(name);
@@ -127,7 +155,7 @@ void asleep_for_good(const char *name)
 
 	snprintf(tid, sizeof(tid), "%d", pid);
 	while (!sleeps_in(pid, tid, -1) || sleeps_in(pid, tid, SYS_clock_nanosleep) ||
-	       sleeps_in(pid, tid, SYS_nanosleep)) {
+	       sleeps_in(pid, tid, SYS_nanosleep) || !all_sleep(pid)) {
 		must_live(pid);
 		doze();
 	}
@@ -165,6 +193,18 @@ void stop(const char *name)
 		work_die("SIGSTOP");
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid_of(name));
 	while (state_of(path) != 'T')
+		doze();
+}
+
+void trace(const char *name)
+{
+	pid_t pid = pid_of(name);
+	char path[64];
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL))
+		work_skip("no ptrace here");
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state_of(path) != 't')
 		doze();
 }
 

@@ -15,11 +15,15 @@ void role(const char *name, pid_t pid);
 void asleep(const char *name, long nr);
 /* ... until one of its threads does */
 void asleep_anywhere(const char *name, long nr);
-/* ... in anything but a nap */
+/* ... and all its other threads sleep, too, those that the kernel runs in it among them */
+void asleep_wholly(const char *name, long nr);
+/* ... the same, in anything but a nap */
 void asleep_for_good(const char *name);
 /* until it is stopped by a SIGSTOP that this sends */
 void stop(const char *name);
 void cont(const char *name);
+/* until it is stopped as debuggers do it */
+void trace(const char *name);
 
 void make_pipe(int p[2]);
 void make_socket_pair(int s[2], int type);

@@ -181,8 +181,11 @@ static void in_flight(void)
 
 /* --------------------------------------------------------------- children */
 
+static bool by_pidfd;
+
 static void child_writes(void *unused)
 {
+	siginfo_t info;
 	pid_t pid;
 	int status;
 
@@ -197,7 +200,10 @@ static void child_writes(void *unused)
 	}
 	close(p[1]);
 	tell(pid);
-	waitpid(pid, &status, 0);
+	if (by_pidfd)
+		waitid(P_PIDFD, (id_t)syscall(SYS_pidfd_open, pid, 0), &info, WEXITED);
+	else
+		waitpid(pid, &status, 0);
 }
 
 /* (l) a parent waits for a child that is blocked on the parent's full pipe */
@@ -206,8 +212,14 @@ static void wait_child(void)
 	make_channel();
 	role("parent", work_spawn(child_writes, NULL));
 	role("child", hear_pid());
-	asleep("parent", SYS_wait4);
+	asleep("parent", by_pidfd ? SYS_waitid : SYS_wait4);
 	asleep("child", SYS_write);
+}
+
+static void wait_child_by_pidfd(void)
+{
+	by_pidfd = true;
+	wait_child();
 }
 
 /* ------------------------------------------------------------------- sets */
@@ -300,95 +312,6 @@ static void poll_cycle(void)
 	close_pair(q);
 	asleep("poll", SYS_poll);
 	asleep("epoll", SYS_epoll_wait);
-}
-
-/* ------------------------------------------------------------------ futex */
-
-static pthread_mutex_t *mutex;
-
-static void make_mutex(bool robust)
-{
-	pthread_mutexattr_t attr;
-
-	mutex = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mutex == MAP_FAILED)
-		work_die("mmap");
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	if (robust)
-		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(mutex, &attr);
-}
-
-static void lock(void *unused)
-{
-	pthread_mutex_lock(mutex);
-}
-
-static void lock_and_leave(void *unused)
-{
-	pthread_mutex_lock(mutex);
-	_exit(0);
-}
-
-/* (g) the owner of a mutex in shared memory has ended */
-static void dead_owner(void)
-{
-	make_mutex(false);
-	work_reap(work_spawn(lock_and_leave, NULL));
-	role("waiter", work_spawn(lock, NULL));
-	asleep("waiter", SYS_futex);
-}
-
-/* ... or sleeps */
-static void live_owner(bool robust)
-{
-	pid_t owner;
-
-	make_mutex(robust);
-	owner = work_spawn(lock, NULL);
-	work_wait(owner);
-	role("owner", owner);
-	role("waiter", work_spawn(lock, NULL));
-	asleep("waiter", SYS_futex);
-}
-
-static void plain_owner(void)
-{
-	live_owner(false);
-}
-
-static void robust_owner(void)
-{
-	live_owner(true);
-}
-
-static void lock_then_read(void *unused)
-{
-	close(p[1]);
-	lock(NULL);
-	work_tick(0);
-	get(p[0]);
-}
-
-static void wait_to_lock(void *unused)
-{
-	close(p[0]);
-	work_wait_ticks(0, 1);
-	lock(NULL);
-	put(p[1]);
-}
-
-/* a mutex and a pipe in opposite order */
-static void mutex_and_pipe(void)
-{
-	make_pipe(p);
-	make_mutex(false);
-	role("reader", work_spawn(lock_then_read, NULL));
-	role("locker", work_spawn(wait_to_lock, NULL));
-	close_pair(p);
-	asleep("reader", SYS_read);
-	asleep("locker", SYS_futex);
 }
 
 /* ------------------------------------------------------- SysV messages */
@@ -524,17 +447,49 @@ static void chain(void)
 	close_others(-1, -1);
 	for (int i = 0; i + 1 < LENGTH; i++)
 		asleep(names[i], SYS_write);
+	/* not before it has closed what it inherited */
+	asleep(names[LENGTH - 1], SYS_pause);
 	stop(names[LENGTH - 1]);
 }
 
+enum { CROWD_MAX = 4000 };
+
+static void make_crowd(void *unused)
+{
+	static pid_t pids[CROWD_MAX];
+	int count = work_arg(0, 100) - 1;
+
+	for (int i = 0; i < count; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			work_die("fork");
+		if (pids[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		get(p[0]);
+		_exit(0);
+	}
+	for (int i = 0; i < count; i++)
+		work_wait_blocked(pids[i], SYS_read, p[0]);
+	get(p[0]);
+}
+
+/* many who have inherited both ends of one pipe, and wait for each other: crowd COUNT */
+static void crowd(void)
+{
+	work_expect(work_arg(0, 100) < CROWD_MAX, true, "crowd");
+	make_pipe(p);
+	role("first", work_spawn(make_crowd, NULL));
+	close_pair(p);
+	asleep("first", SYS_read);
+}
+
 static const struct work_mode modes[] = {
-	{ "full", full_pipe },	  { "two", two_pipes },
-	{ "ring", two_and_ring },	       { "orphan", orphan },
-	{ "own", own_end },	  { "inflight", in_flight },   { "child", wait_child },
-	{ "sets", sets },	  { "pollcycle", poll_cycle }, { "deadowner", dead_owner },
-	{ "owner", plain_owner }, { "robust", robust_owner },  { "mutexpipe", mutex_and_pipe },
-	{ "nomatch", no_match },  { "noroom", no_room },       { "threads", threads },
-	{ "chain", chain },
+	{ "full", full_pipe }, { "two", two_pipes }, { "ring", two_and_ring },
+	{ "orphan", orphan }, { "own", own_end }, { "inflight", in_flight },
+	{ "child", wait_child }, { "childfd", wait_child_by_pidfd }, { "sets", sets },
+	{ "pollcycle", poll_cycle }, { "nomatch", no_match }, { "noroom", no_room },
+	{ "threads", threads }, { "chain", chain }, { "crowd", crowd },
 };
 
 int main(int argc, char **argv)

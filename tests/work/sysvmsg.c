@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -221,6 +222,39 @@ static void run_toobig(void)
 			  EINVAL, "too long");
 	rcv_ok(&q, 0, 0, 1, 500);
 	snd_ok(&q, 3, TEXT_MAX);
+}
+
+/* a message that its receiver has no room for is gone; one that was only looked at is not */
+/* a message of which only the type can be read */
+static void *torn_message(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *at = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long *type = (void *)(at + page - sizeof(long));
+
+	if (at == MAP_FAILED || munmap(at + page, page))
+		work_die("mmap");
+	*type = 1;
+	return type;
+}
+
+static void run_fault(void)
+{
+	void *torn = torn_message();
+
+	q = queue_new(IPC_PRIVATE);
+	work_ready();
+	for (size_t i = 0; i < 4; i++)
+		snd_ok(&q, 1, 100 + i);
+	work_expect_error(work_did_message(q.c, WORK_WRITE, msgsnd(q.id, torn, 10, 0)),
+			  EFAULT, "no message");
+	for (int look = 1; look >= 0; look--)
+		work_expect_error(work_did_message(q.c, WORK_READ,
+				  msgrcv(q.id, (void *)16, TEXT_MAX, 0,
+					 look ? MSG_COPY | IPC_NOWAIT : 0)), EFAULT, "no memory");
+	work_backlog(q.c, 1, -1, 100);
+	work_discarded(q.c, 100, 1);
+	rcv_ok(&q, 0, 0, 1, 101);
 }
 
 static void run_rmid(void)
@@ -473,6 +507,7 @@ static const struct work_mode modes[] = {
 	{ "except", run_except },	{ "copy", run_copy },
 	{ "noerror", run_noerror },	{ "empty", run_empty },
 	{ "nowait", run_nowait },	{ "toobig", run_toobig },
+	{ "fault", run_fault },
 	{ "rmid", run_rmid },		{ "rmidwait", run_rmidwait },
 	{ "interrupted", run_interrupted }, { "backlog", run_backlog },
 	{ "deep", run_deep },

@@ -122,6 +122,11 @@ void work_look_through(int chan, int fd)
 	look_fd[chan] = fd;
 }
 
+void work_path(int chan, const char *path)
+{
+	truth_path[chan] = path;
+}
+
 static uint64_t ipc_namespace(void)
 {
 	struct stat st;
@@ -151,6 +156,36 @@ int work_mq(int mqd, const char *name)
 	return n;
 }
 
+/* has no depth, and whose it is is known by the calls themselves */
+static int take_target(int kind, pid_t target, int number)
+{
+	struct chan *c;
+	unsigned n;
+
+	for (n = 0; n < truth_table->chan_count; n++) {
+		c = &truth_table->chan[n];
+		if (c->kind == kind && c->ino == (uint64_t)target && c->dev == (uint64_t)number)
+			return (int)n;
+	}
+	n = take(&truth_table->chan_count, CHANS, "channels");
+	c = &truth_table->chan[n];
+	c->kind = kind;
+	c->ino = (uint64_t)target;
+	c->dev = (uint64_t)number;
+	c->settled = c->unbalanced = c->by_hand = true;
+	return (int)n;
+}
+
+int work_signals(pid_t target, int number)
+{
+	return take_target(KIND_SIGNAL, target, number);
+}
+
+int work_memory(pid_t target)
+{
+	return take_target(KIND_MEMORY, target, 0);
+}
+
 void work_settled(int chan)
 {
 	truth_look(&truth_table->chan[chan], chan);
@@ -176,6 +211,12 @@ int work_socket(int fd)
 				    type == SOCK_STREAM ? KIND_STREAM :
 				    type == SOCK_DGRAM ? KIND_DGRAM : KIND_SEQPACKET;
 	return n;
+}
+
+void work_peers(int chan, int other)
+{
+	truth_table->chan[chan].peer = other + 1;
+	truth_table->chan[other].peer = chan + 1;
 }
 
 int work_eventfd(int fd)
@@ -333,6 +374,19 @@ void truth_begin(void)
 	}
 }
 
+void truth_forget(void)
+{
+	struct table *t = truth_table;
+
+	memset(mine, 0, sizeof(mine));
+	memset(truth_path, 0, sizeof(truth_path));
+	memset(t->chan, 0, t->chan_count * sizeof(t->chan[0]));
+	memset(t->side, 0, t->side_count * sizeof(t->side[0]));
+	memset(t->flow, 0, t->flow_count * sizeof(t->flow[0]));
+	memset(t->type, 0, t->type_count * sizeof(t->type[0]));
+	t->chan_count = t->side_count = t->flow_count = t->type_count = 0;
+}
+
 /* ------------------------------------------------------------------ counting */
 
 static struct side *side_find(int chan, enum work_dir dir)
@@ -432,6 +486,11 @@ void truth_flow(int chan, pid_t from, pid_t to, uint64_t messages, uint64_t byte
 void work_flow(int chan, pid_t from, uint64_t messages, uint64_t bytes)
 {
 	truth_flow(chan, from, me, messages, bytes);
+}
+
+void work_flow_to(int chan, pid_t to, uint64_t messages, uint64_t bytes)
+{
+	truth_flow(chan, me, to, messages, bytes);
 }
 
 void work_backlog(int chan, long type, int64_t delta, size_t bytes)

@@ -18,6 +18,7 @@ static const char *const type_names[] = {
 	[KIND_MQ] = "posix-mq", [KIND_EVENTFD] = "eventfd", [KIND_STREAM] = "unix-stream",
 	[KIND_DGRAM] = "unix-dgram", [KIND_SEQPACKET] = "unix-seqpacket", [KIND_TCP] = "tcp",
 	[KIND_UDP] = "udp", [KIND_PTY] = "pty",
+	[KIND_SIGNAL] = "signal", [KIND_MEMORY] = "process-vm",
 };
 
 static void sum(const struct side *const *sides, unsigned count, int64_t *bytes, int64_t *messages)
@@ -96,6 +97,11 @@ static void print_name(FILE *f, const struct chan *c, int n)
 			(unsigned long)c->ipcns);
 		return;
 	}
+	if (c->kind == KIND_SIGNAL || c->kind == KIND_MEMORY) {
+		fprintf(f, "\"type\":\"%s\",\"target\":%lu,\"number\":%lu,",
+			type_names[c->kind], (unsigned long)c->ino, (unsigned long)c->dev);
+		return;
+	}
 	if (c->kind == KIND_MQ)
 		fprintf(f, "\"ipcns\":%lu,", (unsigned long)c->ipcns);
 	fprintf(f, "\"type\":\"%s\",\"dev\":%lu,\"major\":%u,\"minor\":%u,\"ino\":%lu,",
@@ -103,6 +109,8 @@ static void print_name(FILE *f, const struct chan *c, int n)
 		major(c->dev), minor(c->dev), (unsigned long)c->ino);
 	if (c->kind == KIND_PTY)
 		fprintf(f, "\"end\":\"%s\",", c->at_slave ? "slave" : "master");
+	if (c->peer)
+		fprintf(f, "\"peer\":%lu,", (unsigned long)truth_table->chan[c->peer - 1].ino);
 	if (c->kind == KIND_PIPE)
 		fprintf(f, "\"name\":\"pipe:[%lu]\",", (unsigned long)c->ino);
 	if (c->kind != KIND_FIFO && c->kind != KIND_MQ)
@@ -177,14 +185,20 @@ static void print_types(FILE *f, int n)
 	fputs("}", f);
 }
 
-static void print_chan(FILE *f, int n)
+/* chapters that are over */
+static char *told;
+static size_t told_len;
+
+static void print_chan(FILE *f, int n, const char *chapter)
 {
 	struct chan *c = &truth_table->chan[n];
 	bool has_flows;
 
 	truth_look(c, n);
 	has_flows = derive_flows(n);
-	fputs(n ? ",{" : "{", f);
+	fputs(n || (told && !chapter) ? ",{" : "{", f);
+	if (chapter)
+		fprintf(f, "\"chapter\":\"%s\",", chapter);
 	print_name(f, c, n);
 	fprintf(f, "\"gone\":%s,\"before_bytes\":%ld,\"discarded_bytes\":%ld,\"in_flight\":%ld,",
 		c->gone ? "true" : "false", (long)c->before_bytes, (long)c->discarded_bytes,
@@ -204,6 +218,28 @@ static void print_chan(FILE *f, int n)
 	fputs("}", f);
 }
 
+void work_chapter(const char *name)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		work_die("chapter");
+	for (unsigned i = 0; i < truth_table->chan_count; i++)
+		print_chan(f, (int)i, name);
+	if (fclose(f))
+		work_die("chapter");
+	if (len) {
+		told = realloc(told, told_len + len + 2);
+		if (!told)
+			work_die("chapter");
+		told_len += (size_t)sprintf(told + told_len, "%s%s", told_len ? "," : "", text);
+	}
+	free(text);
+	truth_forget();
+}
+
 char *truth_text(void)
 {
 	char *text = NULL;
@@ -212,9 +248,9 @@ char *truth_text(void)
 
 	if (!f)
 		work_die("truth");
-	fprintf(f, "{\"truth\":{\"pid\":%d,\"channels\":[", getpid());
+	fprintf(f, "{\"truth\":{\"pid\":%d,\"channels\":[%s", getpid(), told ? told : "");
 	for (unsigned i = 0; i < truth_table->chan_count; i++)
-		print_chan(f, (int)i);
+		print_chan(f, (int)i, NULL);
 	fputs("],\"facts\":{", f);
 	for (unsigned i = 0; i < truth_table->fact_count; i++) {
 		const struct fact *fact = &truth_table->fact[i];

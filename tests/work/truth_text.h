@@ -12,15 +12,17 @@
 #define SIDES 16384
 #define FLOWS 8192
 #define TYPES 64
-#define FACTS 64
+#define FACTS 256
 
 enum {
 	KIND_PIPE, KIND_FIFO, KIND_QUEUE, KIND_MQ, KIND_EVENTFD,
 	KIND_STREAM, KIND_DGRAM, KIND_SEQPACKET, KIND_TCP, KIND_UDP, KIND_PTY,
+	KIND_SIGNAL, KIND_MEMORY,
 };
 
 struct chan {
 	int kind;
+	int peer;			/* number and one more; 0: has none, or was not told */
 	bool gone, by_hand, unbalanced, settled, at_slave;
 	uint64_t dev, ino, ipcns;	/* queues: ino is the id */
 	int64_t before_bytes, before_messages;
@@ -58,6 +60,8 @@ extern const char *truth_path[CHANS];
 bool truth_has_messages(const struct chan *c);
 /* takes in what is queued and how much can be, from the kernel where it tells */
 void truth_look(struct chan *c, int n);
+/* all channels, and what was done with them */
+void truth_forget(void);
 void truth_flow(int chan, pid_t from, pid_t to, uint64_t messages, uint64_t bytes);
 
 #endif

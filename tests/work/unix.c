@@ -6,9 +6,12 @@
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -263,6 +266,58 @@ static void run_lengths(void)
 	}
 }
 
+/* the end of a pipe and of a file into a socket, and vectors without room: none is a message */
+static void move_nothing(const struct line *a, const struct line *b)
+{
+	struct iovec none[2] = { { line_bytes, 0 }, { NULL, 0 } }, some = { line_bytes, 50 };
+	int p[2], file = memfd_create("nothing", MFD_CLOEXEC);
+
+	if (pipe(p) || file < 0)
+		work_die("pipe");
+	work_expect(write(p[1], line_bytes, 60), 60, "write");
+	close(p[1]);
+	work_expect(writev(a->fd, none, 2), 0, "writev of nothing");
+	work_expect(pwritev2(a->fd, none, 2, -1, 0), 0, "pwritev2 of nothing");
+	work_expect(line_did(a, WORK_WRITE, splice(p[0], NULL, a->fd, NULL, 100, 0)), 60,
+		    "splice");
+	work_expect(splice(p[0], NULL, a->fd, NULL, 100, 0), 0, "splice of nothing");
+	work_expect(sendfile(a->fd, file, NULL, 100), 0, "sendfile of nothing");
+	line_put(a, 0);
+	line_put(a, 30);
+	close(p[0]);
+	work_expect(readv(b->fd, none, 2), 0, "readv into nothing");
+	work_expect(line_did(b, WORK_READ, readv(b->fd, &some, 1)), 50, "readv");
+	work_discarded(b->in, 10, 0);
+	work_expect(preadv2(b->fd, none, 1, -1, 0), 0, "preadv2 into nothing");
+	/* with room an empty message is one */
+	work_expect(line_did(b, WORK_READ, readv(b->fd, &some, 1)), 0, "readv");
+	work_expect(readv(b->fd, none, 2), 0, "readv into nothing");
+	line_get(b, 30);
+	close(file);
+}
+
+static void nothing(int type)
+{
+	line_pair(type, one);
+	work_ready();
+	for (int i = 0; i < 3; i++)
+		move_nothing(&one[0], &one[1]);
+	for (int i = 0; i < 2; i++) {
+		work_gone(one[i].in);
+		close(one[i].fd);
+	}
+}
+
+static void run_seqnothing(void)
+{
+	nothing(SOCK_SEQPACKET);
+}
+
+static void run_nothing(void)
+{
+	nothing(SOCK_DGRAM);
+}
+
 /* an empty message, and then the end of the connection, which looks the same */
 static void run_seqend(void)
 {
@@ -410,6 +465,39 @@ static void run_seqmatrix(void)
 	matrix(SOCK_SEQPACKET);
 }
 
+/* pairs into each of which two processes send at the same moment, for the first time */
+enum { MEETINGS = 60 };
+static struct line meetings[MEETINGS][2];
+
+static void sends_with_another(void *arg)
+{
+	unsigned *arrived = arg;
+
+	for (unsigned i = 0; i < MEETINGS; i++) {
+		__atomic_fetch_add(arrived, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(arrived, __ATOMIC_SEQ_CST) < 2 * (i + 1))
+			;
+		line_put(&meetings[i][0], 8);
+	}
+}
+
+static void run_meet(void)
+{
+	unsigned *arrived = mmap(NULL, sizeof(*arrived), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t kid[2];
+
+	if (arrived == MAP_FAILED)
+		work_die("mmap");
+	for (int i = 0; i < MEETINGS; i++)
+		line_pair(SOCK_SEQPACKET, meetings[i]);
+	work_ready();
+	for (int i = 0; i < 2; i++)
+		kid[i] = work_spawn(sends_with_another, arrived);
+	for (int i = 0; i < 2; i++)
+		work_wait(kid[i]);
+}
+
 static const struct work_mode modes[] = {
 	{ "pair", run_pair },
 	{ "calls", run_calls },
@@ -422,6 +510,8 @@ static const struct work_mode modes[] = {
 	{ "pending", run_pending },
 	{ "seqpacket", run_seqpacket },
 	{ "lengths", run_lengths },
+	{ "seqnothing", run_seqnothing },
+	{ "nothing", run_nothing },
 	{ "seqend", run_seqend },
 	{ "sendto", run_sendto },
 	{ "detour", run_detour },
@@ -429,6 +519,7 @@ static const struct work_mode modes[] = {
 	{ "dgramfull", run_dgramfull },
 	{ "matrix", run_matrix },
 	{ "seqmatrix", run_seqmatrix },
+	{ "meet", run_meet },
 };
 
 int main(int argc, char **argv)

@@ -12,124 +12,34 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "duct.h"
+#include "handover.h"
 #include "line.h"
+#include "ring.h"
 
-#define ENTRIES 8
-
-struct ring {
-	int fd;
-	unsigned setup;
-	unsigned *sq_tail, *sq_mask, *sq_array, *sq_flags;
-	unsigned *cq_head, *cq_tail, *cq_mask;
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-};
-
-static struct ring ring;
 static struct duct a, b;
 
-static void *map(int fd, size_t size, off_t what)
+static void need_ring(unsigned setup)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
-
-	if (p == MAP_FAILED)
-		work_die("mmap of a ring");
-	return p;
-}
-
-static void ring_open(unsigned setup)
-{
-	struct io_uring_params p = { .flags = setup, .sq_thread_idle = 100 };
-	char *sq, *cq;
-
-	ring.fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &p);
-	if (ring.fd < 0 && (errno == ENOSYS || errno == EPERM))
+	if (!ring_open(setup))
 		work_skip("no io_uring here");
-	if (ring.fd < 0)
-		work_die("io_uring_setup");
-	sq = map(ring.fd, p.sq_off.array + p.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
-	cq = map(ring.fd, p.cq_off.cqes + p.cq_entries * sizeof(*ring.cqe), IORING_OFF_CQ_RING);
-	ring.sqe = map(ring.fd, p.sq_entries * sizeof(*ring.sqe), IORING_OFF_SQES);
-	ring.setup = setup;
-	ring.sq_tail = (unsigned *)(sq + p.sq_off.tail);
-	ring.sq_mask = (unsigned *)(sq + p.sq_off.ring_mask);
-	ring.sq_array = (unsigned *)(sq + p.sq_off.array);
-	ring.sq_flags = (unsigned *)(sq + p.sq_off.flags);
-	ring.cq_head = (unsigned *)(cq + p.cq_off.head);
-	ring.cq_tail = (unsigned *)(cq + p.cq_off.tail);
-	ring.cq_mask = (unsigned *)(cq + p.cq_off.ring_mask);
-	ring.cqe = (struct io_uring_cqe *)(cq + p.cq_off.cqes);
-}
-
-static int enter(unsigned submit, unsigned wait, unsigned flags)
-{
-	int n;
-
-	do
-		n = (int)syscall(SYS_io_uring_enter, ring.fd, submit, wait, flags, NULL, 0);
-	while (n < 0 && errno == EINTR);
-	return n;
-}
-
-static void submit(const struct io_uring_sqe *op)
-{
-	unsigned tail = *ring.sq_tail, at = tail & *ring.sq_mask;
-
-	ring.sqe[at] = *op;
-	ring.sq_array[at] = at;
-	__atomic_store_n(ring.sq_tail, tail + 1, __ATOMIC_SEQ_CST);
-	if (!(ring.setup & IORING_SETUP_SQPOLL))
-		work_expect(enter(1, 0, 0), 1, "io_uring_enter");
-	else if (__atomic_load_n(ring.sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP)
-		enter(0, 0, IORING_ENTER_SQ_WAKEUP);
-}
-
-/* result of the next operation that completes, as system calls give it */
-static ssize_t complete(void)
-{
-	unsigned head = *ring.cq_head;
-	int res;
-
-	while (__atomic_load_n(ring.cq_tail, __ATOMIC_ACQUIRE) == head)
-		if (enter(0, 1, IORING_ENTER_GETEVENTS) < 0)
-			work_die("io_uring_enter");
-	res = ring.cqe[head & *ring.cq_mask].res;
-	__atomic_store_n(ring.cq_head, head + 1, __ATOMIC_RELEASE);
-	errno = res < 0 ? -res : 0;
-	return res < 0 ? -1 : res;
-}
-
-static struct io_uring_sqe operation(unsigned opcode, int fd, const void *data, unsigned len)
-{
-	return (struct io_uring_sqe){
-		.opcode = (uint8_t)opcode, .fd = fd, .off = (uint64_t)-1,
-		.addr = (uint64_t)(uintptr_t)data, .len = len,
-	};
-}
-
-static ssize_t do_op(const struct io_uring_sqe *op)
-{
-	submit(op);
-	return complete();
 }
 
 /* a write and a read of 1000 bytes; flags go to both, descriptors may be registered ones */
 static void once(int w, int r, unsigned flags)
 {
-	struct io_uring_sqe op = operation(IORING_OP_WRITE, w, duct_data, 1000);
+	struct io_uring_sqe op = ring_operation(IORING_OP_WRITE, w, duct_data, 1000);
 
 	op.flags = (uint8_t)flags;
-	work_expect(work_did(a.c, WORK_WRITE, do_op(&op)), 1000, "io_uring write");
-	op = operation(IORING_OP_READ, r, duct_sink, 1000);
+	work_expect(work_did(a.c, WORK_WRITE, ring_do(&op)), 1000, "io_uring write");
+	op = ring_operation(IORING_OP_READ, r, duct_sink, 1000);
 	op.flags = (uint8_t)flags;
-	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 1000, "io_uring read");
+	work_expect(work_did(a.c, WORK_READ, ring_do(&op)), 1000, "io_uring read");
 }
 
 /* ------------------------------------------------------------------- modes */
@@ -140,24 +50,24 @@ static void run_rw(void)
 	struct iovec to = { duct_sink, 400 };
 	struct io_uring_sqe op;
 
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	work_ready();
 	for (int i = 0; i < 200; i++)
 		once(a.w, a.r, 0);
-	op = operation(IORING_OP_WRITEV, a.w, v, 2);
-	work_expect(work_did(a.c, WORK_WRITE, do_op(&op)), 1000, "io_uring writev");
-	op = operation(IORING_OP_READV, a.r, &to, 1);
-	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 400, "io_uring readv");
-	op = operation(IORING_OP_READ, a.r, duct_sink, 5000);
-	work_expect(work_did(a.c, WORK_READ, do_op(&op)), 600, "short io_uring read");
+	op = ring_operation(IORING_OP_WRITEV, a.w, v, 2);
+	work_expect(work_did(a.c, WORK_WRITE, ring_do(&op)), 1000, "io_uring writev");
+	op = ring_operation(IORING_OP_READV, a.r, &to, 1);
+	work_expect(work_did(a.c, WORK_READ, ring_do(&op)), 400, "io_uring readv");
+	op = ring_operation(IORING_OP_READ, a.r, duct_sink, 5000);
+	work_expect(work_did(a.c, WORK_READ, ring_do(&op)), 600, "short io_uring read");
 	work_expect(duct_put(&a, 50), 50, "write");
 	work_expect(duct_get(&a, 20), 20, "read");
 }
 
 static void run_workers(void)
 {
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	work_ready();
 	for (int i = 0; i < 200; i++)
@@ -169,11 +79,11 @@ static void run_fixed(void)
 {
 	int fds[2];
 
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	fds[0] = dup(a.w);
 	fds[1] = dup(a.r);
-	if (syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_FILES, fds, 2))
+	if (syscall(SYS_io_uring_register, ring_fd(), IORING_REGISTER_FILES, fds, 2))
 		work_die("io_uring_register");
 	close(fds[0]);
 	close(fds[1]);
@@ -186,7 +96,7 @@ static void run_fixed(void)
 
 static void run_sqpoll(void)
 {
-	ring_open(IORING_SETUP_SQPOLL);
+	need_ring(IORING_SETUP_SQPOLL);
 	a = duct_new(0);
 	work_ready();
 	for (int i = 0; i < 200; i++)
@@ -198,7 +108,7 @@ static void run_splice(void)
 	struct io_uring_sqe op = { .opcode = IORING_OP_TEE, .len = 1000 };
 	ssize_t n;
 
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	b = duct_new(0);
 	work_ready();
@@ -207,10 +117,10 @@ static void run_splice(void)
 		op.opcode = IORING_OP_TEE;
 		op.fd = b.w;
 		op.splice_fd_in = a.r;
-		work_expect(work_did(b.c, WORK_WRITE, do_op(&op)), 1000, "io_uring tee");
+		work_expect(work_did(b.c, WORK_WRITE, ring_do(&op)), 1000, "io_uring tee");
 		op.opcode = IORING_OP_SPLICE;
 		op.off = op.splice_off_in = (uint64_t)-1;
-		n = do_op(&op);
+		n = ring_do(&op);
 		work_expect(work_did(a.c, WORK_READ, n), 1000, "io_uring splice");
 		work_did(b.c, WORK_WRITE, n);
 		op.off = op.splice_off_in = 0;
@@ -232,15 +142,15 @@ static void run_waiting(void)
 	struct io_uring_sqe op;
 	pid_t kid;
 
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	work_ready();
 	kid = work_spawn(put_slowly, NULL);
 	for (int i = 0; i < 50; i++) {
-		op = operation(IORING_OP_READ, a.r, duct_sink, 100);
-		submit(&op);
+		op = ring_operation(IORING_OP_READ, a.r, duct_sink, 100);
+		ring_submit(&op);
 		work_tick(0);
-		work_expect(work_did(a.c, WORK_READ, complete()), 100, "io_uring read");
+		work_expect(work_did(a.c, WORK_READ, ring_complete()), 100, "io_uring read");
 	}
 	work_wait(kid);
 }
@@ -248,15 +158,15 @@ static void run_waiting(void)
 /* successes that are told to nobody */
 static void run_silent(void)
 {
-	struct io_uring_sqe op = operation(IORING_OP_WRITE, 0, duct_data, 70);
+	struct io_uring_sqe op = ring_operation(IORING_OP_WRITE, 0, duct_data, 70);
 
-	ring_open(0);
+	need_ring(0);
 	a = duct_new(0);
 	op.fd = a.w;
 	op.flags = IOSQE_CQE_SKIP_SUCCESS;
 	work_ready();
 	for (int i = 0; i < 30; i++) {
-		submit(&op);
+		ring_submit(&op);
 		/* blocks until the bytes are there */
 		work_expect(duct_get(&a, 70), 70, "read");
 		work_did(a.c, WORK_WRITE, 70);
@@ -271,25 +181,25 @@ static void run_eventfd(void)
 	struct io_uring_sqe op;
 	int fd = eventfd(0, 0), c;
 
-	ring_open(0);
+	need_ring(0);
 	if (fd < 0)
 		work_die("eventfd");
 	c = work_eventfd(fd);
 	work_ready();
 	for (unsigned i = 1; i <= 100; i++) {
 		value = i;
-		op = operation(IORING_OP_WRITE, fd, &value, sizeof(value));
+		op = ring_operation(IORING_OP_WRITE, fd, &value, sizeof(value));
 		op.flags = i % 2 ? 0 : IOSQE_ASYNC;
-		work_expect(do_op(&op), sizeof(value), "io_uring write");
+		work_expect(ring_do(&op), sizeof(value), "io_uring write");
 		work_did(c, WORK_WRITE, (ssize_t)value);
-		op = operation(IORING_OP_READ, fd, &got, sizeof(got));
-		work_expect(do_op(&op), sizeof(got), "io_uring read");
+		op = ring_operation(IORING_OP_READ, fd, &got, sizeof(got));
+		work_expect(ring_do(&op), sizeof(got), "io_uring read");
 		work_expect(work_did(c, WORK_READ, (ssize_t)got), (ssize_t)value, "value");
 	}
 	/* where the value is does not show any more when it completes: counts as unseen */
 	value = 1000;
-	op = operation(IORING_OP_WRITEV, fd, &v, 1);
-	work_expect(do_op(&op), sizeof(value), "io_uring writev");
+	op = ring_operation(IORING_OP_WRITEV, fd, &v, 1);
+	work_expect(ring_do(&op), sizeof(value), "io_uring writev");
 	work_did(c, WORK_WRITE, (ssize_t)value);
 	work_fact("vectors", 1);
 }
@@ -297,12 +207,12 @@ static void run_eventfd(void)
 static void over_line(const struct line *l, enum work_dir dir, unsigned opcode, void *data,
 		      unsigned len, unsigned flags)
 {
-	struct io_uring_sqe op = operation(opcode, l->fd, data, len);
+	struct io_uring_sqe op = ring_operation(opcode, l->fd, data, len);
 
 	op.flags = (uint8_t)flags;
 	/* neither an offset nor a second address */
 	op.off = opcode == IORING_OP_WRITE || opcode == IORING_OP_READ ? (uint64_t)-1 : 0;
-	work_expect(line_did(l, dir, do_op(&op)), 100, "io_uring operation on a socket");
+	work_expect(line_did(l, dir, ring_do(&op)), 100, "io_uring operation on a socket");
 }
 
 static void over_connection(const struct line ends[2])
@@ -331,7 +241,7 @@ static void run_sockets(void)
 	struct line local[2], tcp[2];
 	int fd[2], listener = socket(AF_INET, SOCK_STREAM, 0);
 
-	ring_open(0);
+	need_ring(0);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
 		work_die("socketpair");
 	line_join(fd, false, local);
@@ -354,7 +264,7 @@ static void run_pty(void)
 	struct io_uring_sqe op;
 	int master, slave, c;
 
-	ring_open(0);
+	need_ring(0);
 	master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 	if (master < 0 || ioctl(master, TIOCSPTLCK, &(int){ 0 }))
 		work_die("/dev/ptmx");
@@ -363,12 +273,38 @@ static void run_pty(void)
 	c = work_pty(master, slave, false);
 	work_ready();
 	for (int i = 0; i < 50; i++) {
-		op = operation(IORING_OP_WRITE, slave, duct_data, 70);
+		op = ring_operation(IORING_OP_WRITE, slave, duct_data, 70);
 		op.flags = i % 2 ? 0 : IOSQE_ASYNC;
-		work_expect(work_did(c, WORK_WRITE, do_op(&op)), 70, "io_uring write");
-		op = operation(i % 3 ? IORING_OP_READ : IORING_OP_READV, master,
+		work_expect(work_did(c, WORK_WRITE, ring_do(&op)), 70, "io_uring write");
+		op = ring_operation(i % 3 ? IORING_OP_READ : IORING_OP_READV, master,
 			       i % 3 ? (void *)duct_sink : &to, i % 3 ? 70 : 1);
-		work_expect(work_did(c, WORK_READ, do_op(&op)), 70, "io_uring read");
+		work_expect(work_did(c, WORK_READ, ring_do(&op)), 70, "io_uring read");
+	}
+}
+
+/* messages that carry a descriptor, one by a worker */
+static void run_passing(void)
+{
+	struct handover h;
+	struct line l[2];
+	int fd[2];
+
+	ring_open(0);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+		work_die("socketpair");
+	line_join(fd, false, l);
+	work_ready();
+	for (unsigned i = 0; i < 2; i++) {
+		int got[HANDOVER_MAX];
+		unsigned flags = i ? IOSQE_ASYNC : 0;
+
+		handover_make(&h, 100, &l[0].fd, 1);
+		over_line(&l[0], WORK_WRITE, IORING_OP_SENDMSG, &h.m, 1, flags);
+		handover_note(true, &l[0].fd, 1);
+		handover_expect(&h, 100);
+		over_line(&l[1], WORK_READ, IORING_OP_RECVMSG, &h.m, 1, flags);
+		work_expect(handover_take(&h, got), 1, "descriptors");
+		handover_note(false, got, 1);
 	}
 }
 
@@ -383,6 +319,7 @@ static const struct work_mode modes[] = {
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
 	{ "pty", run_pty },
+	{ "passing", run_passing },
 };
 
 int main(int argc, char **argv)

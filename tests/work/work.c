@@ -121,6 +121,13 @@ void work_ready(void)
 		exit(0);
 }
 
+void work_pause(void)
+{
+	say("{\"paused\":true}\n");
+	if (!hear("on"))
+		exit(0);
+}
+
 long work_arg(unsigned index, long fallback)
 {
 	return (int)index < arg_count ? strtol(args[index], NULL, 0) : fallback;

@@ -12,6 +12,9 @@
  *	-> {"truth":{...}}		all of it is over, descriptors stay open
  *	<- end				or end of file: leave
  *
+ * A mode that waits for the observer on its way says {"paused":true} and goes on
+ * when it hears "on".
+ *
  * {"skip":"reason"} instead of the ready line: this kernel cannot do it.
  * With WORK_LATE=1 the ready line comes first, so that every channel is born
  * under the eyes of the observer. Nothing sleeps to be in step with another.
@@ -40,6 +43,8 @@ const char *work_text(unsigned index);	/* dies without that argument */
 
 /* each mode calls it once, when everything that should exist before does */
 void work_ready(void);
+/* waits for the test; called by the first process, after work_ready() */
+void work_pause(void);
 _Noreturn void work_skip(const char *why);
 _Noreturn void work_die(const char *what);	/* errno is said, too */
 /* the workload itself must do what it says: dies otherwise */
@@ -67,6 +72,8 @@ void work_by_kernel(int chan, int64_t amount);
 void work_settled(int chan);
 /* what is received from the socket behind a descriptor */
 int work_socket(int fd);
+/* two sockets that are connected to each other */
+void work_peers(int chan, int other);
 /* from now on the channel does not exist; what it held is lost */
 void work_gone(int chan);
 /* bytes and messages queued that no reader will ever get */
@@ -77,6 +84,11 @@ void work_in_flight(int chan, int64_t bytes);
 void work_flows_by_hand(int chan);
 /* a reader knows who wrote */
 void work_flow(int chan, pid_t from, uint64_t messages, uint64_t bytes);
+/* ... and who writes knows who will have it */
+void work_flow_to(int chan, pid_t to, uint64_t messages, uint64_t bytes);
+/* a process as that to which others send a signal, or in whose memory they are; once each */
+int work_signals(pid_t target, int number);
+int work_memory(pid_t target);
 /* backlog by message type or priority; delta +1 or -1 message */
 void work_backlog(int chan, long type, int64_t delta, size_t bytes);
 
@@ -89,6 +101,14 @@ ssize_t work_did(int chan, enum work_dir dir, ssize_t ret);
 ssize_t work_did_message(int chan, enum work_dir dir, ssize_t ret);
 /* the number of operations on this side is not defined (tee reads nothing) */
 void work_any_operations(int chan, enum work_dir dir);
+
+/* the path of a FIFO that another process has made; kept, not copied */
+void work_path(int chan, const char *path);
+/*
+ * All that was counted since the last chapter is complete: it is printed under this
+ * name, and forgotten. Its channels must be gone or settled.
+ */
+void work_chapter(const char *name);
 
 /* another number a test needs, printed under "facts" */
 void work_fact(const char *name, long value);

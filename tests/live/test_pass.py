@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Descriptors that are passed over unix sockets: who passed what, and what is on its way."""
+
+import json
+
+import lens
+
+TYPES = ",".join(("pipe", "unix-stream", "unix-dgram", "unix-seqpacket"))
+
+
+def passes_of(truth):
+    """[(direction, pid, fd, index, count, inode)], as the workload says."""
+    rows = []
+    for name, inode in truth["facts"].items():
+        words = name.split()
+        if words[0] in ("sent", "received"):
+            rows.append((words[0],) + tuple(int(w) for w in words[1:5]) + (inode,))
+    return sorted(rows)
+
+
+def passes_seen(lines, pids):
+    rows = []
+    for line in lines:
+        if line.get("op") not in ("pass", "receive"):
+            continue
+        pid = int(line["process"].partition("@")[0])
+        what = line["descriptor"]
+        if pid in pids:
+            rows.append(("sent" if line["op"] == "pass" else "received", pid, what["fd"],
+                         what["index"], what["count"], int(what["inode"])))
+    return sorted(rows)
+
+
+def traced(mode, *options, program="pass"):
+    work = lens.Workload(program, mode)
+    # others on this host may do more than a trace can follow
+    trace = lens.observe("-t", TYPES, "-p", work.pid, *options, command="trace")
+    work.go()
+    truth = work.truth()
+    lines = [json.loads(line) for line in trace.interrupt().splitlines()]
+    work.end()
+    return lines, truth
+
+
+def trace_test(mode, *options, program="pass"):
+    """Every descriptor is a line at each of its ends, with the number it has there."""
+    lines, truth = traced(mode, *options, program=program)
+    expected = passes_of(truth)
+    lens.require(expected, "nothing was passed")
+    lens.equal("descriptors", expected, passes_seen(lines, {row[1] for row in expected}))
+    for line in lines:
+        if line.get("op") in ("pass", "receive"):
+            lens.equal("moved by such a line", [0, 0], [line["bytes"], line["messages"]])
+
+
+def report_test(mode, *options, program="pass"):
+    """The same summed up, next to the messages that carried them."""
+    doc, truth = lens.watched(program, mode, options=("-t", TYPES) + options)
+    lens.compare(doc, truth)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    expected, seen, ends = {}, {}, {}
+    for direction, who, _fd, _index, _count, inode in passes_of(truth):
+        key = (direction, who, inode)
+        expected[key] = expected.get(key, 0) + 1
+    pids = {key[1] for key in expected}
+    for channel in doc["channels"]:
+        for row in channel.get("passed", []):
+            if pid[row["process"]] in pids:
+                key = (row["direction"], pid[row["process"]], int(row["inode"]))
+                seen[key] = seen.get(key, 0) + row["count"]
+        for end in channel["endpoints"]:
+            for side, direction in (("write", "sent"), ("read", "received")):
+                if pid[end["process"]] in pids and "descriptors" in end[side]:
+                    key = (direction, pid[end["process"]])
+                    ends[key] = ends.get(key, 0) + end[side]["descriptors"]
+    lens.equal("descriptors", expected, seen)
+    lens.equal("counted at their ends", {
+        one: sum(n for key, n in expected.items() if key[:2] == one)
+        for one in {key[:2] for key in expected}}, ends)
+    return doc, truth
+
+
+def register_all():
+    for mode in "stream seqpacket dgram mmsg sendto waiting".split():
+        lens.register("pass_trace_" + mode, lambda m=mode: trace_test(m))
+        lens.register("pass_report_" + mode, lambda m=mode: report_test(m))
+    # where the calls alone are seen
+    for mode in "stream seqpacket dgram mmsg waiting".split():
+        lens.register("pass_sys_trace_" + mode,
+                      lambda m=mode: trace_test(m, "--variant", "unix=sys"))
+        lens.register("pass_sys_report_" + mode,
+                      lambda m=mode: report_test(m, "--variant", "unix=sys"))
+
+
+register_all()
+lens.register("pass_compat", lambda: trace_test("passing", program="compat"))
+lens.register("pass_sys_compat",
+              lambda: trace_test("passing", "--variant", "unix=sys", program="compat"))
+
+
+@lens.test()
+def pass_uring():
+    """Function hooks see them whoever asked; else coverage says that nobody does."""
+    lines, truth = traced("passing", program="uring")
+    expected = passes_of(truth)
+    unix = [row for row in lines[0]["coverage"] if row["type"] == "unix-stream"][0]
+    if "fexit" not in unix["variant"]:
+        expected = []
+        lens.require("not seen of io_uring" in unix["detail"], "coverage is silent")
+    lens.equal("descriptors", expected, passes_seen(lines, {truth["pid"]}))
+
+
+@lens.test()
+def pass_from():
+    """A row of what was received names who sent it."""
+    doc, truth = report_test("stream")
+    senders = {row[1] for row in passes_of(truth) if row[0] == "sent"}
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    rows = [row for c in doc["channels"] for row in c.get("passed", [])
+            if row["direction"] == "received" and pid[row["from"]] in senders]
+    lens.equal("from", 4, len(rows))
+
+
+@lens.test()
+def pass_in_flight():
+    """What no process holds any more, because all of it is inside a socket."""
+    work = lens.Workload("pass", "flight")
+    work.go()
+    truth = work.truth()
+    doc = lens.parse(lens.run("list", "--json")[0])
+    text = lens.run("list")[0].decode()
+    work.end()
+    pipe = [c for c in doc["channels"] if c["type"] == "pipe"
+            and c["id"].rpartition(":")[2] == str(truth["facts"]["pipe"])]
+    lens.equal("pipes of that inode", 1, len(pipe))
+    lens.equal("processes that hold it", [], pipe[0]["endpoints"])
+    lens.equal("descriptors on their way", 3, pipe[0]["carried"]["descriptors"])
+    carrier = [c for c in doc["channels"] if c["id"] == pipe[0]["carried"]["channel"]]
+    lens.equal("sockets that carry it", 1, len(carrier))
+    rows = sorted((row["type"], row["mode"], row["count"]) for row in carrier[0]["in_flight"])
+    lens.equal("in its queue", [("device", "r", 1), ("memfd", "rw", 1), ("pipe", "r", 1),
+                                ("pipe", "w", 2)], rows)
+    names = {row["type"]: row["name"] for row in carrier[0]["in_flight"]}
+    lens.equal("name of a file", "/dev/null", names["device"])
+    lens.require(names["memfd"].startswith("memfd:parcel"), "it is called " + names["memfd"])
+    lens.require("descriptors of %s are in flight over %s" % (pipe[0]["name"], carrier[0]["name"])
+                 in text, "the text does not say so")
+
+
+def origins(doc, channel):
+    """{(pid, half): how it came to hold it}, of connections by their halves."""
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    return {(pid[e["process"]], e.get("half", 0)): e["origin"] and
+            (e["origin"]["how"], pid.get(e["origin"]["from"]), e["origin"]["inferred"])
+            for e in channel["endpoints"]}
+
+
+def origin_as(*options):
+    doc, truth = lens.watched("pass", "use", options=options)
+    lens.compare(doc, truth)
+    me, kid = truth["pid"], truth["facts"]["kid"]
+    pipe = lens.find_channel(doc, [c for c in truth["channels"] if c["type"] == "pipe"][0])
+    socket = [c for c in doc["channels"] if c.get("passed") and
+              {e["process"] for e in pipe["endpoints"]} == {e["process"] for e in c["endpoints"]}]
+    lens.equal("of the pipe", {(me, 0): ("created", None, False),
+                               (kid, 0): ("received", me, False)}, origins(doc, pipe))
+    lens.equal("sockets of both", 1, len(socket))
+    lens.equal("over", [socket[0]["id"]],
+               [e["origin"]["over"] for e in pipe["endpoints"] if "over" in e["origin"]])
+    ways = origins(doc, socket[0])
+    lens.require({key: how for key, how in ways.items() if key[0] == me and
+                  how != ("created", None, False)} == {}, "not created: %s" % ways)
+    lens.require({key: how for key, how in ways.items() if key[0] == kid and
+                  how != ("inherited", me, True)} == {}, "not inherited: %s" % ways)
+    lens.equal("processes of the socket", {me, kid}, {key[0] for key in ways})
+
+
+lens.register("origin", origin_as)
+lens.register("origin_sys", lambda: origin_as("--variant", "unix=sys", "--variant", "pipe=sys"))
+
+
+@lens.test()
+def origin_before():
+    """Of what was there before anybody looked, the kernel knows who made it."""
+    work = lens.Workload("pipe", "rw")
+    doc = lens.parse(lens.run("list", "--json", "-t", "pipe", "-p", work.pid)[0])
+    ways = [how for c in doc["channels"] for (pid, _), how in origins(doc, c).items()
+            if pid == work.pid]
+    lens.require(ways, "it holds no pipe")
+    lens.equal("ways", {("created", None, False)}, set(ways))
+
+
+def group_as(mode, *options):
+    """(group, pids of giver and taker, document): memory and a counter that one gave the other."""
+    doc, truth = lens.watched("pass", mode, options=options)
+    facts = truth["facts"]
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    memory = [c["id"] for c in doc["channels"] if c["type"] == "memfd"
+              and c["id"].rpartition(":")[2] == str(facts["memory"])
+              and facts["taker"] in [pid[e["process"]] for e in c["endpoints"]]]
+    lens.equal("memory of that inode", 1, len(memory))
+    groups = [g for g in doc["groups"] if memory[0] in [m["channel"] for m in g["members"]]]
+    lens.equal("groups it is in", 1, len(groups))
+    lens.equal("members", ["eventfd", "memfd"], sorted(m["type"] for m in groups[0]["members"]))
+    lens.require(any(half in groups[0]["name"] for half in
+                     (str(c["ino"]) for c in truth["channels"])), "it is another socket")
+    return groups[0], facts, pid
+
+
+def group_test(mode, inferred, *options):
+    group, facts, pid = group_as(mode, *options)
+    for member in group["members"]:
+        ways = {pid[e["process"]]: (e["how"], pid.get(e["from"]), e["over"], e["inferred"])
+                for e in member["endpoints"]}
+        lens.equal("ways of " + member["type"], {
+            facts["giver"]: ("created", None, None, False),
+            facts["taker"]: ("received", facts["giver"], group["socket"], inferred)}, ways)
+        lens.equal("mapped at its ends", member["type"] == "memfd",
+                   all(e["maps"] for e in member["endpoints"]))
+        lens.equal("inferred", inferred, member["inferred"])
+        lens.equal("passed", [0, 0] if inferred else [1, 1], [member["sent"], member["received"]])
+        lens.equal("in flight", 0, member["in_flight"])
+
+
+lens.register("group_share", lambda: group_test("share", False))
+lens.register("group_share_sys", lambda: group_test(
+    "share", False, "--variant", "unix=sys", "--variant", "mapping=sys"))
+# over before anybody looked: the kernel knows who made them, and one socket joins the two
+lens.register("group_shared", lambda: group_test("shared", True))
+
+
+@lens.test()
+def group_text():
+    """The same for people."""
+    work = lens.Workload("pass", "share")
+    report = lens.Lens("report", *lens.OPTIONS).wait_observing()
+    work.go()
+    facts = work.truth()["facts"]
+    text = report.interrupt().decode()
+    work.end()
+    row = [line for line in text.splitlines() if "memfd:shared[%d]" % facts["memory"] in line
+           and "pass(%d)" % facts["taker"] in line and "received from" in line]
+    lens.equal("rows", 1, len(row))
+    lens.require("maps rw" in row[0] and row[0].rstrip().endswith(
+        "received from pass(%d)" % facts["giver"]), "it says " + row[0])
+
+
+def origin_fetched(*options):
+    """Of a copy that pidfd_getfd(2) made, it is known of whose descriptor, and in the trace."""
+    if lens.NARROW:
+        options += ("-t", "pipe,process-vm")
+    doc, truth = lens.watched("fds", "pidfd", options=options)
+    lens.compare(doc, truth)
+    pipe = lens.find_channel(doc, truth["channels"][0])
+    reader = [e["pid"] for e in truth["channels"][0]["ends"] if e["dir"] == "read"]
+    lens.equal("readers", 1, len(reader))
+    lens.equal("origin", {(truth["pid"], 0): ("created", None, False),
+                          (reader[0], 0): ("pidfd_getfd", truth["pid"], False)},
+               origins(doc, pipe))
+    memory = [c for c in doc["channels"] if c["type"] == "process-vm" and c.get("passed")]
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    lens.equal("passed", [(reader[0], "received", truth["pid"], "pipe", "r", 1)],
+               [(pid[row["process"]], row["direction"], pid[row["from"]], row["type"],
+                 row["mode"], row["count"]) for c in memory for row in c["passed"]])
+
+
+lens.register("origin_fetched", origin_fetched)
+lens.register("origin_fetched_sys", lambda: origin_fetched("--variant", "procvm=sys"))

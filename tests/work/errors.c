@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Calls on sockets that fail, or move less than they were asked to, in every way that can be
+ * provoked once the kernel has come to the protocol; among them some that succeed.
+ */
+#define _GNU_SOURCE 1
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "line.h"
+
+static struct line one[2];
+/* no memory is there */
+static char *hole;
+
+static void dig_hole(void)
+{
+	hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (hole == MAP_FAILED)
+		work_die("mmap");
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void connect_pair(int type, bool messages, bool inet)
+{
+	struct sockaddr_in at[2] = { { .sin_family = AF_INET } };
+	socklen_t len = sizeof(at[0]);
+	int fd[2], listener;
+
+	at[0].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	at[1] = at[0];
+	if (!inet) {
+		if (socketpair(AF_UNIX, type, 0, fd))
+			work_die("socketpair");
+	} else if (type == SOCK_STREAM) {
+		listener = socket(AF_INET, type, 0);
+		fd[0] = socket(AF_INET, type, 0);
+		if (bind(listener, (struct sockaddr *)&at[0], len) || listen(listener, 1) ||
+		    getsockname(listener, (struct sockaddr *)&at[0], &len) ||
+		    connect(fd[0], (struct sockaddr *)&at[0], len))
+			work_die("connect");
+		fd[1] = accept(listener, NULL, NULL);
+		close(listener);
+	} else {
+		for (int i = 0; i < 2; i++) {
+			fd[i] = socket(AF_INET, type, 0);
+			if (bind(fd[i], (struct sockaddr *)&at[i], len) ||
+			    getsockname(fd[i], (struct sockaddr *)&at[i], &len))
+				work_die("bind");
+		}
+		for (int i = 0; i < 2; i++)
+			if (connect(fd[i], (struct sockaddr *)&at[!i], len))
+				work_die("connect");
+	}
+	line_join(fd, messages, one);
+}
+
+static void fails(const struct line *l, enum work_dir dir, ssize_t ret, int why)
+{
+	work_expect_error(line_did(l, dir, ret), why, dir == WORK_WRITE ? "send" : "recv");
+}
+
+/* a vector that begins well and leads nowhere; what of it was moved is up to the kernel */
+static void fault(const struct line *a, const struct line *b)
+{
+	struct iovec v[2] = { { line_bytes, 10 }, { hole, 20 } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	ssize_t n = line_did(a, WORK_WRITE, sendmsg(a->fd, &m, 0));
+
+	if (n > 0)
+		line_get(b, (size_t)n);
+	n = line_did(a, WORK_WRITE, writev(a->fd, v, 2));
+	if (n > 0)
+		line_get(b, (size_t)n);
+	fails(a, WORK_WRITE, send(a->fd, hole, 30, 0), EFAULT);
+}
+
+static void nothing_there(const struct line *l)
+{
+	struct timeval soon = { .tv_usec = 1000 }, never = { 0 };
+	struct iovec v = { line_bytes, 10 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	fails(l, WORK_READ, recv(l->fd, line_bytes, 10, MSG_DONTWAIT), EAGAIN);
+	fails(l, WORK_READ, recvmsg(l->fd, &m, MSG_DONTWAIT), EAGAIN);
+	fails(l, WORK_READ, recv(l->fd, line_bytes, 10, MSG_DONTWAIT | MSG_PEEK), EAGAIN);
+	setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	fails(l, WORK_READ, read(l->fd, line_bytes, 10), EAGAIN);
+	setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
+	fcntl(l->fd, F_SETFL, O_NONBLOCK);
+	fails(l, WORK_READ, readv(l->fd, &v, 1), EAGAIN);
+	fcntl(l->fd, F_SETFL, 0);
+}
+
+/* the end after which nothing more comes or goes */
+static void shut(const struct line *a, const struct line *b)
+{
+	line_put(a, 50);
+	shutdown(a->fd, SHUT_WR);
+	fails(a, WORK_WRITE, send(a->fd, line_bytes, 10, 0), EPIPE);
+	fails(a, WORK_WRITE, write(a->fd, line_bytes, 10), EPIPE);
+	line_get(b, 50);
+}
+
+static void run_stream(void)
+{
+	connect_pair(SOCK_STREAM, false, false);
+	dig_hole();
+	work_ready();
+	nothing_there(&one[1]);
+	fault(&one[0], &one[1]);
+	line_put(&one[0], 100);
+	fails(&one[1], WORK_READ, recv(one[1].fd, hole, 30, 0), EFAULT);
+	line_get(&one[1], 100);
+	shut(&one[0], &one[1]);
+}
+
+static void run_tcp(void)
+{
+	connect_pair(SOCK_STREAM, false, true);
+	dig_hole();
+	work_ready();
+	nothing_there(&one[1]);
+	fault(&one[0], &one[1]);
+	line_put(&one[0], 100);
+	fails(&one[1], WORK_READ, recv(one[1].fd, hole, 30, 0), EFAULT);
+	line_get(&one[1], 100);
+	fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 1, MSG_OOB), EINVAL);
+	shut(&one[0], &one[1]);
+}
+
+/* the other end is gone, with bytes that it had not read */
+static void run_reset(void)
+{
+	connect_pair(SOCK_STREAM, false, true);
+	dig_hole();
+	work_ready();
+	line_put(&one[0], 100);
+	line_put(&one[1], 40);
+	line_get(&one[1], 30);
+	work_gone(one[1].in);
+	close(one[1].fd);
+	/* what had come before the reset is there still */
+	line_get(&one[0], 40);
+	fails(&one[0], WORK_READ, recv(one[0].fd, line_bytes, 10, 0), ECONNRESET);
+	fails(&one[0], WORK_WRITE, send(one[0].fd, line_bytes, 10, 0), EPIPE);
+}
+
+static void too_long(const struct line *l, size_t limit)
+{
+	fails(l, WORK_WRITE, send(l->fd, line_bytes, limit, 0), EMSGSIZE);
+}
+
+static void run_seqpacket(void)
+{
+	connect_pair(SOCK_SEQPACKET, true, false);
+	dig_hole();
+	work_ready();
+	nothing_there(&one[1]);
+	fault(&one[0], &one[1]);
+	too_long(&one[0], LINE_MAX);
+	fails(&one[0], WORK_WRITE, send(one[0].fd, line_bytes, 10, MSG_OOB), EOPNOTSUPP);
+	shut(&one[0], &one[1]);
+}
+
+static void run_dgram(void)
+{
+	connect_pair(SOCK_DGRAM, true, false);
+	dig_hole();
+	work_ready();
+	nothing_there(&one[1]);
+	fault(&one[0], &one[1]);
+	too_long(&one[0], LINE_MAX);
+	line_put(&one[0], 50);
+	line_get(&one[1], 50);
+	fcntl(one[0].fd, F_SETFL, O_NONBLOCK);
+	/* until the queue is full, which is no error of the receiver */
+	while (line_did(&one[0], WORK_WRITE, send(one[0].fd, line_bytes, 20, 0)) == 20)
+		;
+	work_expect(errno, EAGAIN, "send");
+}
+
+static void run_udp(void)
+{
+	connect_pair(SOCK_DGRAM, true, true);
+	dig_hole();
+	work_ready();
+	nothing_there(&one[1]);
+	line_put(&one[0], 50);
+	line_get(&one[1], 50);
+	line_put(&one[1], 5);
+	line_get(&one[0], 5);
+	/* a message that leads to no memory is lost with its copy */
+	line_put(&one[0], 60);
+	work_expect_error(recv(one[1].fd, hole, 60, 0), EFAULT, "recv");
+	work_did(one[1].in, WORK_READ, -1);
+	work_discarded(one[1].in, 60, 1);
+	fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 10, MSG_DONTWAIT), EAGAIN);
+}
+
+static const struct work_mode modes[] = {
+	{ "stream", run_stream },
+	{ "tcp", run_tcp },
+	{ "reset", run_reset },
+	{ "seqpacket", run_seqpacket },
+	{ "dgram", run_dgram },
+	{ "udp", run_udp },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Knots over words in shared memory: mutexes whose owner lives, sleeps or has
+ * ended, and sets of words.
+ */
+#define _GNU_SOURCE 1
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "work.h"
+
+static int p[2];
+
+static void read_p(void *unused)
+{
+	close(p[1]);
+	get(p[0]);
+}
+
+/* ------------------------------------------------------------------ futex */
+
+static pthread_mutex_t *mutex;
+
+static int protocol = PTHREAD_PRIO_NONE;
+
+static void make_mutex(bool robust)
+{
+	pthread_mutexattr_t attr;
+
+	mutex = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (mutex == MAP_FAILED)
+		work_die("mmap");
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	if (robust)
+		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setprotocol(&attr, protocol);
+	pthread_mutex_init(mutex, &attr);
+}
+
+static void lock(void *unused)
+{
+	pthread_mutex_lock(mutex);
+}
+
+static void lock_and_leave(void *unused)
+{
+	pthread_mutex_lock(mutex);
+	_exit(0);
+}
+
+/* (g) the owner of a mutex in shared memory has ended */
+static void dead_owner(void)
+{
+	make_mutex(false);
+	work_reap(work_spawn(lock_and_leave, NULL));
+	role("waiter", work_spawn(lock, NULL));
+	asleep("waiter", SYS_futex);
+}
+
+/* ... or sleeps */
+static void live_owner(bool robust)
+{
+	pid_t owner;
+
+	make_mutex(robust);
+	owner = work_spawn(lock, NULL);
+	work_wait(owner);
+	role("owner", owner);
+	role("waiter", work_spawn(lock, NULL));
+	asleep("waiter", SYS_futex);
+}
+
+static void plain_owner(void)
+{
+	live_owner(false);
+}
+
+static void robust_owner(void)
+{
+	live_owner(true);
+}
+
+/* ---------------------------------------------------------------- futex_waitv */
+
+static uint32_t *words;
+
+static void make_words(void)
+{
+	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (words == MAP_FAILED)
+		work_die("mmap");
+}
+
+static void wait_for_words(const struct timespec *until)
+{
+	struct futex_waitv set[] = {
+		{ .uaddr = (uintptr_t)&words[0], .flags = FUTEX_32 },
+		{ .uaddr = (uintptr_t)&words[1], .flags = FUTEX_32 },
+	};
+
+	syscall(SYS_futex_waitv, set, ARRAY_SIZE(set), 0, until, CLOCK_MONOTONIC);
+}
+
+static void wait_for_any_word(void *unused)
+{
+	close(p[0]);
+	wait_for_words(NULL);
+}
+
+static void wait_for_any_word_timed(void *unused)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += 3600;
+	close(p[0]);
+	wait_for_words(&until);
+}
+
+/* whoever could wake one of the words reads from a pipe that the waiter would write to */
+static void any_word(void (*waits)(void *))
+{
+	make_pipe(p);
+	make_words();
+	role("waiter", work_spawn(waits, NULL));
+	role("reader", work_spawn(read_p, NULL));
+	close_pair(p);
+	munmap(words, 4096);
+	asleep("waiter", SYS_futex_waitv);
+	asleep("reader", SYS_read);
+}
+
+static void words_dead(void)
+{
+	any_word(wait_for_any_word);
+}
+
+static void words_timed(void)
+{
+	any_word(wait_for_any_word_timed);
+}
+
+/* whose owner the kernel knows, as it lends him its priority */
+static void heir_owner(void)
+{
+	protocol = PTHREAD_PRIO_INHERIT;
+	live_owner(false);
+}
+
+static void lock_then_read(void *unused)
+{
+	close(p[1]);
+	lock(NULL);
+	work_tick(0);
+	get(p[0]);
+}
+
+static void wait_to_lock(void *unused)
+{
+	close(p[0]);
+	work_wait_ticks(0, 1);
+	lock(NULL);
+	put(p[1]);
+}
+
+/* a mutex and a pipe in opposite order */
+static void mutex_and_pipe(void)
+{
+	make_pipe(p);
+	make_mutex(false);
+	role("reader", work_spawn(lock_then_read, NULL));
+	role("locker", work_spawn(wait_to_lock, NULL));
+	close_pair(p);
+	asleep("reader", SYS_read);
+	asleep("locker", SYS_futex);
+}
+
+static const struct work_mode modes[] = {
+	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
+	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
+	{ "inherit", heir_owner },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
