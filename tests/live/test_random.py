@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""
+Random programs over channels of all kinds: every count of every process, and the books, are
+what the programs say; so they are in a replay, and by every variant that there is here.
+
+LENS_PROGRAMS   programs to run instead: SEED, FIRST-LAST, or SEED:N,N-N for some operations
+"""
+
+import json
+import os
+import tempfile
+
+import lens
+import programs
+
+EMULATED = lens.SCALE > 2
+AT_ONCE = 200 if EMULATED else 2000
+MANY = 20000 if lens.LONG else AT_ONCE
+SOME = "1-60" if EMULATED else "1-2000" if lens.LONG else "1-400"
+STAY = 8            # of the last programs: they live on while the report is made
+TRIES = 3           # a host too busy to read the ring loses records, and counts them
+OPERATIONS = 60     # of a program
+SHOWN = ("--max-rows", "1000000", "--comm", "random")
+
+
+def rings(forced):
+    """What io_uring is used on; of sockets system calls do not tell it."""
+    sockets = "sys" not in (forced.get("unix"), forced.get("inet"))
+    return 3 if sockets else 1
+
+
+def run(which, *options, stay=STAY, forced={}):
+    """(report, what is on standard output, truth)"""
+    work = lens.Workload("random", "run", which, stay, rings(forced))
+    observer = lens.observe(*SHOWN, *options)
+    work.go()
+    truth = work.truth()
+    out = observer.interrupt(limit_s=60)
+    work.end()
+    return lens.parse(out), out, truth
+
+
+def sends_pages():
+    """Before v6.5 splice(2) into a stream calls the function that is hooked for each page."""
+    return tuple(int(n) for n in os.uname().release.split(".")[:2]) < (6, 5)
+
+
+def limits(forced):
+    """What the documentation says a variant does not see."""
+    blurred = ["unix-seqpacket"] if forced.get("unix") == "sys" else []
+    for group, kind in (("unix", "unix-stream"), ("inet", "tcp")):
+        if sends_pages() and forced.get(group, "fexit") == "fexit":
+            blurred.append(kind)
+    return {"hidden": ("udp",) if forced.get("inet") == "sys" else (), "blurred": blurred,
+            "cut": ("unix-seqpacket", "unix-dgram") if forced.get("unix") == "sys" else ()}
+
+
+def smallest(name, options, forced):
+    """The fewest operations of a program that failed with which it fails again."""
+    seed = name.partition("#")[0]
+
+    def failing(tries):
+        which = " ".join("%s:%s" % (seed, programs.spans(t)) for t in tries)
+        doc, _, truth = run(which, *options, stay=0, forced=forced)
+        wrong = programs.differences(doc, truth, **limits(forced))
+        return min((tries[int(one.partition("#")[2])] for one in wrong), key=len, default=None)
+    return programs.shrink(seed, OPERATIONS, failing)
+
+
+def compare(doc, truth, options=(), forced={}):
+    lens.check_document(doc, forced=forced)
+    wrong = programs.differences(doc, truth, **limits(forced))
+    if not wrong:
+        seen, told = programs.count_direct(doc, truth)
+        lens.equal("signals and calls on memory", told, seen)
+        return
+    text = programs.describe(wrong)
+    # each try would take seconds of an emulated machine
+    if not EMULATED:
+        text = "LENS_PROGRAMS=%s; %s" % (smallest(sorted(wrong)[0], options, forced), text)
+    raise lens.Failure(text)
+
+
+def run_and_replay(which):
+    with tempfile.TemporaryDirectory(prefix="lens-random-") as where:
+        saved = os.path.join(where, "run.lens")
+        for _ in range(TRIES):
+            doc, live, truth = run(which, "--save", saved, "--overwrite")
+            if not doc["loss"]["ring_full"]:
+                break
+        compare(doc, truth)
+        replayed, _ = lens.run("report", "-i", saved, "--json", *SHOWN, limit_s=60)
+        lens.require(live == replayed, "the replay differs")
+
+
+@lens.test(limit_s=1500 if lens.LONG else 240)
+def random_programs():
+    """Thousands of them in one run, and its recording gives the same report."""
+    if "LENS_PROGRAMS" in os.environ:
+        return run_and_replay(os.environ["LENS_PROGRAMS"])
+    for first in range(1, MANY + 1, AT_ONCE):
+        run_and_replay("%d-%d" % (first, first + AT_ONCE - 1))
+
+
+def variants():
+    """{hook group: variants that work here}"""
+    found = {}
+    for row in json.loads(lens.run("doctor", "--json")[0])["variants"]:
+        if row["state"] in ("chosen", "not-needed"):
+            found.setdefault(row["group"], []).append(row["variant"])
+    return found
+
+
+def variant_sets():
+    """Each variant of every group once, in as few runs as that takes."""
+    found = variants()
+    found.pop("uring", None)
+    depth = max(len(names) for names in found.values())
+    return [{group: names[min(n, len(names) - 1)] for group, names in found.items()}
+            for n in range(depth)]
+
+
+@lens.test(limit_s=900 if lens.LONG else 240)
+def random_variants():
+    """The same programs under every variant."""
+    for forced in variant_sets():
+        options = [word for one in forced.items() for word in ("--variant", "%s=%s" % one)]
+        doc, _, truth = run(os.environ.get("LENS_PROGRAMS", SOME), *options, forced=forced)
+        try:
+            compare(doc, truth, options, forced)
+        except lens.Failure as failure:
+            raise lens.Failure("%s: %s" % (" ".join(options[1::2]), failure))
