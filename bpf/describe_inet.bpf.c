@@ -124,13 +124,26 @@ static __always_inline void read_addresses(struct sock *sk, struct lens_rec_sock
 
 /* ------------------------------------------------------------------ streams */
 
-/* numbers of one stream that belong together */
+/* does anybody change it right now? Free is what it was when it was looked at */
+static __always_inline bool is_locked(struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, sk_lock.owned))
+		return true;
+	return bpf_core_field_exists(sk->sk_lock.slock.rlock) &&
+	       BPF_CORE_READ(sk, sk_lock.slock.rlock.raw_lock.val.counter);
+}
+
+/*
+ * Numbers of one stream that belong together. The kernel counts the bytes before it moves
+ * the place, with the lock held: who finds it free in between, and the place where it was, has
+ * not read between the two.
+ */
 static __always_inline bool read_send_origin(struct tcp_sock *tp, __u32 *ret)
 {
 	__u32 una = BPF_CORE_READ(tp, snd_una);
 
 	*ret = una - (__u32)BPF_CORE_READ(tp, bytes_acked);
-	return BPF_CORE_READ(tp, snd_una) == una;
+	return !is_locked((struct sock *)tp) && BPF_CORE_READ(tp, snd_una) == una;
 }
 
 static __always_inline bool read_receive_origin(struct tcp_sock *tp, __u32 *ret)
@@ -138,7 +151,7 @@ static __always_inline bool read_receive_origin(struct tcp_sock *tp, __u32 *ret)
 	__u32 next = BPF_CORE_READ(tp, rcv_nxt);
 
 	*ret = next - (__u32)BPF_CORE_READ(tp, bytes_received);
-	return BPF_CORE_READ(tp, rcv_nxt) == next;
+	return !is_locked((struct sock *)tp) && BPF_CORE_READ(tp, rcv_nxt) == next;
 }
 
 static __always_inline void read_origins(struct tcp_sock *tp, struct lens_rec_sock *r)
@@ -150,7 +163,8 @@ static __always_inline void read_origins(struct tcp_sock *tp, struct lens_rec_so
 		sent = read_send_origin(tp, &r->send_origin);
 	for (i = 0; i < LOOKS_MAX && !received; i++)
 		received = read_receive_origin(tp, &r->receive_origin);
-	if (sent && received)
+	/* tcp_disconnect() forgets the remote port before it forgets the numbers */
+	if (sent && received && BPF_CORE_READ((struct sock *)tp, __sk_common.skc_dport))
 		r->flags |= LENS_SOCK_SYNCED;
 }
 

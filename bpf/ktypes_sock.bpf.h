@@ -89,6 +89,16 @@ struct numa_drop_counters {
 
 struct sock {
 	struct sock_common __sk_common;
+	struct {
+		struct {
+			struct {
+				struct {
+					atomic_t val;
+				} raw_lock;
+			} rlock;	/* none with PREEMPT_RT */
+		} slock;
+		int owned;	/* by a task, which may sleep with it */
+	} sk_lock;
 	atomic_t sk_drops;
 	struct numa_drop_counters *sk_drop_counters;	/* v6.18; may be NULL */
 	struct sk_buff_head sk_receive_queue;
