@@ -32,6 +32,7 @@ struct inet_note {
 	__u32 used;
 	__be16 from_port;
 	__be16 pieces_port;	/* a send from there left something for the next one */
+	__u32 pieces_bytes;	/* what it left */
 	__u16 is_certain;	/* they are these, and not others that were queued meanwhile */
 	__u16 is_counted;	/* right now: what is queued meanwhile is another's */
 	struct datagram coming;	/* about to be queued */
@@ -155,6 +156,27 @@ static __always_inline bool is_corked_here(struct sock *sk)
 		       KDEF_IFF_LOOPBACK;
 }
 
+static __always_inline void note_piece(__be16 port, __u32 bytes)
+{
+	struct inet_note *note = note_get();
+
+	if (!note)
+		return;
+	if (note->pieces_port != port)
+		note->pieces_bytes = 0;
+	note->pieces_port = port;
+	note->pieces_bytes += bytes;
+}
+
+/* the bytes of the pieces before the last one */
+static __always_inline __u32 note_pieces_end(struct inet_note *note, __be16 port)
+{
+	if (!note || note->pieces_port != port)
+		return 0;
+	note->pieces_port = 0;
+	return note->pieces_bytes;
+}
+
 /* may what was not seen to arrive be for this host all the same? */
 static __always_inline bool may_be_here(struct sock *sk)
 {
@@ -174,6 +196,7 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 	struct inet_note *note = bpf_task_storage_get(&lens_inet_notes, t, NULL, 0);
 	__be16 port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
 	bool is_piece = call->ret >= 0 && is_corked_here(sk);
+	struct call whole = *call;
 	__u64 receiver = 0;
 	__u32 used;
 
@@ -189,25 +212,25 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 		bpf_loop(used, count_queue, s, 0);
 		note->is_counted = false;
 		if (is_piece)
-			note->pieces_port = port;
-		else if (note->pieces_port == port)
-			note->pieces_port = 0;
+			note_piece(port, 0);
+		else
+			note_pieces_end(note, port);
 		return 0;
 	}
 	if (is_piece) {
-		note = note_get();
-		if (note)
-			note->pieces_port = port;
+		note_piece(port, call->ret);
 		return 0;
 	}
+	if (call->ret >= 0)
+		whole.ret += note_pieces_end(note, port);
 	if (call->ret >= 0 && may_be_here(sk))
 		receiver = datagram_receiver(ident_address(sk), DATAGRAM_ANY, &s->key);
 	if (!receiver) {
 		s->key.gen = LENS_GEN_OUTGOING;
-		return inet_count(sk, &s->key, f, LENS_WRITE, call);
+		return inet_count(sk, &s->key, f, LENS_WRITE, &whole);
 	}
 	ident_user(t, LENS_WRITE, &s->key);
-	totals_count(&s->key, (struct file *)receiver, FILE_INET, call);
+	totals_count(&s->key, (struct file *)receiver, FILE_INET, &whole);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ PLAIN = (
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
                     " straddleread again own reuseport fastopen zerocopy"),
     ("pty", "pty", "raw queued writers errors devtty splice straddle cooked packet instances"),
-    ("udp", "udp", "sendto six mapped own nearest connected cork"),
+    ("udp", "udp", "sendto six mapped own nearest connected cork elsewhere"),
     ("netns", "netns", "apart"),
     ("errors", "errors", "stream tcp reset seqpacket dgram udp"),
 )
@@ -108,7 +108,7 @@ def udp_sys_test(mode):
     return one
 
 
-for udp_mode in ("sendto", "six", "mapped", "own", "nearest", "connected", "cork"):
+for udp_mode in ("sendto", "six", "mapped", "own", "nearest", "connected", "cork", "elsewhere"):
     lens.register("udp_sys_" + udp_mode, udp_sys_test(udp_mode))
 
 

@@ -12,8 +12,11 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +63,46 @@ void net_enter(void)
 void net_add_address(const char *address)
 {
 	set_address("lo:1", SIOCSIFADDR, address);
+}
+
+/* ---------------------------------------------------------------- steering */
+
+/* of sysfs each mount shows the devices of the namespace that it was mounted in */
+static void steer(int processor)
+{
+	char path[] = "/tmp/sysXXXXXX", mask[32];
+	int fd, len, at;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    !mkdtemp(path) || mount("sysfs", path, "sysfs", 0, NULL))
+		work_skip("no sysfs can be mounted");
+	at = open(path, O_PATH | O_DIRECTORY);
+	fd = openat(at, "class/net/lo/queues/rx-0/rps_cpus", O_WRONLY);
+	if (fd < 0)
+		work_skip("this kernel does not steer packets (CONFIG_RPS)");
+	len = snprintf(mask, sizeof(mask), "%x", 1u << processor);
+	work_expect(write(fd, mask, (size_t)len), len, "rps_cpus");
+	close(fd);
+	close(at);
+	umount2(path, MNT_DETACH);
+	rmdir(path);
+}
+
+void net_deliver_elsewhere(void)
+{
+	cpu_set_t allowed, here;
+	int processor[2], count = 0;
+
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (int i = 0; i < 32 && count < 2; i++)
+		if (CPU_ISSET(i, &allowed))
+			processor[count++] = i;
+	if (count < 2)
+		work_skip("only one processor");
+	CPU_ZERO(&here);
+	CPU_SET(processor[0], &here);
+	sched_setaffinity(0, sizeof(here), &here);
+	steer(processor[1]);
 }
 
 /* ------------------------------------------------------------------- cable */

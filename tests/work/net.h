@@ -11,6 +11,11 @@ void net_enter(void);
 /* one more address of the loopback device of that namespace, like "10.213.7.9" */
 void net_add_address(const char *address);
 /*
+ * What arrives in that namespace is delivered by another processor than this process, which
+ * stays where it is, runs on.
+ */
+void net_deliver_elsewhere(void);
+/*
  * A cable between this namespace and that behind a descriptor, with an address at each end, in
  * one network of 256. Leaves this process where it was.
  */

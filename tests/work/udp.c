@@ -243,13 +243,10 @@ static void run_reuseport(void)
 }
 
 /* each datagram from several calls */
-static void run_cork(void)
+static void send_in_pieces(void)
 {
-	int fd;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	bind_receiver("127.0.0.1");
-	work_ready();
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	for (int i = 0; i < 5; i++) {
 		work_expect(sendto(fd, bytes, 100, MSG_MORE, (struct sockaddr *)&server,
 				   server_len), 100, "sendto");
@@ -261,6 +258,28 @@ static void run_cork(void)
 		received(recv(receiver, bytes, 200, 0), 137);
 	}
 	work_any_operations(receiver_chan, WORK_WRITE);
+}
+
+static void run_cork(void)
+{
+	bind_receiver("127.0.0.1");
+	work_ready();
+	send_in_pieces();
+}
+
+/* all of it queued while somebody else runs, as ksoftirqd does for a busy processor */
+static void run_elsewhere(void)
+{
+	int few = 3;
+
+	net_enter();
+	net_deliver_elsewhere();
+	bind_receiver("127.0.0.1");
+	work_ready();
+	send_some(&few);
+	for (int i = 0; i < few; i++)
+		received(recv(receiver, bytes, 100, 0), 20);
+	send_in_pieces();
 }
 
 /* and one that is never sent */
@@ -458,6 +477,7 @@ static const struct work_mode modes[] = {
 	{ "connected", run_connected },
 	{ "reuseport", run_reuseport },
 	{ "cork", run_cork },
+	{ "elsewhere", run_elsewhere },
 	{ "corked", run_corked },
 	{ "pieces", run_pieces },
 	{ "segments", run_segments },
