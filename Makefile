@@ -172,6 +172,7 @@ fuzzers: $(FUZZERS)
 # Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Fuzzers fill the
 # processor that live tests leave idle, at a priority that takes none from them; emulated
 # machines take all there are.
+test: export LENS_AGAIN ?= 3
 test:
 	tools/deps build test vm programs
 	$(Q)$(wide) all work units

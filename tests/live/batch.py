@@ -21,6 +21,16 @@ class Batch:
 
     def watched(self, name):
         """(document, truth of this member), as of lens.watched(); the first one does the work."""
+        if lens.is_second_try:
+            return self.alone(name).result(name)
+        return self.result(name)
+
+    def alone(self, name):
+        batch = Batch(self.program, self.options)
+        batch.add(name, *self.members[name])
+        return batch
+
+    def result(self, name):
         if name not in self.truths:
             chosen = [n for n in self.members if n in lens.CHOSEN]
             failed = dict.fromkeys(chosen, lens.Failure("failed together with the first of them"))

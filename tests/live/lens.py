@@ -14,6 +14,7 @@ LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
 LENS_LEAVE_OUT    tests that run only when they are named; vm/natively says why
 LENS_PART=K/N     run only this part of all tests
+LENS_AGAIN=N      so many tests that fail are tried once more (default 0)
 LENS_NARROW=1     observe only the types of the workload, and several workloads in one run
 """
 
@@ -40,6 +41,8 @@ BINARY = os.path.abspath(os.environ.get("IPCLENS", os.path.join(ROOT, "build/ipc
 WORK = os.path.abspath(os.environ.get("IPCLENS_WORK", os.path.join(ROOT, "build/tests/work")))
 SCALE = float(os.environ.get("LENS_TIME_SCALE", "1"))
 LONG = os.environ.get("LENS_LONG") == "1"
+SECOND_TRIES = int(os.environ.get("LENS_AGAIN", "0"))
+second_tries, is_second_try = 0, False
 NARROW = os.environ.get("LENS_NARROW") == "1"
 OPTIONS = os.environ.get("LENS_OPTIONS", "").split()
 
