@@ -311,7 +311,8 @@ USES.update(crowd="sysv-msg,posix-mq", sysvmsg="sysv-msg", mqueue="posix-mq", ev
             inet="pipe,tcp", udp="udp", unix="pipe,unix-stream,unix-dgram,unix-seqpacket",
             pty="pipe,pty", mapping="sysv-shm,posix-shm,memfd,mmap-file,shared-anon",
             procvm="process-vm,signal", netns="tcp,udp,unix-stream,unix-dgram",
-            errors="tcp,udp,unix-stream,unix-dgram,unix-seqpacket")
+            errors="tcp,udp,unix-stream,unix-dgram,unix-seqpacket",
+            interrupted="tcp,udp,unix-stream,unix-dgram,unix-seqpacket")
 
 
 def narrow(program):

@@ -29,6 +29,7 @@ PLAIN = (
     ("udp", "udp", "sendto six mapped own nearest connected cork elsewhere"),
     ("netns", "netns", "apart"),
     ("errors", "errors", "stream tcp reset seqpacket dgram udp"),
+    ("interrupted", "interrupted", "stream seqpacket dgram tcp udp"),
 )
 
 # again, with every channel born under observation instead of before

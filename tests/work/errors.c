@@ -4,10 +4,8 @@
  * provoked once the kernel has come to the protocol; among them some that succeed.
  */
 #define _GNU_SOURCE 1
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,40 +27,6 @@ static void dig_hole(void)
 	if (hole == MAP_FAILED)
 		work_die("mmap");
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static void connect_pair(int type, bool messages, bool inet)
-{
-	struct sockaddr_in at[2] = { { .sin_family = AF_INET } };
-	socklen_t len = sizeof(at[0]);
-	int fd[2], listener;
-
-	at[0].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	at[1] = at[0];
-	if (!inet) {
-		if (socketpair(AF_UNIX, type, 0, fd))
-			work_die("socketpair");
-	} else if (type == SOCK_STREAM) {
-		listener = socket(AF_INET, type, 0);
-		fd[0] = socket(AF_INET, type, 0);
-		if (bind(listener, (struct sockaddr *)&at[0], len) || listen(listener, 1) ||
-		    getsockname(listener, (struct sockaddr *)&at[0], &len) ||
-		    connect(fd[0], (struct sockaddr *)&at[0], len))
-			work_die("connect");
-		fd[1] = accept(listener, NULL, NULL);
-		close(listener);
-	} else {
-		for (int i = 0; i < 2; i++) {
-			fd[i] = socket(AF_INET, type, 0);
-			if (bind(fd[i], (struct sockaddr *)&at[i], len) ||
-			    getsockname(fd[i], (struct sockaddr *)&at[i], &len))
-				work_die("bind");
-		}
-		for (int i = 0; i < 2; i++)
-			if (connect(fd[i], (struct sockaddr *)&at[!i], len))
-				work_die("connect");
-	}
-	line_join(fd, messages, one);
 }
 
 static void fails(const struct line *l, enum work_dir dir, ssize_t ret, int why)
@@ -114,7 +78,7 @@ static void shut(const struct line *a, const struct line *b)
 
 static void run_stream(void)
 {
-	connect_pair(SOCK_STREAM, false, false);
+	line_open(AF_UNIX, SOCK_STREAM, one);
 	dig_hole();
 	work_ready();
 	nothing_there(&one[1]);
@@ -127,7 +91,7 @@ static void run_stream(void)
 
 static void run_tcp(void)
 {
-	connect_pair(SOCK_STREAM, false, true);
+	line_open(AF_INET, SOCK_STREAM, one);
 	dig_hole();
 	work_ready();
 	nothing_there(&one[1]);
@@ -142,7 +106,7 @@ static void run_tcp(void)
 /* the other end is gone, with bytes that it had not read */
 static void run_reset(void)
 {
-	connect_pair(SOCK_STREAM, false, true);
+	line_open(AF_INET, SOCK_STREAM, one);
 	dig_hole();
 	work_ready();
 	line_put(&one[0], 100);
@@ -163,7 +127,7 @@ static void too_long(const struct line *l, size_t limit)
 
 static void run_seqpacket(void)
 {
-	connect_pair(SOCK_SEQPACKET, true, false);
+	line_open(AF_UNIX, SOCK_SEQPACKET, one);
 	dig_hole();
 	work_ready();
 	nothing_there(&one[1]);
@@ -175,7 +139,7 @@ static void run_seqpacket(void)
 
 static void run_dgram(void)
 {
-	connect_pair(SOCK_DGRAM, true, false);
+	line_open(AF_UNIX, SOCK_DGRAM, one);
 	dig_hole();
 	work_ready();
 	nothing_there(&one[1]);
@@ -192,7 +156,7 @@ static void run_dgram(void)
 
 static void run_udp(void)
 {
-	connect_pair(SOCK_DGRAM, true, true);
+	line_open(AF_INET, SOCK_DGRAM, one);
 	dig_hole();
 	work_ready();
 	nothing_there(&one[1]);

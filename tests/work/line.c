@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -20,6 +21,53 @@ void line_join(const int fd[2], bool messages, struct line ret_ends[2])
 		chan[i] = work_socket(fd[i]);
 	for (int i = 0; i < 2; i++)
 		ret_ends[i] = (struct line){ fd[i], chan[i], chan[!i], messages };
+}
+
+static void connect_stream(int ret_fd[2])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(ret_fd[0], (struct sockaddr *)&at, len))
+		work_die("connect");
+	ret_fd[1] = accept(listener, NULL, NULL);
+	close(listener);
+}
+
+static void connect_datagrams(int ret_fd[2])
+{
+	struct sockaddr_in at[2];
+	socklen_t len = sizeof(at[0]);
+
+	for (int i = 0; i < 2; i++) {
+		at[i] = (struct sockaddr_in){ .sin_family = AF_INET };
+		at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		ret_fd[i] = socket(AF_INET, SOCK_DGRAM, 0);
+		if (bind(ret_fd[i], (struct sockaddr *)&at[i], len) ||
+		    getsockname(ret_fd[i], (struct sockaddr *)&at[i], &len))
+			work_die("bind");
+	}
+	for (int i = 0; i < 2; i++)
+		if (connect(ret_fd[i], (struct sockaddr *)&at[!i], len))
+			work_die("connect");
+}
+
+void line_open(int family, int type, struct line ret_ends[2])
+{
+	int fd[2];
+
+	if (family == AF_UNIX && socketpair(AF_UNIX, type, 0, fd))
+		work_die("socketpair");
+	if (family == AF_INET && type == SOCK_STREAM)
+		connect_stream(fd);
+	else if (family == AF_INET)
+		connect_datagrams(fd);
+	line_join(fd, type != SOCK_STREAM, ret_ends);
 }
 
 ssize_t line_did(const struct line *l, enum work_dir dir, ssize_t ret)

@@ -22,6 +22,8 @@ struct line {
 #define LINE_MAX (1 << 20)
 extern char line_bytes[LINE_MAX];
 
+/* two sockets that are connected, of AF_UNIX or AF_INET and whatever type */
+void line_open(int family, int type, struct line ret_ends[2]);
 /* the ends of the connection between two sockets */
 void line_join(const int fd[2], bool messages, struct line ret_ends[2]);
 ssize_t line_did(const struct line *l, enum work_dir dir, ssize_t ret);
