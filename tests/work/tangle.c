@@ -105,6 +105,25 @@ static void draw_graph(void)
 			node[i].edge[k].by.carried = node[i].edge[k].by.kind < FLOCK && draw(2);
 }
 
+static bool waits_for_record(const struct node *n)
+{
+	return n->edge_count == 1 && n->edge[0].by.kind == RECORD;
+}
+
+/* rings of nothing but record locks are refused by the kernel: EDEADLK */
+static void part_rings_of_records(void)
+{
+	for (unsigned i = 0; i < node_count; i++) {
+		unsigned at = i;
+
+		for (unsigned steps = 0; steps < node_count && waits_for_record(&node[at]); steps++) {
+			at = node[at].edge[0].to;
+			if (at == i)
+				node[i].edge[0].by.kind = FLOCK;
+		}
+	}
+}
+
 /* --------------------------------------------------------------------- truth */
 
 enum hope { NEVER, STOPPED, OUTSIDE, RUNS };
@@ -286,6 +305,7 @@ static void graph(void)
 		draw_graph();
 	else
 		draw_chain();
+	part_rings_of_records();
 	find_truth();
 	for (unsigned i = 0; i < node_count; i++)
 		for (unsigned k = 0; k < node[i].edge_count; k++)
