@@ -542,8 +542,8 @@ def enough_capability():
     launch = launcher("--uid", 65534, "--keep", CAP_BPF, "--keep", CAP_PERFMON)
     work = lens.Workload("pipe", "rw")
     with lens.public_binary() as binary:
-        observer = lens.Lens("report", "--json", *lens.OPTIONS, launch=launch,
-                             binary=binary).wait_observing()
+        observer = lens.Lens("report", "--json", *lens.OPTIONS, *lens.narrow("pipe"),
+                             launch=launch, binary=binary).wait_observing()
         work.go()
         truth = work.truth()
         doc = observer.document()

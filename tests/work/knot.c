@@ -104,6 +104,7 @@ static bool sleeps_in(pid_t pid, const char *tid, long nr)
 
 static void must_live(pid_t pid)
 {
+	work_end_with(pid);
 	errno = ECHILD;
 	if (kill(pid, 0))
 		work_die("a process of the knot is gone");

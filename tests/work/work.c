@@ -231,6 +231,18 @@ static void end_kids(void)
 	}
 }
 
+void work_end_with(pid_t kid)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PID, (id_t)kid, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid)
+		return;
+	if (!info.si_status)
+		exit(0);
+	errno = ECHILD;
+	work_die("a child failed");
+}
+
 void work_wait_blocked(pid_t tid, long nr, unsigned long arg0)
 {
 	char path[64], want[64], line[256];
@@ -248,6 +260,7 @@ void work_wait_blocked(pid_t tid, long nr, unsigned long arg0)
 		fclose(f);
 		if (found)
 			return;
+		work_end_with(tid);
 		doze();
 	}
 }

@@ -126,6 +126,8 @@ void work_wait(pid_t pid);
 void work_reap(pid_t pid);
 /* in a child not made by work_spawn(): count under its own name */
 void work_adopt(void);
+/* ends this process too where that child has ended, which has said why; else does nothing */
+void work_end_with(pid_t kid);
 /* until a thread sleeps in system call nr, with first argument arg0 */
 void work_wait_blocked(pid_t tid, long nr, unsigned long arg0);
 /* replaces the program by this one in a mode whose name begins with '@' */
