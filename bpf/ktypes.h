@@ -86,6 +86,9 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct {
+		int count;
+	} d_lockref;
 	struct hlist_node d_sib;	/* v6.8: were list heads d_child and d_subdirs */
 	struct hlist_head d_children;
 };
@@ -449,6 +452,7 @@ struct css_set {
 
 struct mm_struct {
 	struct maple_tree mm_mt;
+	atomic_t mm_users;
 	struct file *exe_file;
 	unsigned long arg_start;
 	unsigned long arg_end;
@@ -458,12 +462,21 @@ struct hrtimer {
 	__u8 state;
 };
 
+struct completion;
+
+/* kernel/seccomp.c */
+struct seccomp_filter {
+	struct seccomp_filter *prev;
+	struct notification *notif;
+};
+
 struct task_io_accounting {
 	__u64 wchar;
 };
 
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	int group_exit_code;
 	unsigned int is_child_subreaper : 1;
 	struct hrtimer real_timer;
@@ -534,6 +547,10 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
+	struct completion *vfork_done;
+	struct {
+		struct seccomp_filter *filter;
+	} seccomp;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];	/* enum pid_type */

@@ -183,6 +183,10 @@ struct udp_sock {
 	__u16 gso_size;
 };
 
+struct inet_connection_sock {
+	__u32 icsk_user_timeout;
+};
+
 struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 copied_seq;

@@ -215,6 +215,22 @@ static __always_inline __u64 handled_signals(struct task_struct *t)
 	return handlers;
 }
 
+#define FILTERS_MAX 32
+
+/* may a supervisor hold its calls? Where it does, the registers look as if it were in the call */
+static __always_inline bool is_supervised(struct task_struct *t)
+{
+	struct seccomp_filter *f = BPF_CORE_READ(t, seccomp.filter);
+	__u32 i;
+
+	for (i = 0; f && i < FILTERS_MAX; i++) {
+		if (BPF_CORE_READ(f, notif))
+			return true;
+		f = BPF_CORE_READ(f, prev);
+	}
+	return f != NULL;
+}
+
 static __always_inline void fill_process(struct task_struct *t, struct lens_rec_thread *r)
 {
 	struct signal_struct *s = BPF_CORE_READ(t, signal);
@@ -226,6 +242,12 @@ static __always_inline void fill_process(struct task_struct *t, struct lens_rec_
 	r->written = BPF_CORE_READ(t, ioac.wchar);
 	if (has_timer(s))
 		r->flags |= LENS_THREAD_TIMER;
+	if (is_supervised(t))
+		r->flags |= LENS_THREAD_SUPERVISED;
+	if (BPF_CORE_READ(t, mm, mm_users.counter) > BPF_CORE_READ(s, nr_threads))
+		r->flags |= LENS_THREAD_SHARES_MEMORY;
+	if (BPF_CORE_READ(t, vfork_done))
+		r->flags |= LENS_THREAD_VFORKED;
 	if (BPF_CORE_READ(t, io_uring, xa.xa_head))
 		r->flags |= LENS_THREAD_URING;
 	if (ns) {

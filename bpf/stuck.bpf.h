@@ -25,6 +25,8 @@ __hidden int stuck_epoll(struct eventpoll *ep);
 __hidden int stuck_in_flight(struct sock *sk);
 /* fills in what a file, of ident_file_at(), stands for; its name goes to name, of STUCK_NAME_MAX
  * bytes */
+/* to an open file description */
+__hidden __u64 stuck_references(struct file *f);
 __hidden int stuck_file(struct file *f, struct lens_rec_desc *d, char *name);
 
 /* makes a record of what stuck_file() has filled in at the start of the scratch buffer; its length,

@@ -94,6 +94,9 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 	d->capacity_msgs = BPF_CORE_READ(m, attr.mq_maxmsg);
 	d->queued_bytes = BPF_CORE_READ(m, qsize);
 	d->capacity_bytes = BPF_CORE_READ(m, attr.mq_maxmsg) * BPF_CORE_READ(m, attr.mq_msgsize);
+	/* each open file has its dentry, and so has nobody else once the name is gone */
+	if (!(d->flags & LENS_DESC_NAMED))
+		d->readers = BPF_CORE_READ(f, f_path.dentry, d_lockref.count);
 	len = bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
 					BPF_CORE_READ(f, f_path.dentry, d_name.name));
 	if (len > 1)
@@ -120,6 +123,13 @@ static __always_inline void fill_device(struct file *f, struct inode *i, struct 
 		d->flags |= LENS_DESC_MASTER;
 }
 
+/* without a name: whoever has it can map it */
+static __always_inline void fill_memory(struct inode *i, struct lens_rec_desc *d)
+{
+	d->object = LENS_OBJECT_MEMORY;
+	d->self = (__u64)i;
+}
+
 static __always_inline void fill_socket(struct file *f, struct lens_rec_desc *d, char *name)
 {
 	struct socket *socket = BPF_CORE_READ(f, private_data);
@@ -129,7 +139,7 @@ static __always_inline void fill_socket(struct file *f, struct lens_rec_desc *d,
 		stuck_sock(sk, d, name);
 }
 
-static __always_inline __u64 references(struct file *f)
+__u64 stuck_references(struct file *f)
 {
 	struct file___pre613 *old = (void *)f;
 
@@ -150,7 +160,7 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 	d->dev = core_field(super, s_dev);
 	d->gen = core_field(i, i_generation);
 	d->mode = core_field(f, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);
-	d->refs = references(f);
+	d->refs = stuck_references(f);
 	if (core_field(i, i_nlink))
 		d->flags |= LENS_DESC_NAMED;
 	if (mode == KDEF_S_IFIFO)
@@ -168,6 +178,8 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 		fill_device(f, i, d);
 	else if (mode == KDEF_S_IFREG && BPF_CORE_READ(i, i_flctx))
 		d->object = LENS_OBJECT_FILE;
+	else if (mode == KDEF_S_IFREG && magic == KDEF_TMPFS_MAGIC && !(d->flags & LENS_DESC_NAMED))
+		fill_memory(i, d);
 	return d->object;
 }
 

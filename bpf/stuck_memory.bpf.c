@@ -272,19 +272,21 @@ static __always_inline __u32 copy_piece(struct task_struct *t, char *to, const s
 
 #define FD_SET_BYTES 128 /* FD_SETSIZE / 8 */
 
-/* the sets for reading and writing, each in FD_SET_BYTES */
+/* the sets for reading, writing and exceptions, each in FD_SET_BYTES */
 static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const struct call_args *a)
 {
 	__u64 size = ((__u32)a->arg[0] + 63) / 64 * 8;
 
 	if (size > FD_SET_BYTES)
 		size = FD_SET_BYTES;
-	__builtin_memset(to, 0, 2 * FD_SET_BYTES);
+	__builtin_memset(to, 0, 3 * FD_SET_BYTES);
 	if (a->arg[1] && !copy(t, to, size, a->arg[1]))
 		return 0;
 	if (a->arg[2] && !copy(t, to + FD_SET_BYTES, size, a->arg[2]))
 		return 0;
-	return 2 * FD_SET_BYTES;
+	if (a->arg[3] && !copy(t, to + 2 * FD_SET_BYTES, size, a->arg[3]))
+		return 0;
+	return 3 * FD_SET_BYTES;
 }
 
 static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, __u32 call,
@@ -342,6 +344,16 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 
 /* --------------------------------------------------------------------- mappings */
 
+/* of SysV shared memory, removed or not: shmat(2) takes a number (ipc/shm.c, newseg()) */
+static __always_inline bool is_segment(struct vm_area_struct *v)
+{
+	char name[8] = {};
+
+	bpf_probe_read_kernel_str(name, sizeof(name),
+				  BPF_CORE_READ(v, vm_file, f_path.dentry, d_name.name));
+	return name[0] == 'S' && name[1] == 'Y' && name[2] == 'S' && name[3] == 'V';
+}
+
 SEC("?iter/task_vma")
 int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
 {
@@ -362,7 +374,9 @@ int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
 	r.object = (__u64)i;
 	r.ino = BPF_CORE_READ(i, i_ino);
 	r.dev = BPF_CORE_READ(i, i_sb, s_dev);
-	if (BPF_CORE_READ(i, i_nlink))
+	r.file = (__u64)BPF_CORE_READ(v, vm_file);
+	r.refs = stuck_references((struct file *)r.file);
+	if (BPF_CORE_READ(i, i_nlink) || is_segment(v))
 		r.flags = LENS_DESC_NAMED;
 	rec_init(&r.h, LENS_REC_MAPPING, sizeof(r));
 	r.h.flags = LENS_F_SNAPSHOT;

@@ -81,6 +81,8 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 		d->flags |= LENS_DESC_CONNECTED;
 	if (d->object != LENS_OBJECT_TCP || d->flags & LENS_DESC_LISTEN)
 		return;
+	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
+		d->flags |= LENS_DESC_USER_TIMEOUT;
 	d->queued_bytes = (__u32)(BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq));
 	d->sent_bytes = (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
 }

@@ -55,6 +55,9 @@ enum lens_call {
 #define LENS_THREAD_ENDLESS 64		/* restarted poll(2) without a time limit */
 #define LENS_THREAD_RESTARTED 256	/* the call goes on after a stop or a signal */
 #define LENS_THREAD_URING 512		/* has made or used a ring of io_uring */
+#define LENS_THREAD_SUPERVISED 1024	/* a seccomp filter may hold its calls for a supervisor */
+#define LENS_THREAD_SHARES_MEMORY 2048	/* with a process that is not its own */
+#define LENS_THREAD_VFORKED 4096	/* its parent waits in vfork(2) for it */
 
 struct lens_rec_thread {
 	struct lens_rec h;
@@ -116,6 +119,7 @@ enum lens_object {
 #define LENS_DESC_SEND_SHUT 1024
 #define LENS_DESC_PACKETS 2048
 #define LENS_DESC_PATH 4096		/* name is the components of a path, leaf first */
+#define LENS_DESC_USER_TIMEOUT 16384	/* TCP_USER_TIMEOUT: gives up what is not acknowledged */
 #define LENS_DESC_OPENING 8192		/* not there yet: fd is the thread that waits in open(2) */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
@@ -135,7 +139,7 @@ struct lens_rec_desc {
 	__u32 mode;		/* 1 = readable, 2 = writable, 3 = both */
 	__u32 flags;		/* LENS_DESC_* */
 	__u32 queued_msgs, capacity_msgs;	/* pipe: slots; listener: backlog */
-	__u32 readers, writers;	/* pipe: open file descriptions */
+	__u32 readers, writers;	/* pipe: open file descriptions; queue: all of them, as readers */
 	__u32 netns;
 	__u16 local_port, remote_port;
 	__u8 local_addr[16], remote_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
@@ -208,9 +212,11 @@ struct lens_rec_mapping {
 	__u64 start, end;	/* addresses */
 	__u64 offset;		/* in the object, bytes */
 	__u64 object;		/* token of its inode */
+	__u64 file;		/* token of the open file description */
+	__u64 refs;		/* references to it */
 	__u64 ino;
 	__u32 dev;
-	__u32 flags;		/* LENS_DESC_NAMED */
+	__u32 flags;		/* LENS_DESC_NAMED: whoever may can map it, too */
 };
 
 /* a semaphore of a SysV set, and who owes it what */

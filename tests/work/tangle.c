@@ -116,7 +116,7 @@ static void part_rings_of_records(void)
 	for (unsigned i = 0; i < node_count; i++) {
 		unsigned at = i;
 
-		for (unsigned steps = 0; steps < node_count && waits_for_record(&node[at]); steps++) {
+		for (unsigned n = 0; n < node_count && waits_for_record(&node[at]); n++) {
 			at = node[at].edge[0].to;
 			if (at == i)
 				node[i].edge[0].by.kind = FLOCK;

@@ -111,11 +111,15 @@ static bool wants_input(enum stuck_want want)
 static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
 		      bool edge)
 {
-	bool input = n->want == WANT_DATA || (n->want == WANT_HANGUP && d->rec.mode & MODE_READ);
+	uint32_t usual = n->want == WANT_ROOM ? MODE_WRITE : MODE_READ;
+	/* whoever polls an end for what never comes there hears when the others are gone */
+	enum stuck_want want = d->rec.mode & usual ? n->want : WANT_HANGUP;
+	bool input = want == WANT_DATA || (want == WANT_HANGUP && d->rec.mode & MODE_READ);
 	uint32_t expected = input ? d->rec.writers : d->rec.readers;
 	unsigned files = add_holders(s, n, stuck_find_self(s, d->rec.self),
 				     input ? MODE_WRITE : MODE_READ, WHY_HOLDS_END);
 
+	n->want = want;
 	if (files < expected)
 		hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_msgs)
@@ -124,6 +128,17 @@ static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct 
 		hope_outside(n, HOPE_RUNS, "it is ready");
 	if (input && d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED)
 		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+}
+
+/* open file descriptions of it, in whoever's hands */
+static unsigned open_files(const struct stuck *s, const struct stuck_desc *any)
+{
+	unsigned files = 0;
+
+	for (const struct stuck_desc *d = stuck_find_self(s, any->rec.self);
+	     d && stuck_may_visit(s, NULL); d = d->next_self)
+		files += stuck_find_file(s, d->rec.file) == d;
+	return files;
 }
 
 static void need_mq(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
@@ -135,6 +150,8 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 		    WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
 		hope_outside(n, HOPE_RUNS, "it is ready");
+	if (open_files(s, d) < d->rec.readers)
+		hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!(d->rec.flags & LENS_DESC_NAMED))
 		return;
 	/* strangers send to a queue; that one takes what was meant for others is not to be expected
@@ -174,9 +191,10 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 static bool has_room(const struct stuck *s, const struct stuck_desc *d)
 {
 	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
+	/* so much may be taken when the kernel calls it writable: unix_writable() */
+	unsigned part = d->rec.object == LENS_OBJECT_TCP ? 2 : 4;
 
-	/* half of it has to be free before the kernel calls a socket writable */
-	if (d->rec.sent_bytes * 2 > d->rec.send_capacity_bytes)
+	if (d->rec.sent_bytes * part > d->rec.send_capacity_bytes)
 		return false;
 	return d->rec.object != LENS_OBJECT_UNIX_DGRAM || !peer ||
 	       peer->rec.queued_msgs <= peer->rec.capacity_msgs;
@@ -211,19 +229,51 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 								: "a peer it has not got yet");
 }
 
-/* the listener at a port, for connections nobody has accepted */
-static const struct stuck_desc *find_listener(const struct stuck *s, const struct stuck_desc *d)
+static bool is_any_address(const uint8_t a[16])
+{
+	static const uint8_t six[16], four[16] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a, six, 16) || !memcmp(a, four, 16);
+}
+
+/*
+ * The next listener, from *at on, that may have a connection nobody has accepted: several can
+ * share a port, and which of them has it is not known.
+ */
+static const struct stuck_desc *next_listener(const struct stuck *s, const struct stuck_desc *d,
+					      size_t *at)
 {
 	const struct stuck_look *l = stuck_look(s);
 
-	for (size_t i = 0; i < l->desc_count; i++) {
-		const struct lens_rec_desc *r = &l->descs[i]->rec;
+	while (*at < l->desc_count) {
+		const struct stuck_desc *one = l->descs[(*at)++];
+		const struct lens_rec_desc *r = &one->rec;
 
 		if (r->object == d->rec.object && r->flags & LENS_DESC_LISTEN &&
-		    r->netns == d->rec.netns && r->local_port == d->rec.remote_port)
-			return l->descs[i];
+		    r->netns == d->rec.netns && r->local_port == d->rec.remote_port &&
+		    (is_any_address(r->local_addr) ||
+		     !memcmp(r->local_addr, d->rec.remote_addr, 16)) &&
+		    stuck_find_self(s, r->self) == one)
+			return one;
 	}
 	return NULL;
+}
+
+/* each of the others is one more who could: a need of its own */
+static void need_more_listeners(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+				uint32_t fd, enum stuck_want want, size_t at)
+{
+	const struct stuck_desc *one;
+	struct stuck_need *n;
+
+	while ((one = next_listener(s, d, &at)) && stuck_may_visit(s, NULL)) {
+		n = stuck_add_need(t, want);
+		n->fd = fd;
+		n->thing = stuck_thing_of(s, d);
+		add_holders(s, n, one, 0, WHY_LISTENS);
+	}
+	if (one)
+		stuck_need_outside(t, want, HOPE_OUTSIDE, "more listeners at its port");
 }
 
 static bool is_loopback(const struct lens_rec_desc *d)
@@ -234,13 +284,35 @@ static bool is_loopback(const struct lens_rec_desc *d)
 	       (d->remote_addr[10] == 0xff && d->remote_addr[12] == 127);
 }
 
-static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+static const struct stuck_desc *tcp_peer(const struct stuck *s, const struct stuck_desc *d)
 {
 	struct stuck_tuple back = stuck_tuple_of(&d->rec, true);
-	const struct stuck_desc *other = hash_get(stuck_look(s)->by_tuple, &back);
 
-	if (!other && is_loopback(&d->rec))
-		other = find_listener(s, d);
+	return hash_get(stuck_look(s)->by_tuple, &back);
+}
+
+static bool is_tcp_connection(const struct stuck_desc *d)
+{
+	return d->rec.object == LENS_OBJECT_TCP && d->rec.flags & LENS_DESC_CONNECTED &&
+	       !(d->rec.flags & LENS_DESC_LISTEN);
+}
+
+/* connected to this host, but nobody has the other end: it waits to be accepted */
+static bool is_pending(const struct stuck *s, const struct stuck_desc *d)
+{
+	return is_tcp_connection(d) && !tcp_peer(s, d) && is_loopback(&d->rec);
+}
+
+/* at: the listener behind the one that is taken here */
+static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+		     size_t *at)
+{
+	const struct stuck_desc *other = tcp_peer(s, d);
+
+	if (is_pending(s, d))
+		other = next_listener(s, d, at);
+	if (d->rec.flags & LENS_DESC_USER_TIMEOUT && d->rec.sent_bytes)
+		hope_outside(n, HOPE_RUNS, "a time limit of the connection");
 	if (!other) {
 		hope_outside(n, HOPE_OUTSIDE, "a peer outside this host or network namespace");
 		return;
@@ -249,21 +321,28 @@ static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct s
 		    other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
 }
 
+/* its receiver may be named in memory that was not read */
+static bool is_sendmsg(unsigned call)
+{
+	return call == LENS_CALL_SENDMSG || call == LENS_CALL_SENDMMSG;
+}
+
 static void need_socket(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
-			bool edge)
+			bool edge, unsigned call, size_t *at)
 {
 	if (d->rec.flags & LENS_DESC_LISTEN) {
 		n->want = WANT_CLIENT;
 		hope_outside(n, HOPE_OUTSIDE, "a client");
 		return;
 	}
-	if (d->rec.object == LENS_OBJECT_TCP && d->rec.flags & LENS_DESC_CONNECTED)
-		need_tcp(s, n, d);
+	if (is_tcp_connection(d))
+		need_tcp(s, n, d, at);
 	else if (d->rec.object == LENS_OBJECT_TCP || d->rec.object == LENS_OBJECT_UDP)
 		hope_outside(n, HOPE_OUTSIDE, "whoever sends to its address");
 	else
 		need_unix(s, n, d);
-	if (!edge)
+	/* a full queue of another one than its peer's is what such a call waits for */
+	if (!edge && !(d->rec.object == LENS_OBJECT_UNIX_DGRAM && is_sendmsg(call)))
 		ready_socket(s, n, d);
 	if (n->want != WANT_ROOM)
 		return;
@@ -350,6 +429,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 		     uint32_t fd, enum stuck_want want, bool edge)
 {
 	struct stuck_need *n = stuck_add_need(t, want);
+	size_t listener = 0;
 
 	n->fd = fd;
 	n->thing = stuck_thing_of(s, d);
@@ -364,11 +444,13 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	else if (d->rec.object == LENS_OBJECT_PTY)
 		need_pty(s, t, n, d);
 	else if (is_socket(d->rec.object))
-		need_socket(s, n, d, edge);
+		need_socket(s, n, d, edge, t->rec.call, &listener);
 	else
 		hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
 	if (wants_input(want))
 		doubt_own_end(t, n, is_set_call(t->rec.call));
+	if (is_pending(s, d))
+		need_more_listeners(s, t, d, fd, want, listener);
 }
 
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
@@ -381,6 +463,11 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 		stuck_need_outside(t, want, HOPE_OUTSIDE,
 				   "what its descriptor stands for is not seen");
 		return;
+	}
+	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && is_sendmsg(t->rec.call)) {
+		stuck_need_outside(t, want, HOPE_OUTSIDE, "whoever it sends to");
+		t->needs[t->need_count - 1].fd = fd;
+		t->needs[t->need_count - 1].thing = stuck_thing_of(s, d);
 	}
 	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT))
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
@@ -398,32 +485,44 @@ static bool same_name(const struct stuck_desc *d, const char *name, size_t len)
 	return d->name_len == len && !memcmp(d->name, name, len);
 }
 
-/* whoever holds the socket of the address that the call was given */
-static void add_addressed(struct stuck *s, struct stuck_thread *t, struct stuck_need *n,
-			  const struct stuck_desc *from, bool listening)
+/*
+ * The sockets of the address that the call was given, each a need of its own: several may have
+ * been bound by the same name, one after the other or in several directories.
+ */
+static void need_addressed(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *from,
+			   uint32_t fd, enum stuck_want want, bool listening)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	const struct stuck_look *l = stuck_look(s);
 	const size_t family_len = sizeof(uint16_t);
+	size_t before = t->need_count;
 
 	for (size_t i = 0; m && m->size > family_len && i < l->desc_count; i++) {
 		const struct stuck_desc *d = l->descs[i];
+		struct stuck_need *n;
 
 		if (d->rec.object != from->rec.object || d->rec.netns != from->rec.netns ||
 		    !d->name_len || listening != !!(d->rec.flags & LENS_DESC_LISTEN) ||
-		    !same_name(d, m->bytes + family_len, m->size - family_len))
+		    !same_name(d, m->bytes + family_len, m->size - family_len) ||
+		    stuck_find_self(s, d->rec.self) != d)
 			continue;
+		n = stuck_add_need(t, want);
+		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
 		add_holders(s, n, d, 0, listening ? WHY_LISTENS : WHY_HOLDS_END);
-		return;
 	}
-	hope_outside(n, HOPE_OUTSIDE, "whoever has the address");
+	if (t->need_count > before)
+		return;
+	stuck_need_outside(t, want, HOPE_OUTSIDE, "whoever has the address");
+	t->needs[before].fd = fd;
+	t->needs[before].thing = stuck_thing_of(s, from);
 }
 
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 {
-	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd), *other;
 	struct stuck_need *n;
+	size_t at = 0;
 
 	if (!d || d->rec.object < LENS_OBJECT_UNIX_STREAM ||
 	    d->rec.object > LENS_OBJECT_UNIX_SEQPACKET) {
@@ -434,31 +533,26 @@ void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 			return;
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
-		if (find_listener(s, d))
-			add_holders(s, n, find_listener(s, d), 0, WHY_LISTENS);
+		other = next_listener(s, d, &at);
+		if (other)
+			add_holders(s, n, other, 0, WHY_LISTENS);
+		need_more_listeners(s, t, d, fd, WANT_ACCEPT, at);
 		return;
 	}
-	n = stuck_add_need(t, WANT_ACCEPT);
-	n->fd = fd;
-	n->thing = stuck_thing_of(s, d);
 	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
-		hope_outside(n, HOPE_RUNS, "a time limit");
-	add_addressed(s, t, n, d, true);
+		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
+	need_addressed(s, t, d, fd, WANT_ACCEPT, true);
 }
 
 void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 {
 	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
-	struct stuck_need *n;
 
 	if (!d || d->rec.object != LENS_OBJECT_UNIX_DGRAM || !t->rec.arg[4]) {
 		stuck_need_fd(s, t, fd, WANT_ROOM);
 		return;
 	}
-	n = stuck_add_need(t, WANT_ROOM);
-	n->fd = fd;
-	n->thing = stuck_thing_of(s, d);
 	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
-		hope_outside(n, HOPE_RUNS, "a time limit");
-	add_addressed(s, t, n, d, false);
+		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
+	need_addressed(s, t, d, fd, WANT_ROOM, false);
 }

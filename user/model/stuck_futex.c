@@ -35,6 +35,14 @@ static const struct lens_rec_mapping *find_mapping(const struct stuck *s,
 	return NULL;
 }
 
+static void hope_outside(struct stuck_need *n, const char *why)
+{
+	if (n->outside >= HOPE_OUTSIDE)
+		return;
+	n->outside = HOPE_OUTSIDE;
+	n->outside_why = why;
+}
+
 /* --------------------------------------------------------------- one process */
 
 /* other than those in the same situation */
@@ -56,33 +64,51 @@ static void need_own_threads(struct stuck_thread *t)
 	struct stuck_need *n = stuck_add_need(t, WANT_WAKE);
 
 	stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);
-	if (others_do_else(t))
-		return;
-	n->outside = HOPE_OUTSIDE;
-	n->outside_why = "a signal handler";
+	if (t->rec.flags & LENS_THREAD_SHARES_MEMORY)
+		hope_outside(n, "a process that shares its memory");
+	else if (!others_do_else(t))
+		hope_outside(n, "a signal handler");
 }
 
 /* -------------------------------------------------------------- shared memory */
 
-/* a thread of the owner's number among those that can see the word */
-static struct stuck_proc *find_owner(const struct stuck *s, const struct stuck_thread *t,
-				     const struct lens_rec_mapping *map, uint32_t tid)
+static bool maps(const struct stuck *s, const struct stuck_proc *p, uint64_t object)
 {
-	struct stuck_look *l = stuck_look(s);
+	const struct stuck_look *l = stuck_look(s);
+
+	for (size_t i = 0; i < l->mapping_count && stuck_may_visit(s, NULL); i++)
+		if (l->mappings[i].object == object && l->mappings[i].proc.tgid == p->key.tgid)
+			return true;
+	return false;
+}
+
+/*
+ * Threads of the owner's number, which each pid namespace gives anew: any of those that can see
+ * the word. One that cannot is another's, or has unmapped what it locked.
+ */
+static void add_owners(const struct stuck *s, struct stuck_need *n,
+		       const struct lens_rec_mapping *map, uint32_t tid)
+{
+	bool doubtful = false;
 
 	for (size_t i = 0; i < s->thread_count; i++) {
 		const struct stuck_thread *o = s->threads[i];
 
 		if (o->rec.nstid != tid || o->is_dead)
 			continue;
-		if (o->rec.pidns == t->rec.pidns)
-			return o->proc;
-		for (size_t m = 0; m < l->mapping_count; m++)
-			if (l->mappings[m].object == map->object &&
-			    l->mappings[m].proc.tgid == o->proc->key.tgid)
-				return o->proc;
+		if (maps(s, o->proc, map->object))
+			stuck_add_provider(n, o->proc, WHY_OWNS_FUTEX, 0);
+		else
+			doubtful = true;
 	}
-	return NULL;
+	if (n->provider_count)
+		return;
+	if (doubtful)
+		hope_outside(n, "an owner that is not known for certain");
+	else if (stuck_is_inside(s))
+		hope_outside(n, "an owner outside of this pid namespace");
+	else
+		n->owner_dead = true;
 }
 
 /* the thread that owns the lock at the word, 0: the word does not tell; certain: the kernel says so
@@ -117,11 +143,41 @@ static struct stuck_thing *memory_thing(struct stuck *s, const struct lens_rec_m
 	return t;
 }
 
+/* each mapping is a reference, each descriptor is, and each that is on its way */
+static bool has_more_references(const struct stuck *s, const struct lens_rec_mapping *map)
+{
+	const struct stuck_look *l = stuck_look(s);
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < l->mapping_count && stuck_may_visit(s, NULL); i++)
+		seen += l->mappings[i].file == map->file;
+	return map->refs > seen + stuck_count_references(s, map->file);
+}
+
+/* who has a descriptor of it can map it */
+static void add_file_holders(const struct stuck *s, struct stuck_need *n,
+			     const struct lens_rec_mapping *map)
+{
+	const struct stuck_desc *d = stuck_find_self(s, map->object);
+
+	for (; d && stuck_may_visit(s, n); d = d->next_self) {
+		if (d->proc)
+			stuck_add_provider(n, d->proc, WHY_MAPS, 0);
+		else
+			hope_outside(n, "a process that receives its descriptor");
+	}
+}
+
 static void add_mappers(const struct stuck *s, struct stuck_need *n,
 			const struct lens_rec_mapping *map)
 {
 	const struct stuck_look *l = stuck_look(s);
 
+	add_file_holders(s, n, map);
+	if (has_more_references(s, map))
+		hope_outside(n, "a holder that is not seen");
+	if (stuck_is_inside(s))
+		hope_outside(n, "a process outside of this pid namespace");
 	for (size_t i = 0; i < l->mapping_count; i++) {
 		struct stuck_proc *p;
 
@@ -142,10 +198,8 @@ static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens
 	n->thing = memory_thing(s, map, address);
 	n->inferred = true;
 	add_mappers(s, n, map);
-	if (map->flags & LENS_DESC_NAMED && n->outside < HOPE_OUTSIDE) {
-		n->outside = HOPE_OUTSIDE;
-		n->outside_why = "a process that maps it by name";
-	}
+	if (map->flags & LENS_DESC_NAMED)
+		hope_outside(n, "a process that maps it by name");
 }
 
 /* futex_waitv(2): any word of a set */
@@ -176,7 +230,6 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	unsigned op = arg[1] & FUTEX_CMD_MASK;
 	const struct lens_rec_mapping *map = NULL;
-	struct stuck_proc *owner;
 	struct stuck_need *n;
 	uint32_t tid;
 
@@ -193,10 +246,6 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	}
 	n = stuck_add_need(t, WANT_LOCK);
 	n->thing = memory_thing(s, map, arg[0]);
-	owner = find_owner(s, t, map, tid);
 	n->detail = tid;
-	if (owner)
-		stuck_add_provider(n, owner, WHY_OWNS_FUTEX, 0);
-	else
-		n->owner_dead = true;
+	add_owners(s, n, map, tid);
 }

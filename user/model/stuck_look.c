@@ -11,6 +11,8 @@
 #define STATE_STOPPED_OR_TRACED (4 | 8)
 #define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 #define STATE_EXITED (0x10 | 0x20 | 0x80)
+/* include/linux/proc_ns.h: PROC_PID_INIT_INO */
+#define INITIAL_PIDNS 0xeffffffc
 
 void *stuck_look_new(void)
 {
@@ -20,6 +22,7 @@ void *stuck_look_new(void)
 	l->procs_by_tgid = hash_new(sizeof(uint32_t));
 	l->threads = hash_new(sizeof(uint32_t));
 	l->first = hash_new(sizeof(uint32_t));
+	l->tables = hash_new(sizeof(uint64_t));
 	l->by_fd = hash_new(sizeof(struct stuck_fd));
 	l->by_self = hash_new(sizeof(uint64_t));
 	l->by_file = hash_new(sizeof(uint64_t));
@@ -96,6 +99,7 @@ void stuck_look_free(void *look)
 	hash_free(l->procs);
 	hash_free(l->procs_by_tgid);
 	hash_free(l->threads);
+	hash_free(l->tables);
 	hash_free(l->by_fd);
 	hash_free(l->by_self);
 	hash_free(l->by_file);
@@ -131,6 +135,16 @@ struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token)
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid)
 {
 	return tgid ? hash_get(stuck_look(s)->procs_by_tgid, &tgid) : NULL;
+}
+
+bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p)
+{
+	return !p->files || hash_get(stuck_look(s)->tables, &p->files) == p;
+}
+
+bool stuck_is_inside(const struct stuck *s)
+{
+	return !stuck_look(s)->sees_all;
 }
 
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid)
@@ -209,11 +223,15 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		t->blocked_ns = r->h.ts_ns - r->entered_ns;
 		t->blocked_exact = true;
 	}
+	if (r->pidns == INITIAL_PIDNS)
+		l->sees_all = true;
 	p->written += r->written;
 	if (r->files && p->files && r->files != p->files)
 		p->has_several_tables = true;
 	if (r->files)
 		p->files = r->files;
+	if (r->files && !hash_get(l->tables, &r->files))
+		hash_add(l->tables, &r->files, p);
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;

@@ -80,6 +80,7 @@ struct stuck_look {
 	struct hash *procs_by_tgid; /* uint32_t -> stuck_proc */
 	struct hash *threads;	    /* tid, uint32_t -> stuck_thread */
 	struct hash *first;	    /* tid of the first round -> lens_rec_thread */
+	struct hash *tables;	    /* token -> stuck_proc, the first that has it */
 	struct hash *by_fd;	    /* struct stuck_fd -> stuck_desc */
 	struct hash *by_self;	    /* token -> stuck_desc */
 	struct hash *by_file;	    /* token -> stuck_desc */
@@ -104,6 +105,7 @@ struct stuck_look {
 	size_t mapping_count;
 	struct lens_rec_sem *sems;
 	size_t sem_count;
+	bool sees_all;		    /* a thread of the initial pid namespace, so all of them */
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
 	size_t shared;			 /* see stuck_may_share() */
 	/* what comes now */
@@ -142,6 +144,10 @@ struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
 struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
 struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
+/* of several processes that share a table of descriptors only one does */
+bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
+/* the look is from inside a pid namespace: there may be processes that it does not tell of */
+bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
 
 /* stuck_visit.c: one more holder, or member of a set, may be looked at; false: n says so */
@@ -165,6 +171,8 @@ void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck
 /* stuck_uses.c: references that calls in progress hold */
 void stuck_count_uses(struct stuck *s);
 void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references);
+/* those to an open file description that are known */
+uint64_t stuck_count_references(const struct stuck *s, uint64_t file);
 /* true if there are more references than holders: somebody cannot be seen */
 bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file);
 

@@ -6,7 +6,7 @@
 
 #include "model/stuck_look.h"
 
-#define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of two fd_sets */
+#define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of three fd_sets */
 
 #define EVENTS_IN (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | 0x2000 /* POLLRDHUP */)
 #define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -34,11 +34,14 @@ static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
 
 static void each_selected(const struct stuck_memory *m, uint64_t nfds, member_fn fn, void *ctx)
 {
-	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 2 * SET_BYTES; fd++) {
+	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 3 * SET_BYTES; fd++) {
 		if (m->bytes[fd / 8] >> fd % 8 & 1)
 			fn(ctx, fd, WANT_DATA);
 		if (m->bytes[SET_BYTES + fd / 8] >> fd % 8 & 1)
 			fn(ctx, fd, WANT_ROOM);
+		/* data out of band comes from those who can write, ready or not */
+		if (m->bytes[2 * SET_BYTES + fd / 8] >> fd % 8 & 1)
+			fn(ctx, fd, WANT_HANGUP);
 	}
 }
 
@@ -62,7 +65,7 @@ void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsi
 static bool is_complete(const struct stuck_memory *m, unsigned call, const uint64_t *arg)
 {
 	if (is_select(call))
-		return (m && (uint32_t)arg[0] <= SET_BYTES * 8) || (!arg[1] && !arg[2]);
+		return (m && (uint32_t)arg[0] <= SET_BYTES * 8) || (!arg[1] && !arg[2] && !arg[3]);
 	return !arg[1] || (m && m->size == arg[1] * sizeof(struct pollfd));
 }
 

@@ -177,7 +177,7 @@ void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 	value = find_value(s, t->rec.ipcns, id, op.num);
 	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->key);
 	n->detail = op.num;
-	if (add_debtors(s, n, value, !op.op) && n->provider_count) {
+	if (add_debtors(s, n, value, !op.op) && n->provider_count && !stuck_is_inside(s)) {
 		/* taken as a lock is: who took it is the one to give it back */
 		n->outside = HOPE_NONE;
 		return;

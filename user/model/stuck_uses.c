@@ -7,10 +7,13 @@
  */
 #include "model/stuck_look.h"
 
+#define MODE_BOTH 3
+
 struct counting {
 	struct stuck *s;
 	struct stuck_thread *thread;
 	uint64_t each;
+	uint32_t polled; /* the descriptor that was counted last */
 };
 
 void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
@@ -34,23 +37,31 @@ static void count(void *ctx, uint32_t fd, enum stuck_want want)
 		stuck_add_uses(c->s, d->rec.file, c->each);
 }
 
-/* a poll holds one reference for each wait queue, of which a terminal has two */
+/* a poll holds one reference for each wait queue: a terminal has two, a pipe one for each way */
 static uint64_t references_of_poll(const struct stuck_desc *d)
 {
-	return d && d->rec.object == LENS_OBJECT_PTY ? 2 : 1;
+	if (!d)
+		return 1;
+	return d->rec.object == LENS_OBJECT_PTY ||
+			       (d->rec.object == LENS_OBJECT_FIFO && d->rec.mode == MODE_BOTH)
+		       ? 2 : 1;
 }
 
 static void count_poll(void *ctx, uint32_t fd, enum stuck_want want)
 {
 	struct counting *c = ctx;
 
+	/* for whatever it is polled, it is polled once */
+	if (fd == c->polled)
+		return;
+	c->polled = fd;
 	c->each = references_of_poll(stuck_find_fd(c->s, c->thread->proc, fd));
 	count(c, fd, want);
 }
 
 static void count_call(struct stuck *s, struct stuck_thread *t)
 {
-	struct counting c = { .s = s, .thread = t, .each = 1 };
+	struct counting c = { .s = s, .thread = t, .each = 1, .polled = UINT32_MAX };
 	uint64_t arg[6];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
@@ -94,13 +105,27 @@ void stuck_count_uses(struct stuck *s)
 			count_call(s, s->threads[i]);
 }
 
+/* a table that several processes share holds one reference for all of them */
+static bool is_reference(const struct stuck *s, const struct stuck_desc *d)
+{
+	return !d->proc || stuck_owns_table(s, d->proc);
+}
+
+uint64_t stuck_count_references(const struct stuck *s, uint64_t file)
+{
+	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &file);
+	uint64_t seen = u ? u->references : 0;
+
+	for (const struct stuck_desc *d = stuck_find_file(s, file); d; d = d->next_file)
+		seen += is_reference(s, d);
+	return seen;
+}
+
 static bool has_more_references(const struct stuck *s, const struct stuck_desc *d)
 {
-	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &d->rec.file);
-	uint64_t seen = u ? u->references : 0, refs = UINT64_MAX;
+	uint64_t seen = stuck_count_references(s, d->rec.file), refs = UINT64_MAX;
 
 	for (; d; d = d->next_file) {
-		seen++;
 		/* the walk that found it in a queue held none itself */
 		if (d->rec.refs < refs)
 			refs = d->rec.refs;

@@ -28,8 +28,8 @@ void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why
 
 /* ------------------------------------------------------------------ children */
 
-/* pid as the call has it: one child, or any for 0 and below */
-static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid)
+/* pid as the call has it: one child, or any for 0 and below; flags that it must have */
+static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_EXIT);
 
@@ -43,6 +43,8 @@ static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid)
 		    leader->rec.tracer != t->proc->key.tgid)
 			continue;
 		if (pid > 0 && leader->rec.nstgid_in_parent != pid && p->key.tgid != pid)
+			continue;
+		if ((leader->rec.flags & flags) != flags)
 			continue;
 		if (!stuck_may_visit(s, n))
 			break;
@@ -59,12 +61,12 @@ static void need_waitid(struct stuck *s, struct stuck_thread *t, const uint64_t 
 	const struct stuck_desc *d;
 
 	if (arg[0] == WAIT_P_PID) {
-		need_children(s, t, (int32_t)arg[1]);
+		need_children(s, t, (int32_t)arg[1], 0);
 	} else if (arg[0] == WAIT_P_PIDFD) {
 		d = stuck_find_fd(s, t->proc, arg[1]);
-		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : -1);
+		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : -1, 0);
 	} else {
-		need_children(s, t, -1);
+		need_children(s, t, -1, 0);
 	}
 }
 
@@ -270,14 +272,14 @@ static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned cal
 		return true;
 	case LENS_CALL_WAIT4:
 	case LENS_CALL_WAITPID:
-		need_children(s, t, (int32_t)arg[0]);
+		need_children(s, t, (int32_t)arg[0], 0);
 		return true;
 	case LENS_CALL_WAITID:
 		need_waitid(s, t, arg);
 		return true;
 	case LENS_CALL_VFORK:
 	case LENS_CALL_CLONE:
-		need_children(s, t, -1);
+		need_children(s, t, -1, LENS_THREAD_VFORKED);
 		return true;
 	}
 	return false;
@@ -334,6 +336,8 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		t->rec.call = call;
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
+	if (t->rec.flags & LENS_THREAD_SUPERVISED)
+		stuck_own_hope(t, HOPE_OUTSIDE, "under a seccomp filter with a supervisor");
 	/* whose descriptor it is cannot be told by process and number */
 	if (t->proc->has_several_tables)
 		stuck_own_hope(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
