@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/stuck_since.h"
 
 #define MS 1000000ull
 #define DEFAULT_WATCH_NS (2000 * MS)
@@ -263,8 +264,8 @@ static void put_findings(struct buf *out, const struct stuck *s, const struct st
 }
 
 /* one look of many; prints it if it found something else than the last one */
-static int watch_once(struct stuck_live *live, const struct stuck_options *o, struct buf *last,
-		      bool *ret_bad)
+static int watch_once(struct stuck_live *live, const struct stuck_options *o,
+		      struct stuck_since *since, struct buf *last, bool *ret_bad)
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	_cleanup_(buf_fini) struct buf found = {};
@@ -272,6 +273,7 @@ static int watch_once(struct stuck_live *live, const struct stuck_options *o, st
 
 	if (err < 0)
 		return err;
+	stuck_since_carry(since, s);
 	put_findings(&found, s, o);
 	if (last->data && !strcmp(found.data, last->data))
 		return 0;
@@ -291,13 +293,14 @@ static int run_watch(struct stuck_live *live, const struct stuck_options *o)
 {
 	struct timespec pause = { .tv_sec = o->watch_ns / 1000000000,
 				  .tv_nsec = o->watch_ns % 1000000000 };
+	_cleanup_(stuck_since_freep) struct stuck_since *since = stuck_since_new();
 	_cleanup_(buf_fini) struct buf last = {};
 	bool bad = false;
 	int err = 0;
 
 	catch_signals();
 	while (!stopped && err >= 0) {
-		err = watch_once(live, o, &last, &bad);
+		err = watch_once(live, o, since, &last, &bad);
 		if (err >= 0 && !stopped)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}

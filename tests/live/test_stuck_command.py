@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""The command line of `ipclens stuck`: what it watches, and what is asked of it."""
+
+import os
+import re
+import signal
+import time
+
+import lens
+from test_stuck import Knot
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60}
+
+
+class Watch:
+    """A `stuck --watch`, and what it has said so far."""
+
+    def __init__(self, *args, interval="50ms"):
+        self.run = lens.Lens("stuck", "--watch=" + interval, *args)
+
+    def text(self):
+        # the position of the file is the writer's, too
+        return os.pread(self.run.stdout.fileno(), 1 << 24, 0).decode()
+
+    def wait_for(self, word, count=1):
+        lens.wait_for(lambda: self.text().count(word) >= count, lens.LIMIT_S / 2, word)
+        return self.text()
+
+    def end(self, status):
+        self.run.signal(signal.SIGINT)
+        return self.run.finish(status).decode()
+
+
+def pids(*knots):
+    return ",".join(str(pid) for knot in knots for pid in knot.pid.values())
+
+
+def blocked_s(text):
+    """The times that waits are said to last, in the order of the text."""
+    return [float(number) * UNITS[unit]
+            for number, unit in re.findall(r", for at least ([0-9.]+) (\w+)", text)]
+
+
+@lens.test()
+def stuck_watch_adds_up():
+    """What several looks prove of one wait is told as its time."""
+    knot = Knot("unixstopped")
+    begin = time.monotonic()
+    watch = Watch("-p", knot.pid["reader"])
+    watch.wait_for("peer-stopped")
+    seen = time.monotonic()
+    time.sleep(1)
+    os.kill(knot.pid["reader"], signal.SIGCONT)
+    watch.wait_for("peer-slow")
+    least, most = 1, time.monotonic() - begin
+    told = blocked_s(watch.end(5))
+    lens.require(told[0] <= seen - begin, "first said: %r s" % told)
+    # rounded to three digits
+    lens.require(least <= told[-1] <= most * 1.01, "%g s, not within %g to %g s"
+                 % (told[-1], least, most))
+    knot.work.end()
