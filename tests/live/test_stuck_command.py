@@ -59,3 +59,24 @@ def stuck_watch_adds_up():
     lens.require(least <= told[-1] <= most * 1.01, "%g s, not within %g to %g s"
                  % (told[-1], least, most))
     knot.work.end()
+
+
+@lens.test()
+def stuck_watch_tells_only_what_differs():
+    """A second knot comes and goes: the first one, which stays, is told once."""
+    # who has a lock is known whatever others, who may look as well, hold for a moment
+    stays = Knot("posixlock")
+    watch = Watch()
+    first = watch.wait_for("(%d)  " % stays.pid["owner"])
+    lens.require("new: " not in first and "gone: " not in first, first)
+    comes = Knot("posixlock")
+    title = r"peer-slow  \S+\(%d\)"
+    owner = title % comes.pid["owner"]
+    watch.wait_for("(%d)  " % comes.pid["owner"])
+    comes.work.end()
+    lens.wait_for(lambda: re.search("gone: " + owner, watch.text()), lens.LIMIT_S / 2, "end")
+    text = watch.end(None)
+    stays.work.end()
+    for pattern, times in ((title % stays.pid["owner"], 1), ("new: .*" + owner, 1), (owner, 2)):
+        lens.equal(pattern, times, len(re.findall(pattern, text)))
+    lens.require(len(text) > len(first), text)

@@ -84,7 +84,7 @@ static const struct argp_option options[] = {
 	{ "all", 'a', NULL, 0, "Also what merely waits for a live partner or the outside", 0 },
 	{ "for", OPT_FOR, "TIME", 0, "Only what stays blocked for this long (default 20ms)", 0 },
 	{ "watch", OPT_WATCH, "INTERVAL", OPTION_ARG_OPTIONAL,
-	  "Look again and again (default 2s), and show what has changed", 0 },
+	  "Look again and again (default 2s), and show what is new, changed or gone", 0 },
 	{ "stack", OPT_STACK, NULL, 0, "Also where blocked threads are, in their programs "
 	  "and in the kernel", 0 },
 	{ "verbose", 'v', NULL, 0, "Say more about loading on stderr", 0 },
@@ -248,41 +248,42 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &act, NULL);
 }
 
-/* what is wrong, in few words: equal for two looks that found the same */
-static void put_findings(struct buf *out, const struct stuck *s, const struct stuck_options *o)
-{
-	struct render_options r = options_render(&o->common);
+struct watch {
+	struct stuck_live *live;
+	const struct stuck_options *options;
+	struct stuck_since *since;
+	struct stuck_told *told;
+	bool bad; /* something was wrong at some time */
+};
 
-	buf_puts(out, "");
-	for (size_t i = 0; i < s->root_count; i++) {
-		if (!render_stuck_shows_root(&s->roots[i], &r))
-			continue;
-		buf_printf(out, "%u@%llu %s %zu\n", s->roots[i].proc->key.tgid,
-			   (unsigned long long)s->roots[i].proc->key.start_ns,
-			   stuck_verdict_name(s->roots[i].verdict), s->roots[i].blocks);
-	}
+static void watch_fini(struct watch *w)
+{
+	stuck_since_freep(&w->since);
+	stuck_told_freep(&w->told);
 }
 
-/* one look of many; prints it if it found something else than the last one */
-static int watch_once(struct stuck_live *live, const struct stuck_options *o,
-		      struct stuck_since *since, struct buf *last, bool *ret_bad)
+/* a graph and a document are about all that was found, a text about what differs */
+static void print_changes(struct watch *w, const struct stuck *s)
+{
+	const struct stuck_options *o = w->options;
+	struct render_options r = options_render(&o->common);
+	bool whole = o->common.json || o->dot;
+
+	if (render_stuck_changes(whole ? NULL : stdout, s, &r, o->all, w->told) && whole)
+		print(stdout, s, o);
+	w->bad |= render_stuck_is_bad(s, &r);
+}
+
+/* one look of many */
+static int watch_once(struct watch *w)
 {
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
-	_cleanup_(buf_fini) struct buf found = {};
-	int err = look(live, o, &s);
+	int err = look(w->live, w->options, &s);
 
 	if (err < 0)
 		return err;
-	stuck_since_carry(since, s);
-	put_findings(&found, s, o);
-	if (last->data && !strcmp(found.data, last->data))
-		return 0;
-	buf_fini(last);
-	*last = found;
-	found = (struct buf){};
-	if (!o->common.json && !o->dot)
-		printf("--- %llu s after boot\n", (unsigned long long)(s->taken_ns / 1000000000));
-	*ret_bad |= print(stdout, s, o);
+	stuck_since_carry(w->since, s);
+	print_changes(w, s);
 	if (fflush(stdout))
 		return log_err(-EIO, "cannot write the output: %s", strerror(errno));
 	return 0;
@@ -293,20 +294,23 @@ static int run_watch(struct stuck_live *live, const struct stuck_options *o)
 {
 	struct timespec pause = { .tv_sec = o->watch_ns / 1000000000,
 				  .tv_nsec = o->watch_ns % 1000000000 };
-	_cleanup_(stuck_since_freep) struct stuck_since *since = stuck_since_new();
-	_cleanup_(buf_fini) struct buf last = {};
-	bool bad = false;
+	_cleanup_(watch_fini) struct watch w = {
+		.live = live,
+		.options = o,
+		.since = stuck_since_new(),
+		.told = stuck_told_new(),
+	};
 	int err = 0;
 
 	catch_signals();
 	while (!stopped && err >= 0) {
-		err = watch_once(live, o, since, &last, &bad);
+		err = watch_once(&w);
 		if (err >= 0 && !stopped)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 	if (err < 0 && !stopped)
 		return options_exit_status(err);
-	return bad ? EXIT_STUCK : EXIT_OK;
+	return w.bad ? EXIT_STUCK : EXIT_OK;
 }
 
 static int run(int argc, char **argv)

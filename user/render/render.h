@@ -45,6 +45,16 @@ void render_stuck_text(FILE *out, const struct stuck *s, const struct render_opt
 		       bool all);
 void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt);
 void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt);
+/* what was told of looks before */
+struct stuck_told;
+struct stuck_told *stuck_told_new(void);
+void stuck_told_freep(struct stuck_told **told);
+/*
+ * What is new, changed or gone since the look that was told before, all of the first one.
+ * Returns whether there is anything to tell; out may be NULL, to know just that.
+ */
+bool render_stuck_changes(FILE *out, const struct stuck *s, const struct render_options *opt,
+			  bool all, struct stuck_told *told);
 /* something that is shown is a reason for exit status 5 */
 bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt);
 /* a root is shown with the waits it is about */

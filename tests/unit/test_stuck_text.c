@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What people read about wait-for graphs made by hand.
+ */
+#include "model/model.h"
+#include "render/render.h"
+#include "test.h"
+
+static struct stuck_thread *thread_of(struct stuck *s, uint32_t pid)
+{
+	struct lens_proc key = { .tgid = pid, .start_ns = 1 };
+	struct stuck_thread *t = stuck_add_thread(s, stuck_add_proc(s, &key), pid);
+
+	t->rec.state = 1;
+	t->rec.call = LENS_CALL_READ;
+	snprintf(t->rec.comm, sizeof(t->rec.comm), "p");
+	return t;
+}
+
+static struct stuck_need *waits_for(struct stuck_thread *t, struct stuck_proc *p)
+{
+	struct stuck_need *n = t->need_count ? &t->needs[0] : stuck_add_need(t, WANT_DATA);
+
+	stuck_add_provider(n, p, WHY_HOLDS_END, 3);
+	return n;
+}
+
+/* so many processes in a ring, and others behind the first of it */
+static struct stuck *ring_of(unsigned length, unsigned behind)
+{
+	struct stuck *s = stuck_new();
+
+	for (unsigned i = 0; i < length + behind; i++)
+		thread_of(s, 10 + i);
+	for (unsigned i = 0; i < length; i++)
+		waits_for(s->threads[i], s->procs[(i + 1) % length]);
+	for (unsigned i = length; i < length + behind; i++)
+		waits_for(s->threads[i], s->procs[0]);
+	stuck_judge(s);
+	return s;
+}
+
+/* what is told of a look after those before; the caller's to free */
+static char *changes(struct stuck_told *told, unsigned length, unsigned behind, uint64_t blocked_ns)
+{
+	_cleanup_(stuck_freep) struct stuck *s = ring_of(length, behind);
+	const struct render_options opt = {};
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	bool changed;
+
+	for (size_t i = 0; i < s->thread_count; i++)
+		s->threads[i]->blocked_ns = blocked_ns;
+	changed = render_stuck_changes(out, s, &opt, false, told);
+	fclose(out);
+	CHECK(changed == (len > 0));
+	return text;
+}
+
+#define CHECK_CHANGES(length, behind, ns, has, has_not)				\
+	do {									\
+		_cleanup_free_ char *text_ = changes(told, length, behind, ns);	\
+		CHECK(strstr(text_, has));					\
+		CHECK(!strstr(text_, has_not));					\
+	} while (0)
+
+TEST(changes)
+{
+	_cleanup_(stuck_told_freep) struct stuck_told *told = stuck_told_new();
+	_cleanup_free_ char *same = NULL;
+
+	CHECK_CHANGES(2, 0, 1000, "1. deadlock  p(10)", "new: ");
+	/* time goes by, and that is all */
+	same = changes(told, 2, 0, 2000);
+	CHECK_STR(same, "");
+	CHECK_CHANGES(2, 1, 3000, "changed: 1. deadlock  p(10)", "gone: ");
+	CHECK_CHANGES(0, 0, 0, "gone: deadlock  p(10)\nnothing is stuck", "1. ");
+	CHECK_CHANGES(3, 0, 1000, "new: 1. deadlock  p(10)", "gone: ");
+}
