@@ -11,6 +11,9 @@ from test_stuck import Knot
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60}
 
+DOCUMENT = {"schema", "host", "taken_at_ns", "complete", "waits", "cycles", "roots", "channels",
+            "processes"}
+
 
 class Watch:
     """A `stuck --watch`, and what it has said so far."""
@@ -80,3 +83,28 @@ def stuck_watch_tells_only_what_differs():
     for pattern, times in ((title % stays.pid["owner"], 1), ("new: .*" + owner, 1), (owner, 2)):
         lens.equal(pattern, times, len(re.findall(pattern, text)))
     lens.require(len(text) > len(first), text)
+
+
+@lens.test()
+def stuck_watch_streams():
+    """--json: a header, then a document a line, of which each is complete."""
+    knot = Knot("unixstopped")
+    watch = Watch("--json", "-p", knot.pid["reader"])
+    watch.wait_for("peer-stopped")
+    os.kill(knot.pid["reader"], signal.SIGCONT)
+    watch.wait_for("peer-slow")
+    lines = [lens.parse(line.encode()) for line in watch.end(5).splitlines()]
+    knot.work.end()
+    header, documents = lines[0], lines[1:]
+    lens.equal("schemas", {"ipclens.stuck/1"}, {line["schema"] for line in lines})
+    lens.equal("header", (50000000, True), (header["watch_ns"], "host" in header))
+    lens.require("waits" not in header, "a header that is a document")
+    lens.require(len(documents) >= 2, "%d documents" % len(documents))
+    for doc in documents:
+        lens.require(DOCUMENT <= set(doc), "missing: %s" % (DOCUMENT - set(doc)))
+    stamps = [int(doc["taken_at_ns"]) for doc in documents]
+    lens.equal("order", sorted(stamps), stamps)
+    verdicts = [{root["verdict"] for root in doc["roots"]} for doc in documents]
+    lens.equal("first and last", ({"peer-stopped"}, {"peer-slow"}), (verdicts[0], verdicts[-1]))
+    waits = [doc["waits"][0]["blocked_ns"] for doc in documents]
+    lens.require(waits[0] < waits[-1], "blocked times %r" % waits)

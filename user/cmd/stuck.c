@@ -77,7 +77,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ "json", 'J', NULL, 0, "One JSON document, schema ipclens.stuck/1", 0 },
+	{ "json", 'J', NULL, 0, "One JSON document, schema ipclens.stuck/1; with --watch NDJSON: "
+	  "a header, then a document in each line", 0 },
 	{ "input", 'i', "FILE", 0,
 	  "What was stuck at the end of a recording made with --stuck", 0 },
 	{ "dot", OPT_DOT, NULL, 0, "The wait-for graph, for graphviz", 0 },
@@ -253,7 +254,7 @@ struct watch {
 	const struct stuck_options *options;
 	struct stuck_since *since;
 	struct stuck_told *told;
-	bool bad; /* something was wrong at some time */
+	bool began, bad; /* printed something, something was wrong at some time */
 };
 
 static void watch_fini(struct watch *w)
@@ -268,9 +269,15 @@ static void print_changes(struct watch *w, const struct stuck *s)
 	const struct stuck_options *o = w->options;
 	struct render_options r = options_render(&o->common);
 	bool whole = o->common.json || o->dot;
+	bool changed = render_stuck_changes(whole ? NULL : stdout, s, &r, o->all, w->told);
 
-	if (render_stuck_changes(whole ? NULL : stdout, s, &r, o->all, w->told) && whole)
-		print(stdout, s, o);
+	if (changed && o->common.json && !w->began)
+		render_stuck_json_header(stdout, s, o->watch_ns);
+	if (changed && o->common.json)
+		render_stuck_json_line(stdout, s, &r);
+	else if (changed && o->dot)
+		render_stuck_dot(stdout, s, &r);
+	w->began |= changed;
 	w->bad |= render_stuck_is_bad(s, &r);
 }
 

@@ -199,8 +199,20 @@ static void print_indented(FILE *out, struct json_object *value, size_t indent)
 /* members stand at the first level of indent, elements of an array at the second */
 static void start_item(struct js_doc *d)
 {
-	fprintf(d->out, "%s\n%*s", d->more ? "," : "", d->in_array ? 4 : 2, "");
+	if (d->more)
+		putc(',', d->out);
+	if (!d->in_line)
+		fprintf(d->out, "\n%*s", d->in_array ? 4 : 2, "");
 	d->more = true;
+}
+
+static void print_value(struct js_doc *d, struct json_object *value, size_t indent)
+{
+	if (d->in_line)
+		fputs(json_object_to_json_string_ext(value, PLAIN), d->out);
+	else
+		print_indented(d->out, value, indent);
+	json_object_put(value);
 }
 
 void js_doc_begin(struct js_doc *d, FILE *out, const char *schema)
@@ -210,12 +222,18 @@ void js_doc_begin(struct js_doc *d, FILE *out, const char *schema)
 	js_doc_put(d, "schema", js_str(schema));
 }
 
+void js_doc_begin_line(struct js_doc *d, FILE *out, const char *schema)
+{
+	*d = (struct js_doc){ .out = out, .in_line = true };
+	putc('{', out);
+	js_doc_put(d, "schema", js_str(schema));
+}
+
 void js_doc_put(struct js_doc *d, const char *key, struct json_object *value)
 {
 	start_item(d);
 	fprintf(d->out, "\"%s\":", key);
-	print_indented(d->out, value, 2);
-	json_object_put(value);
+	print_value(d, value, 2);
 }
 
 void js_doc_array(struct js_doc *d, const char *key)
@@ -229,18 +247,17 @@ void js_doc_array(struct js_doc *d, const char *key)
 void js_doc_add(struct js_doc *d, struct json_object *value)
 {
 	start_item(d);
-	print_indented(d->out, value, 4);
-	json_object_put(value);
+	print_value(d, value, 4);
 }
 
 void js_doc_array_end(struct js_doc *d)
 {
-	fputs(d->more ? "\n  ]" : "]", d->out);
+	fputs(d->more && !d->in_line ? "\n  ]" : "]", d->out);
 	d->in_array = false;
 	d->more = true;
 }
 
 void js_doc_end(struct js_doc *d)
 {
-	fputs("\n}\n", d->out);
+	fputs(d->in_line ? "}\n" : "\n}\n", d->out);
 }

@@ -46,9 +46,12 @@ struct js_doc {
 	FILE *out;
 	bool more;		/* a comma is due */
 	bool in_array;
+	bool in_line;		/* of a stream: no line break before its end */
 };
 
 void js_doc_begin(struct js_doc *d, FILE *out, const char *schema);
+/* the same as one line of a stream */
+void js_doc_begin_line(struct js_doc *d, FILE *out, const char *schema);
 void js_doc_put(struct js_doc *d, const char *key, struct json_object *value);
 void js_doc_array(struct js_doc *d, const char *key);
 void js_doc_add(struct js_doc *d, struct json_object *value);

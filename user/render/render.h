@@ -44,6 +44,9 @@ void render_list_json(FILE *out, const struct world *w, const struct render_opti
 void render_stuck_text(FILE *out, const struct stuck *s, const struct render_options *opt,
 		       bool all);
 void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt);
+/* the same as lines of a stream, whose first one this is */
+void render_stuck_json_header(FILE *out, const struct stuck *s, uint64_t watch_ns);
+void render_stuck_json_line(FILE *out, const struct stuck *s, const struct render_options *opt);
 void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt);
 /* what was told of looks before */
 struct stuck_told;

@@ -5,6 +5,8 @@
 #include "render/json.h"
 #include "render/stuck_label.h"
 
+#define SCHEMA "ipclens.stuck/1"
+
 typedef void (*label_fn)(struct buf *out, const struct stuck *s, const struct stuck_thread *t);
 
 /* takes what a label has put together; it is escaped already */
@@ -261,32 +263,56 @@ static void put_channels(struct js_doc *d, const struct stuck *s, const struct r
 	js_doc_array_end(d);
 }
 
+static void put_document(struct js_doc *doc, const struct stuck *s,
+			 const struct render_options *opt)
+{
+	js_doc_put(doc, "host", js_host(s->world));
+	js_doc_put(doc, "taken_at_ns", js_id64(s->taken_ns));
+	js_doc_put(doc, "complete", js_bool(!s->incomplete));
+	js_doc_array(doc, "waits");
+	for (size_t i = 0; i < s->thread_count; i++)
+		if (is_shown(s->threads[i], opt))
+			js_doc_add(doc, js_wait(s, s->threads[i], NULL));
+	js_doc_array_end(doc);
+	js_doc_array(doc, "cycles");
+	for (size_t i = 0; i < s->ring_count; i++)
+		js_doc_add(doc, ring_object(&s->rings[i]));
+	js_doc_array_end(doc);
+	js_doc_array(doc, "roots");
+	for (size_t i = 0; i < s->root_count; i++)
+		if (render_stuck_shows_root(&s->roots[i], opt))
+			js_doc_add(doc, root_object(s, &s->roots[i]));
+	js_doc_array_end(doc);
+	put_channels(doc, s, opt);
+	js_doc_array(doc, "processes");
+	for (size_t i = 0; i < s->proc_count; i++)
+		js_doc_add(doc, js_proc(s->procs[i]->about));
+	js_doc_array_end(doc);
+	js_doc_end(doc);
+}
+
 void render_stuck_json(FILE *out, const struct stuck *s, const struct render_options *opt)
 {
 	struct js_doc d;
 
-	js_doc_begin(&d, out, "ipclens.stuck/1");
-	js_doc_put(&d, "host", js_host(s->world));
-	js_doc_put(&d, "taken_at_ns", js_id64(s->taken_ns));
-	js_doc_put(&d, "complete", js_bool(!s->incomplete));
-	js_doc_array(&d, "waits");
-	for (size_t i = 0; i < s->thread_count; i++)
-		if (is_shown(s->threads[i], opt))
-			js_doc_add(&d, js_wait(s, s->threads[i], NULL));
-	js_doc_array_end(&d);
-	js_doc_array(&d, "cycles");
-	for (size_t i = 0; i < s->ring_count; i++)
-		js_doc_add(&d, ring_object(&s->rings[i]));
-	js_doc_array_end(&d);
-	js_doc_array(&d, "roots");
-	for (size_t i = 0; i < s->root_count; i++)
-		if (render_stuck_shows_root(&s->roots[i], opt))
-			js_doc_add(&d, root_object(s, &s->roots[i]));
-	js_doc_array_end(&d);
-	put_channels(&d, s, opt);
-	js_doc_array(&d, "processes");
-	for (size_t i = 0; i < s->proc_count; i++)
-		js_doc_add(&d, js_proc(s->procs[i]->about));
-	js_doc_array_end(&d);
-	js_doc_end(&d);
+	js_doc_begin(&d, out, SCHEMA);
+	put_document(&d, s, opt);
+}
+
+void render_stuck_json_line(FILE *out, const struct stuck *s, const struct render_options *opt)
+{
+	struct js_doc d;
+
+	js_doc_begin_line(&d, out, SCHEMA);
+	put_document(&d, s, opt);
+}
+
+void render_stuck_json_header(FILE *out, const struct stuck *s, uint64_t watch_ns)
+{
+	_cleanup_(js_freep) struct json_object *o = js_object();
+
+	js_put(o, "schema", js_str(SCHEMA));
+	js_put(o, "host", js_host(s->world));
+	js_put(o, "watch_ns", js_u64(watch_ns));
+	js_print_line(out, o);
 }
