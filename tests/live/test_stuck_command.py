@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import tempfile
 import time
 
 import lens
@@ -32,10 +33,6 @@ class Watch:
     def end(self, status):
         self.run.signal(signal.SIGINT)
         return self.run.finish(status).decode()
-
-
-def pids(*knots):
-    return ",".join(str(pid) for knot in knots for pid in knot.pid.values())
 
 
 def blocked_s(text):
@@ -108,3 +105,74 @@ def stuck_watch_streams():
     lens.equal("first and last", ({"peer-stopped"}, {"peer-slow"}), (verdicts[0], verdicts[-1]))
     waits = [doc["waits"][0]["blocked_ns"] for doc in documents]
     lens.require(waits[0] < waits[-1], "blocked times %r" % waits)
+
+
+# ---------------------------------------------------------------- targets
+
+def said(*args, status):
+    """(stdout, lines on stderr) of one `stuck`."""
+    out, err = lens.run("stuck", *args, status=status)
+    return out.decode(), err.splitlines()
+
+
+def ended_pid():
+    """The id of a process that is no more."""
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
+@lens.test()
+def stuck_target_missing():
+    """Who asks about what is not there learns that, and not that nothing is stuck."""
+    gone = ended_pid()
+    nowhere = "/lens-nowhere-%d" % os.getpid()
+    for args, name in ((("-p", gone), str(gone)), (("--cgroup", nowhere), nowhere),
+                       (("--json", "-p", gone), str(gone)),
+                       (("--watch=10ms", "-p", gone), str(gone))):
+        out, err = said(*args, status=1)
+        lens.equal("output", "", out)
+        lens.require(len(err) == 1 and name in err[0] and "no process" in err[0], err)
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "kept")
+        lens.run("record", "-o", path, "-d", "10ms", "--stuck")
+        lens.equal("of a recording", "", said("-i", path, "-p", gone, status=1)[0])
+
+
+@lens.test()
+def stuck_target_some():
+    """Of several the missing ones are told, and the others looked at."""
+    knot = Knot("unixstopped")
+    gone = ended_pid()
+    out, err = said("-p", "%d,%d" % (gone, knot.pid["reader"]), status=5)
+    lens.require("peer-stopped" in out, out)
+    lens.require(len(err) == 1 and str(gone) in err[0], err)
+    out, err = said("-p", knot.pid["reader"], status=5)
+    lens.equal("said", [], err)
+    knot.work.end()
+
+
+@lens.test()
+def stuck_target_unmatched_name():
+    """A pattern may match nobody: that is no error, but it is said."""
+    out, err = said("--comm", "lens-nobody-*", status=0)
+    lens.require("nothing is stuck" in out, out)
+    lens.require(len(err) == 1 and "lens-nobody-*" in err[0], err)
+
+
+@lens.test()
+def stuck_target_ends_later():
+    """A watched process that ends is gone, and the watch goes on until it is told to end."""
+    knot = Knot("unixstopped")
+    watch = Watch("-p", knot.pid["reader"])
+    watch.wait_for("peer-stopped")
+    # in this order: who writes to nobody ends by itself
+    os.kill(knot.pid["writer"], signal.SIGKILL)
+    os.kill(knot.pid["reader"], signal.SIGKILL)
+    watch.wait_for("gone: ")
+    lens.equal("ended by itself", None, watch.run.process.poll())
+    text = watch.end(5)
+    lens.require("nothing is stuck" in text, text)
+    lens.equal("said", [], watch.run.stderr)

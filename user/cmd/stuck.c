@@ -8,6 +8,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/stuck_since.h"
+#include "cmd/stuck_target.h"
 
 #define MS 1000000ull
 #define DEFAULT_WATCH_NS (2000 * MS)
@@ -208,6 +209,8 @@ static int run_once(struct stuck_live *live, const struct stuck_options *o)
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	int err = look(live, o, &s);
 
+	if (err >= 0)
+		err = stuck_target_check(s, &o->common);
 	return err < 0 ? options_exit_status(err) : show(s, o);
 }
 
@@ -224,6 +227,8 @@ static int run_replay(const struct stuck_options *o)
 			       o->common.input);
 	s->incomplete |= damaged;
 	stuck_settle(s);
+	if (stuck_target_check(s, &o->common) < 0)
+		return EXIT_FAILED;
 	status = show(s, o);
 	return damaged ? EXIT_FAILED : status;
 }
@@ -254,7 +259,8 @@ struct watch {
 	const struct stuck_options *options;
 	struct stuck_since *since;
 	struct stuck_told *told;
-	bool began, bad; /* printed something, something was wrong at some time */
+	bool began; /* printed something */
+	bool bad;   /* something was wrong at some time */
 };
 
 static void watch_fini(struct watch *w)
@@ -287,6 +293,11 @@ static int watch_once(struct watch *w)
 	_cleanup_(stuck_freep) struct stuck *s = NULL;
 	int err = look(w->live, w->options, &s);
 
+	if (err < 0)
+		return err;
+	/* what ends later is no mistake of who asked */
+	if (!w->began)
+		err = stuck_target_check(s, &w->options->common);
 	if (err < 0)
 		return err;
 	stuck_since_carry(w->since, s);

@@ -396,6 +396,26 @@ bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt
 	return false;
 }
 
+static bool has_ended(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (!p->threads[i]->is_dead)
+			return false;
+	return true;
+}
+
+bool render_stuck_has(const struct stuck *s, const struct render_filter *f)
+{
+	for (size_t i = 0; i < s->proc_count; i++) {
+		const struct proc *p = s->procs[i]->about;
+
+		if (!has_ended(s->procs[i]) && !(p && p->is_self && !f->with_self) &&
+		    filter_matches_proc(p, f))
+			return true;
+	}
+	return false;
+}
+
 bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt)
 {
 	return filter_matches_wait(r->thread, &opt->filter);
