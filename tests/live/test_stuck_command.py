@@ -26,8 +26,8 @@ class Watch:
         # the position of the file is the writer's, too
         return os.pread(self.run.stdout.fileno(), 1 << 24, 0).decode()
 
-    def wait_for(self, word, count=1):
-        lens.wait_for(lambda: self.text().count(word) >= count, lens.LIMIT_S / 2, word)
+    def wait_for(self, word):
+        lens.wait_for(lambda: word in self.text(), lens.LIMIT_S / 2, word)
         return self.text()
 
     def end(self, status):
@@ -39,6 +39,12 @@ def blocked_s(text):
     """The times that waits are said to last, in the order of the text."""
     return [float(number) * UNITS[unit]
             for number, unit in re.findall(r", for at least ([0-9.]+) (\w+)", text)]
+
+
+def said(*args, status):
+    """(stdout, lines on stderr) of one `stuck`."""
+    out, err = lens.run("stuck", *args, status=status)
+    return out.decode(), err.splitlines()
 
 
 @lens.test()
@@ -107,13 +113,19 @@ def stuck_watch_streams():
     lens.require(waits[0] < waits[-1], "blocked times %r" % waits)
 
 
+@lens.test()
+def stuck_watch_interval_apart():
+    """The interval as a word of its own is no interval: the message says how it is given."""
+    for args, hint in ((("--watch", "2"), "--watch=2"), (("--watch", "500ms"), "--watch=500ms")):
+        out, err = said(*args, status=2)
+        lens.equal("output", "", out)
+        lens.require(hint in err[0], err)
+    for args in (("2",), ("--watch", "abc")):
+        out, err = said(*args, status=2)
+        lens.require("takes no arguments" in err[0] and "--watch=" not in err[0], err)
+
+
 # ---------------------------------------------------------------- targets
-
-def said(*args, status):
-    """(stdout, lines on stderr) of one `stuck`."""
-    out, err = lens.run("stuck", *args, status=status)
-    return out.decode(), err.splitlines()
-
 
 def ended_pid():
     """The id of a process that is no more."""

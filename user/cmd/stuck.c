@@ -30,6 +30,19 @@ static uint64_t parse_time(const char *arg, struct argp_state *state)
 	return ns;
 }
 
+/* an option's value that may be left out has to be in the same word */
+static void refuse_argument(const struct stuck_options *o, const char *arg,
+			    struct argp_state *state)
+{
+	uint64_t ns;
+
+	if (o->watch && !text_parse_duration(arg, &ns))
+		argp_error(state, "stuck takes no arguments; an interval is given as --watch=%s",
+			   arg);
+	else
+		argp_error(state, "stuck takes no arguments");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct stuck_options *o = state->input;
@@ -64,7 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		log_set_level(LOG_DEBUG);
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "stuck takes no arguments");
+		refuse_argument(o, arg, state);
 		return 0;
 	case ARGP_KEY_END:
 		if (o->dot && o->common.json)
