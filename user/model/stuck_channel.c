@@ -263,6 +263,7 @@ static const struct stuck_desc *next_listener(const struct stuck *s, const struc
 static void need_more_listeners(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 				uint32_t fd, enum stuck_want want, size_t at)
 {
+	size_t first = t->need_count - 1;
 	const struct stuck_desc *one;
 	struct stuck_need *n;
 
@@ -271,6 +272,7 @@ static void need_more_listeners(struct stuck *s, struct stuck_thread *t, const s
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
 		add_holders(s, n, one, 0, WHY_LISTENS);
+		n->inferred = t->needs[first].inferred = true;
 	}
 	if (one)
 		stuck_need_outside(t, want, HOPE_OUTSIDE, "more listeners at its port");
