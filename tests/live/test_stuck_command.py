@@ -188,3 +188,21 @@ def stuck_target_ends_later():
     text = watch.end(5)
     lens.require("nothing is stuck" in text, text)
     lens.equal("said", [], watch.run.stderr)
+
+
+# ------------------------------------------------------------------ words
+
+@lens.test()
+def stuck_waiter_is_no_other():
+    """Who waits for an end that it has as well is not counted among those who could help."""
+    for count in (2, 4):
+        knot = Knot("crowd", numbers=(count,))
+        channel = knot.wait("first")["channel"]
+        waits = [w for w in knot.doc["waits"] if w["channel"] == channel]
+        lens.equal("waits", count, len(waits))
+        for wait in waits:
+            lens.equal("holders", count, wait["waits_for_count"])
+            lens.require(("only %d waiting processes could" % (count - 1) if count > 2 else
+                          "which is blocked in ") in wait["explanation"], wait["explanation"])
+            lens.require("other process" not in wait["explanation"], wait["explanation"])
+        knot.work.end()

@@ -2,7 +2,7 @@
 /*
  * What people read about wait-for graphs made by hand.
  */
-#include "model/model.h"
+#include "model/stuck_look.h"
 #include "render/render.h"
 #include "test.h"
 
@@ -77,4 +77,65 @@ TEST(changes)
 	CHECK_CHANGES(2, 1, 3000, "changed: 1. deadlock  p(10)", "gone: ");
 	CHECK_CHANGES(0, 0, 0, "gone: deadlock  p(10)\nnothing is stuck", "1. ");
 	CHECK_CHANGES(3, 0, 1000, "new: 1. deadlock  p(10)", "gone: ");
+}
+
+static char *text_of(const struct stuck *s)
+{
+	const struct render_options opt = {};
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	render_stuck_text(out, s, &opt, true);
+	fclose(out);
+	return text;
+}
+
+/* everybody reads from one pipe, and has its write end as well */
+static struct stuck *circle_of(unsigned count)
+{
+	struct stuck *s = stuck_new();
+	struct stuck_thing *pipe = stuck_thing_add(s, LENS_OBJECT_PIPE, "pipe:f:0:1");
+
+	pipe->name = pipe->name ? pipe->name : xstrdup("pipe:[1]");
+	for (unsigned i = 0; i < count; i++)
+		thread_of(s, 10 + i);
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned j = 0; j < count; j++)
+			waits_for(s->threads[i], s->procs[j])->thing = pipe;
+	stuck_judge(s);
+	return s;
+}
+
+/* who waits is not among the others that could help, though it has that end, too */
+TEST(waiter_is_no_other)
+{
+	static const char *const told[] = {
+		"descriptor 3",
+		"only p(11) by descriptor 3, which is blocked in read on pipe:[1], could write",
+		"only 2 waiting processes could write to it",
+	};
+
+	for (unsigned others = 0; others < ARRAY_SIZE(told); others++) {
+		_cleanup_(stuck_freep) struct stuck *s = circle_of(1 + others);
+		_cleanup_free_ char *text = text_of(s);
+
+		CHECK(strstr(text, told[others]));
+	}
+}
+
+/* named beside one who is at work elsewhere, neither it nor a rival is */
+TEST(others_are_not_the_waiter)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stuck_thread *a = thread_of(s, 10), *b = thread_of(s, 11);
+	_cleanup_free_ char *text = NULL;
+
+	b->own = HOPE_OUTSIDE;
+	b->own_why = "sleeping";
+	waits_for(a, a->proc);
+	waits_for(a, b->proc);
+	stuck_judge(s);
+	text = text_of(s);
+	CHECK(strstr(text, "only p(11) by descriptor 3, which is sleeping in read, could write"));
 }

@@ -241,18 +241,29 @@ static void add_provider(struct buf *out, const struct stuck_provider *p)
 	buf_puts(out, ", ");
 }
 
+/* those beside who waits, who is no help for itself */
+static size_t count_others(const struct stuck_thread *t, const struct stuck_need *n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n->provider_count; i++)
+		count += n->providers[i].proc != t->proc;
+	return count;
+}
+
 /* "only b(12) by descriptor 4, which is sleeping in nanosleep, could read from it" */
 static void add_providers(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n)
 {
-	size_t shown = 0, left = 0;
+	size_t shown = 0, left = 0, others = count_others(t, n);
 
 	buf_puts(out, n->inferred || n->outside != HOPE_NONE ? "" : "only ");
 	for (size_t i = 0; i < n->provider_count; i++) {
 		const struct stuck_provider *p = &n->providers[i];
-		bool rival = p->proc == t->proc || stuck_competes(p->proc, n);
 
+		if (others && p->proc == t->proc)
+			continue;
 		/* who wants the same is named only if there is nobody else */
-		if (shown == NAMED_PROVIDERS || (rival && n->provider_count > 1)) {
+		if (shown == NAMED_PROVIDERS || (others > 1 && stuck_competes(p->proc, n))) {
 			left++;
 			continue;
 		}
