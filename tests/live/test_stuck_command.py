@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """The command line of `ipclens stuck`: what it watches, and what is asked of it."""
 
+import contextlib
+import ctypes
 import os
 import re
+import select
 import signal
 import tempfile
 import time
 
 import lens
-from test_stuck import Knot
+from test_stuck import Knot, look
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60}
 
@@ -206,3 +209,163 @@ def stuck_waiter_is_no_other():
                           "which is blocked in ") in wait["explanation"], wait["explanation"])
             lens.require("other process" not in wait["explanation"], wait["explanation"])
         knot.work.end()
+
+
+# --------------------------------------------------------------- processes
+
+def fork(function, *keep):
+    """The pid of a child that runs function with no descriptors but these."""
+    pid = os.fork()
+    if not pid:
+        try:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            first = 0
+            for fd in sorted(keep) + [os.sysconf("SC_OPEN_MAX")]:
+                os.closerange(first, fd)
+                first = fd + 1
+            function()
+        finally:
+            os._exit(0)
+    return pid
+
+
+@contextlib.contextmanager
+def children(*started):
+    try:
+        yield started
+    finally:
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def call_itself(name):
+    with open("/proc/self/comm", "wb") as f:
+        f.write(name)
+
+
+def sleeps(pid):
+    with open("/proc/%d/stat" % pid, "rb") as f:
+        return f.read().rpartition(b")")[2].split()[0] == b"S"
+
+
+def deadlock(*names):
+    """Two processes of these names, each of which reads what the other one has to write."""
+    pipes = [os.pipe(), os.pipe()]
+
+    def reader_of(own, other, name):
+        def run():
+            call_itself(name)
+            os.read(own[0], 1)
+        return fork(run, own[0], other[1])
+    pids = [reader_of(pipes[i], pipes[1 - i], name) for i, name in enumerate(names)]
+    for fd in pipes[0] + pipes[1]:
+        os.close(fd)
+    return children(*pids)
+
+
+def deadlocked(*args):
+    """({pid: verdict}, exit status) of a look at some, when those sleep that it is about."""
+    doc, status = look(*args)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    return {pid[w["process"]]: w["verdict"] for w in doc["waits"]}, status
+
+
+@lens.test()
+def stuck_for_a_time():
+    """--for tells only who has waited for all of that time in one call."""
+    ends = [os.pipe(), os.pipe()]
+
+    def reader(own):
+        def run():
+            while os.read(own[0], 1):
+                pass
+        return fork(run, own[0])
+    with children(*(reader(own) for own in ends)) as (patient, fed):
+        lens.wait_for(lambda: sleeps(patient) and sleeps(fed), lens.LIMIT_S / 2, "readers")
+        which = "%d,%d" % (patient, fed)
+        lens.equal("a short look", {patient, fed}, set(deadlocked("-p", which)[0]))
+        run = lens.Lens("stuck", "--json", "--for", "2s", "-p", which)
+        while run.process.poll() is None:
+            # it is back in the same call most of the time
+            os.write(ends[1][1], b"x")
+            select.select([], [], [], 0.05)
+        doc = lens.parse(run.finish(0))
+    for fd in ends[0] + ends[1]:
+        os.close(fd)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    waits = {pid[w["process"]]: w["blocked_ns"] for w in doc["waits"]}
+    lens.equal("who stays", {patient}, set(waits))
+    lens.require(waits[patient] >= 2e9, "%d ns" % waits[patient])
+
+
+QUOTED = r'"((?:[^"\\]|\\.)*)"'
+NODE = re.compile(r"  p(\d+) \[label=%s(?:, color=(red|orange))?\];" % QUOTED)
+EDGE = re.compile(r"  p(\d+) -> p(\d+) \[label=%s(, style=dashed)?\];" % QUOTED)
+
+
+def graph(text):
+    """({pid: (label, colour)}, {(from, to)}) of a graph in which each line is as it has to be."""
+    lines = text.splitlines()
+    lens.equal("frame", ["digraph stuck {", "  node [shape=box];", "}"], lines[:2] + lines[-1:])
+    nodes, edges = {}, set()
+    for line in lines[2:-1]:
+        node, edge = NODE.fullmatch(line), EDGE.fullmatch(line)
+        lens.require(node or edge, "neither node nor edge: %s" % line)
+        if node:
+            lens.require(int(node[1]) not in nodes, "told twice: %s" % line)
+            nodes[int(node[1])] = (re.sub(r"\\(.)", r"\1", node[2]), node[3])
+        else:
+            edges.add((int(edge[1]), int(edge[2])))
+    lens.require({pid for edge in edges for pid in edge} <= set(nodes), "an edge without a node")
+    return nodes, edges
+
+
+@lens.test()
+def stuck_dot():
+    """The graph of a deadlock, with names that quoting has to keep apart from its own signs."""
+    names = (b'a"];\\n\\', b'b\n"->\x80{')
+    with deadlock(*names) as pids:
+        lens.wait_for(lambda: all(map(sleeps, pids)), lens.LIMIT_S / 2, "deadlock")
+        out, _ = said("--dot", "-p", "%d,%d" % pids, status=5)
+    nodes, edges = graph(out)
+    lens.equal("nodes", set(pids), set(nodes))
+    lens.equal("edges", {pids, pids[::-1]}, edges)
+    for pid, name in zip(pids, names):
+        label, colour = nodes[pid]
+        lens.equal("label", name + b"(%d)" % pid, lens.unescape(label))
+        lens.equal("colour", "red", colour)
+
+
+@lens.test()
+def stuck_by_name():
+    """--comm: who is called so, and who waits for that one."""
+    name = "lens-%d" % os.getpid()
+    with deadlock(name.encode() + b"-a", b"other") as pids:
+        lens.wait_for(lambda: all(map(sleeps, pids)), lens.LIMIT_S / 2, "deadlock")
+        expected = dict.fromkeys(pids, "deadlock"), 5
+        for pattern in (name + "-a", name + "-?", "lens-*-a"):
+            lens.equal(pattern, expected, deadlocked("--comm", pattern))
+        lens.equal("nobody", ({}, 0), deadlocked("--comm", name))
+
+
+@lens.test()
+def stuck_by_cgroup():
+    """--cgroup: who is in it or below, and who waits for that one; whole names only."""
+    with contextlib.ExitStack() as stack:
+        top = stack.enter_context(tempfile.TemporaryDirectory())
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b"none", top.encode(), b"cgroup2", 0, None):
+            raise lens.Skip("cannot mount cgroup2: %s" % os.strerror(ctypes.get_errno()))
+        stack.callback(libc.umount2, top.encode(), 2)
+        name = "/lens-%d" % os.getpid()
+        for path in (name, name + "/below"):
+            os.mkdir(top + path)
+            stack.callback(os.rmdir, top + path)
+        pids = stack.enter_context(deadlock(b"inside", b"outside"))
+        with open(top + name + "/below/cgroup.procs", "w") as f:
+            f.write(str(pids[0]))
+        lens.wait_for(lambda: all(map(sleeps, pids)), lens.LIMIT_S / 2, "deadlock")
+        for path in (name, name + "/", name + "/below"):
+            lens.equal(path, (dict.fromkeys(pids, "deadlock"), 5), deadlocked("--cgroup", path))
+        lens.require("no process" in said("--cgroup", name[:-1], status=1)[1][0], "half a name")
