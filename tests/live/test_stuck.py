@@ -51,6 +51,9 @@ RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringm
 URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
                         " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
 FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit".split()
+REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
+           " mqflight flightshared").split()
+VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
 def program_of(mode):
@@ -60,6 +63,8 @@ def program_of(mode):
         return "impasse_ring"
     if mode in FUTEXES:
         return "impasse_futex"
+    if mode in REACHES or mode in VIEWS:
+        return "impasse_reach" if mode in REACHES else "impasse_view"
     return "impasse_sock" if mode in SOCKETS else "impasse" if mode in IMPASSES else "stuck"
 
 

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Who could end a wait, where it is not whoever one thinks of first: `ipclens stuck` must name
+them all or say that some may be hidden, and must not take for one who could who cannot."""
+
+import lens
+from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+
+# as in test_stuck.py; a deadlock would be a false alarm in each of these
+REACHED = {
+    # the connection may be in the backlog of either listener
+    "tcplisten": ({"client": "external", "other": "external"},
+                  {"client": ["listener"], "other": ["client"]}, {}),
+    "tcpreuse": ({"client": "external", "other": "external"},
+                 {"client": ["listener", "other"], "other": ["client"]}, {}),
+    "unixrebind": ({"client": "external", "other": "external"},
+                   {"client": ["listener", "other"], "other": ["client"]}, {}),
+    "selectexcept": ({"selector": "external", "reader": "external"},
+                     {"selector": ["reader", "sender"], "reader": ["selector"]}, {}),
+    "pollrdband": ({"poll": "external", "reader": "external"},
+                   {"poll": ["holder", "reader"], "reader": ["poll"]}, {}),
+    # "reader" is one who could, but not the only hope: there is a time limit
+    "tcpuser": ({"writer": "peer-slow", "reader": "waiting"},
+                {"writer": ["reader"], "reader": ["writer"]}, {"reader": ("peer-slow", 1)}),
+    "mqflight": ({"sender": "external"}, {"sender": []}, {}),
+    "flightshared": ({"one": "external", "two": "external", "reader": "external"},
+                     {"one": ["reader"], "two": ["reader"], "reader": ["one", "two"]}, {}),
+    "memfdholder": ({"waiter": "external", "reader": "external"},
+                    {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
+    "sysvshm": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
+    "clonevm": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
+    "pidnamespaces": ({"waiter": "peer-slow", "stranger": "external"},
+                      {"waiter": ["owner"], "stranger": ["waiter"]},
+                      {"owner": ("peer-slow", 1)}),
+    "seccompn": ({"supervised": "external", "reader": "external"},
+                 {"supervised": ["reader"], "reader": ["supervised"]}, {}),
+}
+# ... and these are deadlocks, although somebody lives who seems to be able to end them
+OUT_OF_REACH = {
+    "unixquarter": {"poll": "reader", "reader": "poll"},
+    "vforkother": {"parent": "child", "child": "parent"},
+}
+
+KNOTS.update(REACHED)
+RINGS.update(OUT_OF_REACH)
+for _mode in REACHED:
+    lens.register("stuck_" + _mode, knot_test(_mode))
+for _mode in OUT_OF_REACH:
+    lens.register("stuck_" + _mode, ring_test(_mode))
+
+
+@lens.test()
+def stuck_dgramsendmsg():
+    """Whom a sendmsg(2) names is not read: anybody could end it, but ready it is not."""
+    knot = Knot("dgramsendmsg")
+    lens.equal("verdicts", {"sender": "external", "reader": "external"}, knot.verdicts())
+    said = knot.wait("sender")["explanation"]
+    lens.require("whoever it sends to" in said and "ready" not in said, said)
+    knot.work.end()
