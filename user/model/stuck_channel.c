@@ -488,6 +488,19 @@ static bool same_name(const struct stuck_desc *d, const char *name, size_t len)
 }
 
 /*
+ * Only an abstract name is the socket's for sure. A path leads from somewhere, and what it was
+ * bound to may have been renamed since.
+ */
+static void doubt_path(struct stuck_need *n, const struct stuck_desc *d)
+{
+	if (!d->name[0])
+		return;
+	n->inferred = true;
+	if (d->name[0] != '/')
+		hope_outside(n, HOPE_OUTSIDE, "whoever has the path");
+}
+
+/*
  * The sockets of the address that the call was given, each a need of its own: several may have
  * been bound by the same name, one after the other or in several directories.
  */
@@ -512,6 +525,7 @@ static void need_addressed(struct stuck *s, struct stuck_thread *t, const struct
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
 		add_holders(s, n, d, 0, listening ? WHY_LISTENS : WHY_HOLDS_END);
+		doubt_path(n, d);
 	}
 	if (t->need_count > before)
 		return;

@@ -184,8 +184,12 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 		if (l->mappings[i].object != map->object || !stuck_may_visit(s, n))
 			continue;
 		p = hash_get(l->procs, &l->mappings[i].proc);
-		if (p)
-			stuck_add_provider(n, p, WHY_MAPS, 0);
+		if (!p)
+			continue;
+		stuck_add_provider(n, p, WHY_MAPS, 0);
+		/* its mappings are told of twice, and hide a reference */
+		if (p->flags & LENS_THREAD_SHARES_MEMORY)
+			hope_outside(n, "a holder that is not seen");
 	}
 }
 
