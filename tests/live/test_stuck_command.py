@@ -350,6 +350,20 @@ def stuck_by_name():
 
 
 @lens.test()
+def stuck_by_channel():
+    """--channel: waits about it, by its name or a pattern."""
+    with deadlock(b"one", b"other") as pids:
+        lens.wait_for(lambda: all(map(sleeps, pids)), lens.LIMIT_S / 2, "deadlock")
+        doc = lens.parse(lens.Lens("stuck", "--json", "-p", pids[0]).finish(5))
+        by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+        wait, = (w for w in doc["waits"] if by_id[w["process"]] == pids[0])
+        name = wait["explanation"].split(" on ")[1].split(" ")[0]
+        for pattern in (name, name[:-2] + "??"):
+            lens.require(pids[0] in deadlocked("--channel", pattern)[0], pattern)
+        lens.equal("another one", ({}, 0), deadlocked("--channel", name + "?"))
+
+
+@lens.test()
 def stuck_by_cgroup():
     """--cgroup: who is in it or below, and who waits for that one; whole names only."""
     with contextlib.ExitStack() as stack:

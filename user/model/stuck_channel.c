@@ -9,14 +9,6 @@
 #define MODE_WRITE 2
 #define MSG_WAITALL_ 0x100 /* include/linux/socket.h */
 
-static void hope_outside(struct stuck_need *n, enum stuck_hope hope, const char *why)
-{
-	if (n->outside >= hope)
-		return;
-	n->outside = hope;
-	n->outside_why = why;
-}
-
 static void add_holder(struct stuck_need *n, const struct stuck_desc *d, enum stuck_why why)
 {
 	struct stuck_provider *p = stuck_add_provider(n, d->proc, why, d->rec.fd);
@@ -34,7 +26,7 @@ static void add_receivers(const struct stuck *s, struct stuck_need *n, const str
 	const struct stuck_desc *carrier = stuck_find_self(s, d->rec.carrier);
 
 	if (!carrier || depth == CARRIER_DEPTH) {
-		hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
 		return;
 	}
 	for (; carrier && stuck_may_visit(s, n); carrier = carrier->next_self) {
@@ -60,7 +52,7 @@ static unsigned find_holders(const struct stuck *s, struct stuck_need *n,
 		if (stuck_find_file(s, d->rec.file) == d)
 			files++;
 		if (stuck_is_hidden(s, d))
-			hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 	return files;
 }
@@ -83,7 +75,7 @@ static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
 	}
 	if (!h || !stuck_may_share(s, n, h->count))
 		return 0;
-	hope_outside(n, h->outside, h->outside_why);
+	stuck_hope_outside(n, h->outside, h->outside_why);
 	n->providers = h->providers;
 	n->provider_count = h->count;
 	n->is_shared = true;
@@ -98,7 +90,7 @@ static void doubt_own_end(const struct stuck_thread *t, struct stuck_need *n, bo
 	for (size_t i = 0; i < n->provider_count; i++)
 		if (n->providers[i].proc == t->proc &&
 		    (polls ? t->proc->handlers : t->proc->handlers & ~sigint))
-			hope_outside(n, HOPE_OUTSIDE, "a signal handler");
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
 /* ------------------------------------------------------------------- by kind */
@@ -121,13 +113,13 @@ static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct 
 
 	n->want = want;
 	if (files < expected)
-		hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_msgs)
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (!edge && n->want == WANT_ROOM && d->rec.queued_msgs < d->rec.capacity_msgs)
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (input && d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED)
-		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 }
 
 /* open file descriptions of it, in whoever's hands */
@@ -149,15 +141,15 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 	add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
 		    WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (open_files(s, d) < d->rec.readers)
-		hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!(d->rec.flags & LENS_DESC_NAMED))
 		return;
 	/* strangers send to a queue; that one takes what was meant for others is not to be expected
 	 */
 	if (input)
-		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 	else
 		n->inferred = true;
 }
@@ -167,11 +159,11 @@ static void need_eventfd(const struct stuck *s, struct stuck_need *n, const stru
 {
 	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
 	if (d->rec.flags & LENS_DESC_KERNEL_USER)
-		hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_bytes)
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (n->want == WANT_ROOM && !edge && d->rec.queued_bytes < UINT64_MAX - 1)
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 }
 
 static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
@@ -183,7 +175,7 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 	/* others may open a terminal by its name, though few do */
 	n->inferred = true;
 	if (!n->provider_count || (n->provider_count == 1 && n->providers[0].proc == t->proc))
-		hope_outside(n, HOPE_OUTSIDE, "a terminal's user");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a terminal's user");
 }
 
 /* ------------------------------------------------------------------- sockets */
@@ -206,12 +198,12 @@ static void ready_socket(const struct stuck *s, struct stuck_need *n, const stru
 
 	if (n->want == WANT_DATA &&
 	    (d->rec.object == LENS_OBJECT_TCP ? d->rec.queued_bytes != 0 : d->rec.queued_msgs != 0))
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (n->want == WANT_DATA && peer && peer->rec.flags & LENS_DESC_SEND_SHUT &&
 	    !(d->rec.flags & LENS_DESC_UNACCEPTED))
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (n->want == WANT_ROOM && has_room(s, d))
-		hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 }
 
 static void need_unix(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
@@ -221,10 +213,10 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 
 	if (n->want == WANT_DATA && d->rec.object == LENS_OBJECT_UNIX_DGRAM &&
 	    (d->rec.flags & LENS_DESC_NAMED || !d->rec.peer))
-		hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
 	add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
 	if (!other)
-		hope_outside(n, HOPE_OUTSIDE,
+		stuck_hope_outside(n, HOPE_OUTSIDE,
 			     d->rec.flags & LENS_DESC_CONNECTED ? "a peer that is not seen"
 								: "a peer it has not got yet");
 }
@@ -314,9 +306,10 @@ static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct s
 	if (is_pending(s, d))
 		other = next_listener(s, d, at);
 	if (d->rec.flags & LENS_DESC_USER_TIMEOUT && d->rec.sent_bytes)
-		hope_outside(n, HOPE_RUNS, "a time limit of the connection");
+		stuck_hope_outside(n, HOPE_RUNS, "a time limit of the connection");
 	if (!other) {
-		hope_outside(n, HOPE_OUTSIDE, "a peer outside this host or network namespace");
+		stuck_hope_outside(n, HOPE_OUTSIDE,
+				   "a peer outside this host or network namespace");
 		return;
 	}
 	add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
@@ -334,13 +327,13 @@ static void need_socket(const struct stuck *s, struct stuck_need *n, const struc
 {
 	if (d->rec.flags & LENS_DESC_LISTEN) {
 		n->want = WANT_CLIENT;
-		hope_outside(n, HOPE_OUTSIDE, "a client");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a client");
 		return;
 	}
 	if (is_tcp_connection(d))
 		need_tcp(s, n, d, at);
 	else if (d->rec.object == LENS_OBJECT_TCP || d->rec.object == LENS_OBJECT_UDP)
-		hope_outside(n, HOPE_OUTSIDE, "whoever sends to its address");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever sends to its address");
 	else
 		need_unix(s, n, d);
 	/* a full queue of another one than its peer's is what such a call waits for */
@@ -372,9 +365,9 @@ void stuck_need_partner(struct stuck *s, struct stuck_thread *t)
 	n->inferred = true;
 	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HAS_FILE);
 	if (d->rec.flags & LENS_DESC_NAMED)
-		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 	else if (n->provider_count)
-		hope_outside(n, HOPE_OUTSIDE, "a process that opens it by way of /proc");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by way of /proc");
 }
 
 /* ------------------------------------------------------------- all together */
@@ -387,13 +380,13 @@ static bool need_other(struct stuck *s, struct stuck_thread *t, const struct stu
 
 	switch (d->rec.object) {
 	case LENS_OBJECT_TIMERFD:
-		hope_outside(n, HOPE_RUNS, "a timer");
+		stuck_hope_outside(n, HOPE_RUNS, "a timer");
 		return true;
 	case LENS_OBJECT_FILE:
-		hope_outside(n, HOPE_RUNS, "a device");
+		stuck_hope_outside(n, HOPE_RUNS, "a device");
 		return true;
 	case LENS_OBJECT_SIGNALFD:
-		hope_outside(n, HOPE_OUTSIDE, "a signal");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal");
 		return true;
 	case LENS_OBJECT_PIDFD:
 		p = stuck_find_proc(s, d->rec.pid);
@@ -401,17 +394,17 @@ static bool need_other(struct stuck *s, struct stuck_thread *t, const struct stu
 		if (p)
 			stuck_add_provider(n, p, WHY_IS_CHILD, 0);
 		else
-			hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
 		return true;
 	case LENS_OBJECT_INOTIFY:
-		hope_outside(n, HOPE_OUTSIDE, "a change to a file");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a change to a file");
 		return true;
 	case LENS_OBJECT_IO_URING:
-		hope_outside(n, HOPE_OUTSIDE, "an asynchronous request");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "an asynchronous request");
 		return true;
 	case LENS_OBJECT_DEVICE:
 	case LENS_OBJECT_SOCKET:
-		hope_outside(n, HOPE_OUTSIDE, "a device or another host");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a device or another host");
 		return true;
 	}
 	return false;
@@ -448,7 +441,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	else if (is_socket(d->rec.object))
 		need_socket(s, n, d, edge, t->rec.call, &listener);
 	else
-		hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
 	if (wants_input(want))
 		doubt_own_end(t, n, is_set_call(t->rec.call));
 	if (is_pending(s, d))
@@ -497,7 +490,7 @@ static void doubt_path(struct stuck_need *n, const struct stuck_desc *d)
 		return;
 	n->inferred = true;
 	if (d->name[0] != '/')
-		hope_outside(n, HOPE_OUTSIDE, "whoever has the path");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever has the path");
 }
 
 /*

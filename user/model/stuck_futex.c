@@ -35,14 +35,6 @@ static const struct lens_rec_mapping *find_mapping(const struct stuck *s,
 	return NULL;
 }
 
-static void hope_outside(struct stuck_need *n, const char *why)
-{
-	if (n->outside >= HOPE_OUTSIDE)
-		return;
-	n->outside = HOPE_OUTSIDE;
-	n->outside_why = why;
-}
-
 /* --------------------------------------------------------------- one process */
 
 /* other than those in the same situation */
@@ -65,9 +57,9 @@ static void need_own_threads(struct stuck_thread *t)
 
 	stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);
 	if (t->rec.flags & LENS_THREAD_SHARES_MEMORY)
-		hope_outside(n, "a process that shares its memory");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that shares its memory");
 	else if (!others_do_else(t))
-		hope_outside(n, "a signal handler");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
 /* -------------------------------------------------------------- shared memory */
@@ -104,9 +96,9 @@ static void add_owners(const struct stuck *s, struct stuck_need *n,
 	if (n->provider_count)
 		return;
 	if (doubtful)
-		hope_outside(n, "an owner that is not known for certain");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "an owner that is not known for certain");
 	else if (stuck_is_inside(s))
-		hope_outside(n, "an owner outside of this pid namespace");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "an owner outside of this pid namespace");
 	else
 		n->owner_dead = true;
 }
@@ -164,7 +156,8 @@ static void add_file_holders(const struct stuck *s, struct stuck_need *n,
 		if (d->proc)
 			stuck_add_provider(n, d->proc, WHY_MAPS, 0);
 		else
-			hope_outside(n, "a process that receives its descriptor");
+			stuck_hope_outside(n, HOPE_OUTSIDE,
+					   "a process that receives its descriptor");
 	}
 }
 
@@ -175,9 +168,9 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 
 	add_file_holders(s, n, map);
 	if (has_more_references(s, map))
-		hope_outside(n, "a holder that is not seen");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (stuck_is_inside(s))
-		hope_outside(n, "a process outside of this pid namespace");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process outside of this pid namespace");
 	for (size_t i = 0; i < l->mapping_count; i++) {
 		struct stuck_proc *p;
 
@@ -189,7 +182,7 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 		stuck_add_provider(n, p, WHY_MAPS, 0);
 		/* its mappings are told of twice, and hide a reference */
 		if (p->flags & LENS_THREAD_SHARES_MEMORY)
-			hope_outside(n, "a holder that is not seen");
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 }
 
@@ -203,7 +196,7 @@ static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens
 	n->inferred = true;
 	add_mappers(s, n, map);
 	if (map->flags & LENS_DESC_NAMED)
-		hope_outside(n, "a process that maps it by name");
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that maps it by name");
 }
 
 /* futex_waitv(2): any word of a set */

@@ -165,6 +165,8 @@ struct stuck_thing *stuck_thing_add(struct stuck *s, unsigned object, const char
 void stuck_resolve(struct stuck *s, struct stuck_thread *t);
 /* it can go on without anybody's help, if it could not better before; why: static text */
 void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why);
+/* so can a need be fulfilled, if nothing better was known; why: static text */
+void stuck_hope_outside(struct stuck_need *n, enum stuck_hope hope, const char *why);
 /* a need that only the outside can fulfil */
 void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
 			const char *why);

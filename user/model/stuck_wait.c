@@ -18,6 +18,14 @@ void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck
 	n->outside_why = why;
 }
 
+void stuck_hope_outside(struct stuck_need *n, enum stuck_hope hope, const char *why)
+{
+	if (n->outside >= hope)
+		return;
+	n->outside = hope;
+	n->outside_why = why;
+}
+
 void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why)
 {
 	if (t->own >= own)

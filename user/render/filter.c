@@ -60,9 +60,24 @@ static bool proc_matches(const struct proc *p, const struct render_filter *f)
 	return p && pid_matches(p, f) && comm_matches(p, f) && cgroup_matches(p, f);
 }
 
+/* name: hostile bytes, which people may have copied as they were shown */
+bool filter_matches_name(const char *id, const char *name, size_t len,
+			 const struct render_filter *f)
+{
+	_cleanup_(buf_fini) struct buf shown = {};
+
+	buf_puts(&shown, "");
+	text_escape(&shown, name, len);
+	for (size_t i = 0; i < f->channel_count; i++)
+		if (!strcmp(f->channels[i], id) || name_matches(f->channels[i], name) ||
+		    name_matches(f->channels[i], shown.data))
+			return true;
+	return !f->channel_count;
+}
+
 static bool channel_matches(const struct chan *c, const struct render_filter *f)
 {
-	_cleanup_(buf_fini) struct buf id = {}, name = {}, shown = {};
+	_cleanup_(buf_fini) struct buf id = {}, name = {};
 	const struct mech *mech = mech_get(c->key.kind);
 
 	if (!f->channel_count)
@@ -72,13 +87,7 @@ static bool channel_matches(const struct chan *c, const struct render_filter *f)
 	buf_puts(&name, "");
 	if (mech)
 		mech->name(c, &name);
-	buf_puts(&shown, "");
-	text_escape(&shown, name.data, name.len);
-	for (size_t i = 0; i < f->channel_count; i++)
-		if (!strcmp(f->channels[i], id.data) || name_matches(f->channels[i], name.data) ||
-		    name_matches(f->channels[i], shown.data))
-			return true;
-	return false;
+	return filter_matches_name(id.data, name.data, name.len, f);
 }
 
 static bool end_in_tree(const struct endpoint *e)

@@ -385,6 +385,7 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 bool filter_matches_wait(const struct stuck_thread *t, const struct render_filter *f)
 {
 	bool kind = !f->kinds, proc = filter_matches_proc(t->proc->about, f);
+	bool channel = !f->channel_count;
 
 	if (t->proc->about && t->proc->about->is_self && !f->with_self)
 		return false;
@@ -392,10 +393,13 @@ bool filter_matches_wait(const struct stuck_thread *t, const struct render_filte
 		const struct stuck_need *n = &t->needs[i];
 
 		kind |= n->thing && n->thing->is_channel && f->kinds >> n->thing->object & 1;
+		channel |= !channel && n->thing && n->thing->name &&
+			   filter_matches_name(n->thing->id, n->thing->name,
+					       strlen(n->thing->name), f);
 		for (size_t j = 0; !proc && j < n->provider_count; j++)
 			proc |= filter_matches_proc(n->providers[j].proc->about, f);
 	}
-	return kind && proc;
+	return kind && proc && channel;
 }
 
 bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt)

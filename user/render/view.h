@@ -50,6 +50,9 @@ bool filter_matches_chan(const struct chan *c, const struct render_filter *f);
 bool filter_matches_flow(const struct flow *flow, const struct render_filter *f);
 /* of channels that were summed up; *ret_known false: their names do not tell */
 bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known);
+/* of a channel by its id, or its name of so many bytes */
+bool filter_matches_name(const char *id, const char *name, size_t len,
+			 const struct render_filter *f);
 bool filter_matches_proc(const struct proc *p, const struct render_filter *f);
 /* false: everything passes */
 bool filter_is_set(const struct render_filter *f);
