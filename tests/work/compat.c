@@ -186,19 +186,23 @@ static void received(long ret)
 	work_expect(work_did_message(queue_chan, WORK_READ, ret), 60, "32-bit msgrcv");
 }
 
-static void run_sysvmsg(void)
+static uint32_t make_queue(void)
 {
-	long times = work_arg(0, 100);
-	uint32_t id;
-
 	enter();
 	queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
 	if (queue < 0)
 		work_die("msgget");
 	atexit(remove_queue);
 	queue_chan = work_queue(queue);
-	id = (uint32_t)queue;
 	low->message.type = 5;
+	return (uint32_t)queue;
+}
+
+static void run_sysvmsg(void)
+{
+	long times = work_arg(0, 100);
+	uint32_t id = make_queue();
+
 	low->kludge = (struct kludge32){ at(&low->message), 5 };
 	work_ready();
 	for (long i = 0; i < times; i++) {
@@ -450,16 +454,8 @@ static void run_pieces(void)
 /* removed by the multiplexer, with a message in it */
 static void run_removed(void)
 {
-	uint32_t id;
+	uint32_t id = make_queue();
 
-	enter();
-	queue = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
-	if (queue < 0)
-		work_die("msgget");
-	atexit(remove_queue);
-	queue_chan = work_queue(queue);
-	id = (uint32_t)queue;
-	low->message.type = 5;
 	work_ready();
 	for (int i = 0; i < 3; i++)
 		sent(call32(NR32_IPC, IPC32_MSGSND, id, 60, 0, at(&low->message)));

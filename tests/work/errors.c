@@ -76,39 +76,40 @@ static void shut(const struct line *a, const struct line *b)
 	line_get(b, 50);
 }
 
-static void run_stream(void)
+static void begin(int family, int type)
 {
-	line_open(AF_UNIX, SOCK_STREAM, one);
+	line_open(family, type, one);
 	dig_hole();
 	work_ready();
+}
+
+static void stream(int family)
+{
+	begin(family, SOCK_STREAM);
 	nothing_there(&one[1]);
 	fault(&one[0], &one[1]);
 	line_put(&one[0], 100);
 	fails(&one[1], WORK_READ, recv(one[1].fd, hole, 30, 0), EFAULT);
 	line_get(&one[1], 100);
+	if (family == AF_INET)
+		fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 1, MSG_OOB), EINVAL);
 	shut(&one[0], &one[1]);
+}
+
+static void run_stream(void)
+{
+	stream(AF_UNIX);
 }
 
 static void run_tcp(void)
 {
-	line_open(AF_INET, SOCK_STREAM, one);
-	dig_hole();
-	work_ready();
-	nothing_there(&one[1]);
-	fault(&one[0], &one[1]);
-	line_put(&one[0], 100);
-	fails(&one[1], WORK_READ, recv(one[1].fd, hole, 30, 0), EFAULT);
-	line_get(&one[1], 100);
-	fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 1, MSG_OOB), EINVAL);
-	shut(&one[0], &one[1]);
+	stream(AF_INET);
 }
 
 /* the other end is gone, with bytes that it had not read */
 static void run_reset(void)
 {
-	line_open(AF_INET, SOCK_STREAM, one);
-	dig_hole();
-	work_ready();
+	begin(AF_INET, SOCK_STREAM);
 	line_put(&one[0], 100);
 	line_put(&one[1], 40);
 	line_get(&one[1], 30);
@@ -127,9 +128,7 @@ static void too_long(const struct line *l, size_t limit)
 
 static void run_seqpacket(void)
 {
-	line_open(AF_UNIX, SOCK_SEQPACKET, one);
-	dig_hole();
-	work_ready();
+	begin(AF_UNIX, SOCK_SEQPACKET);
 	nothing_there(&one[1]);
 	fault(&one[0], &one[1]);
 	too_long(&one[0], LINE_MAX);
@@ -139,9 +138,7 @@ static void run_seqpacket(void)
 
 static void run_dgram(void)
 {
-	line_open(AF_UNIX, SOCK_DGRAM, one);
-	dig_hole();
-	work_ready();
+	begin(AF_UNIX, SOCK_DGRAM);
 	nothing_there(&one[1]);
 	fault(&one[0], &one[1]);
 	too_long(&one[0], LINE_MAX);
@@ -156,9 +153,7 @@ static void run_dgram(void)
 
 static void run_udp(void)
 {
-	line_open(AF_INET, SOCK_DGRAM, one);
-	dig_hole();
-	work_ready();
+	begin(AF_INET, SOCK_DGRAM);
 	nothing_there(&one[1]);
 	line_put(&one[0], 50);
 	line_get(&one[1], 50);

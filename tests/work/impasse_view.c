@@ -26,30 +26,12 @@
 #include <unistd.h>
 
 #include "knot.h"
+#include "knot_pipes.h"
 #include "work.h"
 
 #define PAGE 4096
 
-/* a waiter has the end of q that "reader" waits for; reader has the end of p that it waits for */
-static int p[2], q[2], s[2];
-
-static void make_pipes(void)
-{
-	make_pipe(p);
-	make_pipe(q);
-}
-
-static void read_q(void *unused)
-{
-	close_others(p[1], q[0]);
-	get(q[0]);
-}
-
-/* what the workload itself still has would be one more who could end it */
-static void let_go(void)
-{
-	close_others(-1, -1);
-}
+static int s[2];
 
 /* --------------------------------------------------------------------- memory */
 
