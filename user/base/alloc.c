@@ -5,11 +5,15 @@
  * that a count read from a record cannot wrap around.
  */
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include "base/base.h"
 
 /* what a look sorts is a few megabytes, and is free again between looks */
 #define BIG_BLOCK_BYTES (128 * 1024)
+/* the largest that mallopt(3) takes */
+#define HEAP_BLOCK_BYTES (32 * 1024 * 1024)
+#define LARGE_PAGE (2 * 1024 * 1024)
 
 static void __attribute__((noreturn)) out_of_memory(void)
 {
@@ -34,6 +38,23 @@ static size_t checked_size(size_t count, size_t size)
 void alloc_return_big_blocks(void)
 {
 	mallopt(M_MMAP_THRESHOLD, BIG_BLOCK_BYTES);
+}
+
+void alloc_expect(size_t bytes)
+{
+	uintptr_t begin;
+	void *room;
+
+	/* from the heap, and to stay there when it is free */
+	mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_BYTES);
+	mallopt(M_TRIM_THRESHOLD, HEAP_BLOCK_BYTES);
+	room = malloc(bytes);
+	if (!room)
+		return;
+	begin = ((uintptr_t)room + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
+	/* if not, it is slower */
+	madvise((void *)begin, bytes - (begin - (uintptr_t)room), MADV_HUGEPAGE);
+	free(room);
 }
 
 void alloc_trim(void)

@@ -55,6 +55,13 @@ static inline void base_fclosep(FILE **f)
  */
 void alloc_return_big_blocks(void);
 
+/*
+ * So many bytes of small blocks, more than one large page and at most 24 MB, will be wanted soon:
+ * the heap has them in large pages if the kernel does. Touching memory for the first time takes
+ * longer than filling it, in virtual machines most of all. They are not given back.
+ */
+void alloc_expect(size_t bytes);
+
 /* gives back what is free between small blocks; walks the whole heap, so not often */
 void alloc_trim(void);
 

@@ -11,6 +11,8 @@
 #include "cmd/stuck_target.h"
 
 #define MS 1000000ull
+/* of a look at some 2,000 threads with 20,000 descriptors */
+#define LOOK_BYTES (16 << 20)
 #define DEFAULT_WATCH_NS (2000 * MS)
 
 enum { OPT_DOT = 2000, OPT_WATCH, OPT_FOR, OPT_STACK };
@@ -360,6 +362,7 @@ static int run(int argc, char **argv)
 	if (!o.between_ns)
 		o.between_ns = STUCK_BETWEEN_NS;
 	err = stuck_live_open(o.stack, &live);
+	alloc_expect(LOOK_BYTES);
 	if (err >= 0)
 		err = sandbox_enter(&sandbox);
 	if (err < 0)
