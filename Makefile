@@ -169,26 +169,28 @@ work: $(WORKS)
 units: $(UNITS)
 fuzzers: $(FUZZERS)
 
-# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Fuzzers fill the
-# processor that live tests leave idle, at a priority that takes none from them; emulated
-# machines take all there are.
+# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. What asks for nothing
+# but a processor fills the one that live tests leave idle, at a priority that takes none from
+# them; emulated machines, of which there are two for each processor here, take all there are.
 test: export LENS_AGAIN ?= 3
 test:
 	tools/deps build test vm programs
 	$(Q)$(wide) all work units
 	$(Q)tools/tally -v check="$(MAKE) check" unit="$(MAKE) unit" sanitize="$(MAKE) sanitize" \
-		replay="$(MAKE) replay" live+fuzz="$(MAKE) live-and-fuzz" vm="$(MAKE) machines"
+		replay="$(MAKE) replay" live+aside="$(MAKE) live-and-aside" vm="$(MAKE) machines"
 
-live-and-fuzz: all work fuzzers-sanitized
-	$(Q)tools/tally -j -v live="$(MAKE) live" fuzz="nice -n 19 $(MAKE) fuzz FUZZ_JOBS=1"
+live-and-aside: all work fuzzers-sanitized
+	$(Q)tools/tally -j -v live="$(MAKE) live" aside="nice -n 19 $(MAKE) aside"
+
+aside:
+	$(Q)O=$(O) tools/tally -v fuzz="$(MAKE) fuzz FUZZ_JOBS=1" \
+		preempt="tests/vm/preempt $(VM_KERNELS)" budget="tests/vm/budget $(VM_KERNELS)"
 
 half = $(1)-$(2)of2="LENS_PART=$(2)/2 tests/vm/run $(1)"
 
 machines: all work
 	$(Q)O=$(O) tools/tally -j -v \
-		$(foreach k,$(VM_KERNELS),$(foreach n,1 2,$(call half,$(k),$(n)))) \
-		preempt+budget="tools/tally -v preempt='tests/vm/preempt $(VM_KERNELS)' \
-		budget='tests/vm/budget $(VM_KERNELS)'"
+		$(foreach k,$(VM_KERNELS),$(foreach n,1 2,$(call half,$(k),$(n))))
 
 check:
 	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally $(foreach c,$(CHECKS),$(c)="tools/check $(c)") \
@@ -261,5 +263,5 @@ help:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run work units fuzzers fuzzers-sanitized test check unit sanitize fuzz live \
-	live-and-fuzz machines vm budget bench bare install clean help FORCE
+	live-and-aside aside machines vm budget bench bare install clean help FORCE
 FORCE:
