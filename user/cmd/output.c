@@ -102,16 +102,16 @@ unsigned output_columns(bool tty)
 int output_document(void (*fn)(FILE *, const struct world *, const struct render_options *),
 		    const struct world *w, const struct render_options *opt)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0, done = 0;
-	FILE *f = open_memstream(&text, &len);
+	_cleanup_(buf_fini) struct buf text = { 0 };
+	FILE *f = buf_open(&text);
+	size_t done = 0;
 
 	if (!f)
 		return log_err(EXIT_FAILED, "out of memory");
 	fn(f, w, opt);
 	fclose(f);
-	while (done < len) {
-		ssize_t n = write(STDOUT_FILENO, text + done, len - done);
+	while (done < text.len) {
+		ssize_t n = write(STDOUT_FILENO, text.data + done, text.len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
