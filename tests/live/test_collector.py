@@ -307,3 +307,19 @@ def own_report_excluded():
         os.unlink(out_path)
     lens.check_document(doc, lost=True)
     lens.require("ipclens" not in {p["comm"] for p in doc["processes"]}, "it shows itself")
+
+
+@lens.test()
+def trace_ends_with_its_reader():
+    """`trace | head`: who left reads nothing more, whether anything happens or not."""
+    for traffic in (True, False):
+        work = lens.Workload("pipe", "pingpong", 1000)
+        reader, writer = os.pipe()
+        observer = lens.start([lens.BINARY, "trace", "--json", "-p", str(work.pid), *lens.OPTIONS],
+                              stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.DEVNULL)
+        os.close(writer)
+        lens.require(os.read(reader, 1 << 16).startswith(b'{"schema"'), "no header")
+        os.close(reader)
+        if traffic:
+            work.go()
+        lens.equal("exit status", 0, observer.wait(lens.LIMIT_S * lens.PATIENCE))

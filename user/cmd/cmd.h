@@ -117,8 +117,8 @@ struct session {
 	unsigned totals_ms;		/* how often totals are read; flushes operations too */
 	/* gets every record that decodes, after the world has; may be NULL; > 0 ends the session */
 	int (*on_event)(void *arg, const struct event *ev);
-	/* runs with every turn of the loop, at least every 100 ms; may be NULL */
-	void (*on_turn)(void *arg);
+	/* runs with every turn of the loop, at least every 100 ms; may be NULL; > 0 as above */
+	int (*on_turn)(void *arg);
 	/* all records are in, but the hooks not yet gone, which takes the kernel a while */
 	void (*on_complete)(void *arg);
 	void *arg;

@@ -60,6 +60,9 @@ int output_flush(struct output *o, int timeout_ms)
 {
 	struct pollfd p = { .fd = o->fd, .events = POLLOUT };
 
+	/* a reader that left is noticed although there is nothing to write */
+	if (!o->closed && o->done == o->pending.len && poll(&p, 1, 0) > 0 && p.revents & POLLERR)
+		output_close(o, -EPIPE);
 	while (o->done < o->pending.len) {
 		size_t left = o->pending.len - o->done;
 		ssize_t n;

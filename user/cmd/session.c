@@ -241,8 +241,8 @@ static int turn(struct run *r)
 		err = recording_flush(s->writer);
 		r->next_flush = now + FLUSH_NS;
 	}
-	if (s->on_turn)
-		s->on_turn(s->arg);
+	if (s->on_turn && s->on_turn(s->arg) > 0)
+		r->stop = true;
 	if (r->deadline && now >= r->deadline)
 		r->stop = true;
 	return err;

@@ -130,9 +130,12 @@ static int on_event(void *arg, const struct event *ev)
 	return t->done;
 }
 
-static void on_turn(void *arg)
+static int on_turn(void *arg)
 {
-	output_flush(&((struct trace *)arg)->out, 0);
+	struct output *out = &((struct trace *)arg)->out;
+
+	output_flush(out, 0);
+	return out->closed;
 }
 
 static int finish(struct trace *t, int status)
