@@ -4,6 +4,7 @@
  * bounded, and a torn read gives a wrong number once, never a fault.
  */
 #include "describe.bpf.h"
+#include "ipc.bpf.h"
 
 #define COMPONENT_MAX 256	/* NAME_MAX + 1 */
 #define DEPTH_MAX 2100		/* components of a 4 KiB path, and some mounts */
@@ -208,17 +209,35 @@ static __noinline __u32 list_length(void *head)
 	return c.n;
 }
 
-int describe_queue(struct msg_queue *q, struct lens_depth *ret)
+/* without who sleeps in a call on it */
+static __always_inline void queue_depth(struct msg_queue *q, struct lens_depth *ret)
 {
 	ret->queued_bytes = BPF_CORE_READ(q, q_cbytes);
 	ret->queued_msgs = BPF_CORE_READ(q, q_qnum);
 	ret->capacity_bytes = BPF_CORE_READ(q, q_qbytes);
 	ret->key = BPF_CORE_READ(q, q_perm.key);
+	ret->valid = LENS_DEPTH_VALID;
+}
+
+int describe_queue_of(__s32 id, struct lens_depth *ret)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+	struct msg_queue *q = ipc_at(BPF_CORE_READ(t, nsproxy, ipc_ns), IPC_MESSAGES,
+				     id & IPC_INDEX_MASK);
+
+	/* removed by now, it has no key any more */
+	if (ret && q && BPF_CORE_READ(q, q_perm.id) == id)
+		queue_depth(q, ret);
+	return 0;
+}
+
+int describe_queue(struct msg_queue *q, struct lens_depth *ret)
+{
+	queue_depth(q, ret);
 	ret->wait_readers = list_length((void *)q + bpf_core_field_offset(struct msg_queue,
 									   q_receivers));
 	ret->wait_writers = list_length((void *)q + bpf_core_field_offset(struct msg_queue,
 									   q_senders));
-	ret->valid = LENS_DEPTH_VALID;
 	return 0;
 }
 

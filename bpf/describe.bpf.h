@@ -43,6 +43,8 @@ int describe_inet(__u64 file, struct lens_depth *ret);
 int describe_pty(__u64 file, struct lens_depth *ret);
 /* the name of a socket that is bound to no path, as it is */
 __u32 describe_address(__u32 which, __u32 offset, __u64 unix_address);
+/* the SysV message queue of that id in the ipc namespace of the current task, if it has one */
+int describe_queue_of(__s32 id, struct lens_depth *ret);
 __hidden int describe_queue(struct msg_queue *q, struct lens_depth *ret);
 __hidden int describe_mqueue(struct inode *inode, struct lens_depth *ret);
 /* the last component of a path, alone */

@@ -473,7 +473,10 @@ static __always_inline int announce(const struct lens_total_key *key, __u64 addr
 		describe_depth(LENS_KIND_POSIX_MQ, file, &e->depth);
 	} else if (what & FILE_INET) {
 		describe_inet(address, &e->depth);
-	} else if (!(what & FILE_NONE)) {
+	} else if (what & FILE_NONE) {
+		if (key->kind == LENS_KIND_SYSV_MSG)
+			describe_queue_of(key->ino, &e->depth);
+	} else {
 		name_len = describe_name(key->kind, which, sizeof(*e), file);
 		describe_depth(key->kind, file, &e->depth);
 	}

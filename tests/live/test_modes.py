@@ -245,6 +245,15 @@ lens.register("sysvmsg_stuck_receiver_named", stuck_reader_test("sysvmsg", 0))
 lens.register("eventfd_stuck_reader_named", stuck_reader_test("eventfd", 0))
 
 
+@lens.test()
+def sysvmsg_key_of_what_no_look_found():
+    """A queue that came and went between two looks is known by the key it had."""
+    doc, truth = lens.watched("sysvmsg", "rmid")
+    queue = truth["channels"][0]
+    lens.equal("name", "key=0x%08x id=%d" % (truth["facts"]["key"], queue["id"]),
+               lens.find_channel(doc, queue)["name"])
+
+
 def early_test(program):
     """Both ends of a connection whose client had closed before it was accepted."""
     def one():

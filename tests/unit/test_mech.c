@@ -92,6 +92,8 @@ TEST(names)
 	c.name_len = strlen(c.name);
 	check_name(&c, "/tmp/\033[2J\n");
 	c.key.kind = LENS_KIND_SYSV_MSG;
+	check_name(&c, "key=? id=123");
+	c.depth.valid = LENS_DEPTH_VALID;
 	c.depth.key = 0x1e25;
 	check_name(&c, "key=0x00001e25 id=123");
 	c.depth.key = -1;

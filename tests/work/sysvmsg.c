@@ -259,8 +259,12 @@ static void run_fault(void)
 
 static void run_rmid(void)
 {
-	q = queue_new(IPC_PRIVATE);
+	/* one that no other workload has */
+	key_t key = 0x1e000000 | getpid();
+
 	work_ready();
+	q = queue_new(key);
+	work_fact("key", key);
 	for (int i = 0; i < 3; i++)
 		snd_ok(&q, 1, 100);
 	rcv_ok(&q, 0, 0, 1, 100);
