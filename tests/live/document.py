@@ -66,6 +66,9 @@ def check_document(doc, lost=False, forced={}):
             for direction in ("read", "write"):
                 require(all(isinstance(end[direction][k], int) for k in SIDE), "endpoint counters")
         check_identity(channel)
+        if channel.get("gone"):
+            left = [channel.get("queued_" + unit) or 0 for unit in ("bytes", "messages", "slots")]
+            equal("what is queued in %s, which is gone" % channel["name"], [0, 0, 0], left)
         for wait in channel.get("stuck", []):
             equal("channel of a wait", channel["id"], wait["channel"])
             require({wait["process"]} | {v["process"] for v in wait["waits_for"]} <= processes,

@@ -313,16 +313,22 @@ static struct json_object *types_object(const struct chan *c)
 	return o;
 }
 
+/* what a look found in it; nothing is left in what is gone, whatever was found before */
+static struct json_object *js_queued(const struct chan *c, uint64_t found)
+{
+	return c->depth.valid ? js_u64(c->gone ? 0 : found) : NULL;
+}
+
 /* a pipe has slots, not messages: how many messages wait in it nobody knows */
 static void put_depth(struct json_object *o, const struct chan *c, bool messages)
 {
 	bool valid = c->depth.valid, is_pty = c->key.kind == LENS_KIND_PTY;
 
 	js_put(o, "capacity_bytes", valid && !is_pty ? js_u64(c->depth.capacity_bytes) : NULL);
-	js_put(o, "queued_bytes", valid ? js_u64(c->depth.queued_bytes) : NULL);
-	js_put(o, "queued_messages", valid && messages ? js_u64(c->depth.queued_msgs) : NULL);
+	js_put(o, "queued_bytes", js_queued(c, c->depth.queued_bytes));
+	js_put(o, "queued_messages", messages ? js_queued(c, c->depth.queued_msgs) : NULL);
 	if (!messages && !is_pty && !event_kind_is_socket(c->key.kind)) {
-		js_put(o, "queued_slots", valid ? js_u64(c->depth.queued_msgs) : NULL);
+		js_put(o, "queued_slots", js_queued(c, c->depth.queued_msgs));
 		js_put(o, "capacity_slots", valid ? js_u64(c->depth.capacity_msgs) : NULL);
 	}
 	if (c->key.kind == LENS_KIND_UNIX_DGRAM)
