@@ -240,9 +240,15 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 static __always_inline struct file *inet_called(struct sock *sk, __s64 ret,
 						struct lens_total_key *ret_key)
 {
+	struct file *f;
+
 	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || is_restart(ret))
 		return NULL;
-	return ident_sock(sk, ret_key);
+	f = ident_sock(sk, ret_key);
+	/* what it moves goes by connections of the kernel's own, which nobody can be told of */
+	if (!f && ret > 0 && sk->sk_protocol == KDEF_IPPROTO_MPTCP)
+		loss_add(LENS_KIND_TCP, LENS_LOSS_UNSEEN, 1, 0);
+	return f;
 }
 
 static __always_inline int inet_sent(struct sock *sk, __s64 ret, bool is_short)

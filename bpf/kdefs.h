@@ -52,6 +52,7 @@
 #define KDEF_SOCK_SEQPACKET 5
 #define KDEF_IPPROTO_TCP 6
 #define KDEF_IPPROTO_UDP 17
+#define KDEF_IPPROTO_MPTCP 262
 
 /* include/net/tcp_states.h; unix sockets have them, too; not exported */
 #define KDEF_TCP_ESTABLISHED 1

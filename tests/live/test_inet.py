@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 
 import lens
@@ -47,6 +48,35 @@ def udp_sys_reuseport():
                                        if f["channel"] == queue["id"]})
     limits = [c["detail"] for c in doc["coverage"] if c["type"] == "udp"]
     lens.require("share a port" in limits[0], "limits: %r" % limits)
+
+
+def multipath_pair():
+    """The ends of a connection that is not TCP's but made of some."""
+    try:
+        listener, one = (socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+                         for _ in range(2))
+    except OSError:
+        raise lens.Skip("no MPTCP here")
+    with listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        one.connect(listener.getsockname())
+        return one, listener.accept()[0]
+
+
+@lens.test()
+def mptcp_is_not_passed_over():
+    """What is moved over MPTCP is no channel here, and the report says that something was."""
+    one, other = multipath_pair()
+    with one, other:
+        observer = lens.observe("-t", "tcp")
+        for _ in range(10):
+            one.sendall(b"x" * 100)
+            lens.equal("received", 100, len(other.recv(100, socket.MSG_WAITALL)))
+        doc = lens.parse(observer.interrupt())
+    if doc["coverage"][0]["variant"] in ("sys", "fexit"):
+        raise lens.Skip("nobody tells of it here")
+    lens.require(doc["loss"]["by_type"]["tcp"]["unseen"] >= 20, "loss: %r" % doc["loss"])
 
 
 def is_queue(channel):
