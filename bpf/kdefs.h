@@ -144,6 +144,7 @@
 #define KDEF_MAP_TYPE 0x0f
 #define KDEF_MAP_PRIVATE 0x02
 #define KDEF_MAP_FIXED 0x10
+#define KDEF_MREMAP_FIXED 2
 #define KDEF_MREMAP_DONTUNMAP 4
 
 /* include/uapi/linux/fcntl.h */

@@ -179,6 +179,38 @@ static __always_inline void range_protected(struct mapping_step *step, __u64 sta
 		r->prot = prot & (LENS_PROT_READ | LENS_PROT_WRITE | LENS_PROT_EXEC);
 }
 
+/* ------------------------------------------------------ calls that failed */
+
+#define PROTECTED_MAX 32	/* mappings that one call has changed before it failed */
+
+/* mremap(2) clears the place it was given before it looks at what is to be moved there */
+static __noinline void move_failed(struct mapping_step *step, __u64 start, __u64 len)
+{
+	struct vma_view v = {};
+
+	if (!vma_at(start, &v))
+		range_lost(step, LENS_MAP_UNMAP, start, len);
+}
+
+/* mprotect(2) changes one mapping after the other, up to one that it must not change */
+static __noinline void protect_failed(struct mapping_step *step, __u64 start, __u64 len,
+				      __u32 prot)
+{
+	const __u32 bits = LENS_PROT_READ | LENS_PROT_WRITE | LENS_PROT_EXEC;
+	struct vma_view v = {};
+	__u64 at = start;
+
+	if (!space_concerns(start, len))
+		return;
+	for (__u32 i = 0; i < PROTECTED_MAX && at < start + len; i++) {
+		if (!vma_at(at, &v) || (v.flags & bits) != (prot & bits))
+			break;
+		at = v.end;
+	}
+	if (at != start)
+		range_protected(step, start, at - start, prot);
+}
+
 /* -------------------------------------------------------- objects as such */
 
 /* which: the scratch buffer to put the record together in; the stack has no room */
@@ -264,6 +296,17 @@ static __always_inline void memfd_sealed(struct mapping_step *step, __u32 fd)
 
 /* ------------------------------------------------------------------- calls */
 
+int mapping_failed(__u32 class, struct call_args *a, struct mapping_step *step)
+{
+	if (!a || !step)
+		return 0;
+	if (class == CALL_MREMAP && a->arg[3] & KDEF_MREMAP_FIXED)
+		move_failed(step, a->arg[4], page_up(a->arg[2]));
+	if (class == CALL_MPROTECT)
+		protect_failed(step, a->arg[0], page_up(a->arg[1]), a->arg[2]);
+	return 0;
+}
+
 int mapping_called(__u32 class, struct call_args *a, __s64 ret, struct mapping_step *step)
 {
 	struct mapped_call m = { .start = ret };
@@ -298,7 +341,8 @@ int mapping_called(__u32 class, struct call_args *a, __s64 ret, struct mapping_s
 		range_protected(step, a->arg[0], page_up(a->arg[1]), a->arg[2]);
 		break;
 	case CALL_SHMDT:
-		range_lost(step, LENS_MAP_DETACH, a->arg[0] & ~(KDEF_PAGE_SIZE - 1ull), 1);
+		/* what is left of a segment may lie anywhere behind its beginning */
+		map_begin(step, LENS_MAP_DETACH, a->arg[0] & ~(KDEF_PAGE_SIZE - 1ull), 1);
 		break;
 	case CALL_SHMCTL:
 		segment_controlled(step, a->arg[0], a->arg[1]);

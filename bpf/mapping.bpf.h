@@ -53,6 +53,8 @@ struct mapping_step {
  * Puts a record of the call into a scratch buffer, if it did anything of interest.
  */
 int mapping_called(__u32 class, struct call_args *args, __s64 ret, struct mapping_step *step);
+/* ... and of one that failed, if it did something nevertheless */
+int mapping_failed(__u32 class, struct call_args *args, struct mapping_step *step);
 /* adds depth and name of the object behind that file to the record */
 int mapping_describe(__u32 which, __u64 file);
 int mapping_name(__u32 which, __u64 file);
@@ -67,11 +69,16 @@ static __always_inline int mapping_ended(__u32 class, struct call_args *a, __s64
 	struct mapping_step step = { .which = SCRATCH_NONE };
 
 	/* addresses are no error codes: those are the last page */
-	if (ret < 0 && ret >= -4095)
-		return 0;
+	bool failed = ret < 0 && ret >= -4095;
+
 	if (class >= CALL_FUTEX)
-		return handoff_called(class, a, ret);
-	mapping_called(class, a, ret, &step);
+		return failed ? 0 : handoff_called(class, a, ret);
+	if (!failed)
+		mapping_called(class, a, ret, &step);
+	else if (ret == -KDEF_EINVAL || (class != CALL_MREMAP && class != CALL_MPROTECT))
+		return 0;	/* arguments that the kernel does nothing by */
+	else
+		mapping_failed(class, a, &step);
 	if (step.file) {
 		mapping_describe(step.which, step.file);
 		mapping_name(step.which, step.file);
