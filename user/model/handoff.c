@@ -147,6 +147,48 @@ static uint64_t total(const struct party_count *side, size_t n)
 	return sum;
 }
 
+/* counts by who woke (rows; the last one is the kernel) and who was woken */
+struct pairs {
+	const struct word *word;
+	size_t rows, cols;
+	uint64_t *cells;
+};
+
+static bool is_same(const struct pairs *p, size_t row, size_t col)
+{
+	const struct word *word = p->word;
+
+	return row < word->n[LENS_WRITE] && word->side[LENS_WRITE][row].proc &&
+	       word->side[LENS_WRITE][row].proc == word->side[LENS_READ][col].proc;
+}
+
+/* what a process seems to have woken of itself changes places with what others woke of others */
+static void keep_apart(struct pairs *p, size_t row, size_t col)
+{
+	uint64_t *self = &p->cells[row * p->cols + col];
+
+	for (size_t i = 0; i < p->rows && *self; i++)
+		for (size_t j = 0; j < p->cols && *self; j++) {
+			uint64_t *other = &p->cells[i * p->cols + j];
+			uint64_t count = *other < *self ? *other : *self;
+
+			if (i == row || j == col || is_same(p, i, col) || is_same(p, row, j))
+				continue;
+			*self -= count;
+			*other -= count;
+			p->cells[row * p->cols + j] += count;
+			p->cells[i * p->cols + col] += count;
+		}
+}
+
+static void keep_all_apart(struct pairs *p)
+{
+	for (size_t i = 0; i < p->rows; i++)
+		for (size_t j = 0; j < p->cols; j++)
+			if (is_same(p, i, j))
+				keep_apart(p, i, j);
+}
+
 /* more pairs than this at one word are not worked out */
 #define PAIRS_MAX 65536
 
@@ -172,6 +214,7 @@ static void settle_word(struct chan *c, struct word *word)
 		why = cols > 1 ? why_several : waited < woke ? why_late : NULL;
 	cells = xcalloc((rows + 1) * cols, sizeof(*cells));
 	share_out(row, rows + 1, col, cols, cells);
+	keep_all_apart(&(struct pairs){ word, rows + 1, cols, cells });
 	for (size_t i = 0; i <= rows; i++)
 		for (size_t j = 0; j < cols; j++)
 			add_handoff(c, word, i < rows ? wakers[i].proc : NULL, woken[j].proc,
