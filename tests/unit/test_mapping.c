@@ -1,45 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Who maps what, as records tell it, in order and out of it. */
-#include "feed.h"
+#include "mapped.h"
 #include "render/render.h"
-
-#define PAGE 4096u
-#define MAY_WRITE (LENS_PROT_READ | LENS_PROT_WRITE | LENS_PROT_MAY_WRITE)
-
-static const struct lens_chan mem = { .ino = 7, .dev = 1, .gen = 99, .kind = LENS_KIND_MEMFD };
-static const struct lens_chan seg = { .ino = 3, .dev = 4026531839u, .kind = LENS_KIND_SYSV_SHM };
-
-/* pages, not bytes: [start, start + len) maps the object from offset on */
-static struct lens_rec_map range(enum lens_map_op op, const struct lens_chan *chan, uint32_t pid,
-				 uint64_t start, uint64_t len, uint64_t offset)
-{
-	return (struct lens_rec_map){
-		.chan = chan ? *chan : (struct lens_chan){}, .proc = feed_key(pid), .op = op,
-		.start = start * PAGE, .len = len * PAGE, .offset = offset * PAGE,
-		.prot = chan ? MAY_WRITE : 0, .tid = pid,
-		.depth = { .capacity_bytes = 64 * PAGE, .valid = chan ? LENS_DEPTH_VALID : 0 },
-	};
-}
-
-static void feed_map(struct feed *f, struct lens_rec_map r)
-{
-	feed_raw(f, &r, LENS_REC_MAP, sizeof(r));
-}
-
-static void feed_proc(struct feed *f, uint32_t pid, uint32_t parent, enum lens_proc_why why)
-{
-	struct lens_rec_proc r = { .proc = feed_key(pid), .parent = feed_key(parent), .why = why };
-
-	feed_raw(f, &r, LENS_REC_PROC, sizeof(r));
-}
-
-static uint64_t mapped(struct feed *f, struct lens_chan chan, uint32_t pid)
-{
-	const struct endpoint *e = feed_end_of(f, chan, pid);
-
-	CHECK(e);
-	return end_mapper(e)->mapped_bytes / PAGE;
-}
 
 TEST(life_of_a_mapping)
 {
@@ -214,113 +176,6 @@ TEST(overlap_agrees_with_single_pages)
 	}
 }
 
-/* --------------------------------------------------------------- hand-offs */
-
-static void feed_edge(struct feed *f, uint32_t pid, enum lens_dir dir, uint64_t offset,
-		      uint64_t count)
-{
-	struct lens_rec_edge r = {
-		.chan = mem, .proc = feed_key(pid), .offset = offset, .dir = dir, .count = count,
-	};
-
-	feed_raw(f, &r, LENS_REC_EDGE, sizeof(r));
-}
-
-/* processes 1 to count map it: hand-offs of others are none */
-static void feed_mappers(struct feed *f, uint32_t count)
-{
-	for (uint32_t pid = 1; pid <= count; pid++)
-		feed_map(f, range(LENS_MAP_MAP, &mem, pid, 100, 1, 0));
-}
-
-static const struct handoff *handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset)
-{
-	const struct memory *m = chan_memory(feed_chan_of(f, mem));
-
-	for (size_t i = 0; i < m->handoff_count; i++) {
-		const struct handoff *h = &m->handoffs[i];
-
-		if ((h->from ? h->from->key.tgid : 0) == from &&
-		    (h->to ? h->to->key.tgid : 0) == to && h->offset == offset)
-			return h;
-	}
-	return NULL;
-}
-
-static void check_handoff(struct feed *f, uint32_t from, uint32_t to, uint64_t offset,
-			  uint64_t count, bool exact)
-{
-	const struct handoff *h = handoff(f, from, to, offset);
-
-	CHECK(h);
-	CHECK_EQ_U64(h->count, count);
-	CHECK_EQ_U64(h->exact, exact);
-	CHECK(exact == !h->why);
-}
-
-TEST(handoffs_by_word)
-{
-	_feed_ struct feed f = feed_new();
-
-	feed_mappers(&f, 3);
-	/* a ring: one word each way; counts are since the start, the last one holds */
-	feed_edge(&f, 1, LENS_WRITE, 0, 5);
-	feed_edge(&f, 1, LENS_WRITE, 0, 10);
-	feed_edge(&f, 2, LENS_READ, 0, 10);
-	feed_edge(&f, 2, LENS_WRITE, 64, 7);
-	feed_edge(&f, 1, LENS_READ, 64, 7);
-	/* one that wakes several */
-	feed_edge(&f, 1, LENS_WRITE, 128, 9);
-	feed_edge(&f, 2, LENS_READ, 128, 4);
-	feed_edge(&f, 3, LENS_READ, 128, 5);
-	/* several that wake one; it has heard from all */
-	feed_edge(&f, 2, LENS_WRITE, 192, 3);
-	feed_edge(&f, 3, LENS_WRITE, 192, 4);
-	feed_edge(&f, 1, LENS_READ, 192, 7);
-	world_settle(f.w);
-	check_handoff(&f, 1, 2, 0, 10, true);
-	check_handoff(&f, 2, 1, 64, 7, true);
-	check_handoff(&f, 1, 2, 128, 4, true);
-	check_handoff(&f, 1, 3, 128, 5, true);
-	check_handoff(&f, 2, 1, 192, 3, true);
-	check_handoff(&f, 3, 1, 192, 4, true);
-	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->handoff_count, 6);
-}
-
-TEST(handoffs_that_are_open)
-{
-	_feed_ struct feed f = feed_new();
-
-	feed_mappers(&f, 3);
-	/* a lock that two take in turns */
-	feed_edge(&f, 1, LENS_WRITE, 0, 5);
-	feed_edge(&f, 2, LENS_WRITE, 0, 6);
-	feed_edge(&f, 1, LENS_READ, 0, 6);
-	feed_edge(&f, 2, LENS_READ, 0, 5);
-	/* woken more often than anybody woke: by the kernel */
-	feed_edge(&f, 1, LENS_WRITE, 64, 2);
-	feed_edge(&f, 2, LENS_READ, 64, 3);
-	/* threads of one process among themselves: no IPC */
-	feed_edge(&f, 3, LENS_WRITE, 128, 100);
-	feed_edge(&f, 3, LENS_READ, 128, 100);
-	/* three that take turns */
-	feed_edge(&f, 1, LENS_WRITE, 192, 10);
-	feed_edge(&f, 2, LENS_WRITE, 192, 10);
-	feed_edge(&f, 3, LENS_WRITE, 192, 10);
-	feed_edge(&f, 1, LENS_READ, 192, 10);
-	feed_edge(&f, 2, LENS_READ, 192, 20);
-	world_settle(f.w);
-	check_handoff(&f, 1, 2, 0, 5, false);
-	check_handoff(&f, 2, 1, 0, 6, false);
-	check_handoff(&f, 1, 2, 64, 2, true);
-	check_handoff(&f, 0, 2, 64, 1, true);
-	CHECK(!handoff(&f, 3, 3, 128));
-	CHECK(handoff(&f, 3, 2, 192) && !handoff(&f, 3, 2, 192)->exact);
-	/* settling again changes nothing */
-	world_settle(f.w);
-	check_handoff(&f, 1, 2, 0, 5, false);
-}
-
 /* --------------------------------------------------------------- forgetting */
 
 static void feed_look(struct feed *f, uint32_t keeper)
@@ -477,6 +332,40 @@ TEST(mapped_before_what_a_look_found)
 	CHECK_EQ_U64(m->peak_bytes, 4 * PAGE);
 	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->peak_mappers, 1);
 	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->extent, 4 * PAGE);
+}
+
+/* a look may find what a child has before the fork is told of, and its parent's once more */
+TEST(found_before_the_fork)
+{
+	_feed_ struct feed f = feed_new();
+	const struct mapper *m;
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 4, 0));
+	f.ts_ns += 100;
+	feed_map(&f, range(LENS_MAP_FOUND, &mem, 1, 100, 4, 0));
+	feed_map(&f, range(LENS_MAP_FOUND, &mem, 2, 100, 4, 0));
+	f.ts_ns -= 50;
+	feed_proc(&f, 2, 1, LENS_PROC_FORK);
+	m = end_mapper(feed_end_of(&f, mem, 2));
+	CHECK_EQ_U64(m->how, MAPPER_INHERITED);
+	CHECK_EQ_U64(m->from.tgid, 1);
+	CHECK_EQ_U64(mapped(&f, mem, 2), 4);
+}
+
+/* the end of a process is told before its memory goes: a look may still come by it */
+TEST(found_after_the_exit)
+{
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 4, 0));
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 2, 100, 4, 0));
+	feed_exit(&f, 2, 0);
+	f.ts_ns += 10;
+	feed_map(&f, range(LENS_MAP_FOUND, &mem, 2, 100, 4, 0));
+	CHECK_EQ_U64(mapped(&f, mem, 2), 0);
+	CHECK_EQ_U64(chan_memory(feed_chan_of(&f, mem))->mappers, 1);
 }
 
 TEST(many_objects)

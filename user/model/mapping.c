@@ -222,6 +222,16 @@ static void came_by(struct endpoint *e, enum mapper_how how, struct lens_proc fr
 	m->since_ns = ns;
 }
 
+/* nobody has anything before the fork: not even what a look has found in a child half made */
+static void inherit(struct endpoint *e, const struct proc *parent, uint64_t ns)
+{
+	struct mapper *m = end_mapper_get(e);
+
+	if (m->how == MAPPER_BEFORE)
+		m->since_ns = 0;
+	came_by(e, MAPPER_INHERITED, parent->key, ns);
+}
+
 void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 {
 	const struct space *from = parent->space;
@@ -230,11 +240,15 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 		struct map_range r = from->ranges[i];
 		struct endpoint *e;
 
-		/* what came after the fork is no inheritance */
-		if (r.ns > ns)
+		/* what came after the fork is no inheritance; or a look has found it since */
+		if (r.ns > ns) {
+			e = chan_find_endpoint(r.end_point->chan, child);
+			if (e && end_mapper(e)->how == MAPPER_BEFORE)
+				inherit(e, parent, ns);
 			continue;
+		}
 		e = chan_endpoint(r.end_point->chan, child);
-		came_by(e, MAPPER_INHERITED, parent->key, ns);
+		inherit(e, parent, ns);
 		end_mapper_get(e)->inherits = true;
 		r.end_point = e;
 		r.ns = ns;
@@ -384,6 +398,10 @@ void mapping_apply(struct world *w, const struct event *ev)
 	w->map_change_count = 0;
 	switch (r->op) {
 	case LENS_MAP_FOUND:
+		/* the end of a process is told before its memory goes */
+		if (!p->exited || ev->ts_ns < p->exit_ns)
+			add_range(w, ev, p);
+		break;
 	case LENS_MAP_MAP:
 	case LENS_MAP_ATTACH:
 		add_range(w, ev, p);

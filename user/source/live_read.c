@@ -126,7 +126,11 @@ static int walk_records(const char *data, size_t len, size_t *ret_rest, source_s
 	return 0;
 }
 
-int live_walk(struct bpf_link *link, source_sink sink, void *arg)
+/* hands over whole records, some at a time */
+typedef int (*walk_step)(const char *data, size_t len, size_t *ret_rest, source_sink sink,
+			 void *arg);
+
+static int walk(struct bpf_link *link, walk_step step, source_sink sink, void *arg)
 {
 	_cleanup_close_ int fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
 	_cleanup_free_ char *data = xcalloc(1, SEQ_READ_BYTES + LENS_REC_MAX);
@@ -147,12 +151,86 @@ int live_walk(struct bpf_link *link, source_sink sink, void *arg)
 		if (!n)
 			return have ? -EBADMSG : 0;
 		have += n;
-		err = walk_records(data, have, &rest, sink, arg);
+		err = step(data, have, &rest, sink, arg);
 		if (err)
 			return err;
 		memmove(data, data + have - rest, rest);
 		have = rest;
 	}
+}
+
+int live_walk(struct bpf_link *link, source_sink sink, void *arg)
+{
+	return walk(link, walk_records, sink, arg);
+}
+
+/* what a walk has found, to be told in its turn among the records of the ring */
+struct found {
+	struct live *live;
+	source_sink sink;
+	void *arg;
+	const char *data;
+	size_t at, len;
+};
+
+/* all that was found before ns */
+static int tell_found(struct found *f, uint64_t ns)
+{
+	const struct lens_rec *rec = (const void *)(f->data + f->at);
+
+	while (f->at < f->len && rec->ts_ns <= ns) {
+		int err = f->sink(f->arg, rec);
+
+		if (err < 0)
+			return err;
+		f->at += rec->len;
+		rec = (const void *)(f->data + f->at);
+	}
+	return 0;
+}
+
+static int tell_after_found(void *arg, const struct lens_rec *rec)
+{
+	struct found *f = arg;
+	/* what mappings depend on; others may be late */
+	bool in_turn = rec->type == LENS_REC_MAP || rec->type == LENS_REC_PROC ||
+		       rec->type == LENS_REC_EXIT;
+	int err = in_turn ? tell_found(f, rec->ts_ns) : 0;
+
+	return err < 0 ? err : f->sink(f->arg, rec);
+}
+
+static int keep_found(void *arg, const struct lens_rec *rec)
+{
+	struct found *f = arg;
+
+	f->len += rec->len;
+	return 0;
+}
+
+static int merge_records(const char *data, size_t len, size_t *ret_rest, source_sink sink,
+			 void *arg)
+{
+	struct found *f = arg;
+	int err;
+
+	f->data = data;
+	f->at = f->len = 0;
+	err = walk_records(data, len, ret_rest, keep_found, f);
+	if (err >= 0)
+		err = live_drain(f->live, tell_after_found, f);
+	return err < 0 ? err : tell_found(f, UINT64_MAX);
+}
+
+/*
+ * Who maps what changes by calls, of which some that came before may still be in the ring:
+ * told behind what came of them, they would be taken for news that are none.
+ */
+static int look_at_mappings(struct live *l, source_sink sink, void *arg)
+{
+	struct found found = { .live = l, .sink = sink, .arg = arg };
+
+	return walk(l->iter_vmas, merge_records, NULL, &found);
 }
 
 int live_sample(struct live *l, source_sink sink, void *arg)
@@ -249,7 +327,7 @@ int live_look(struct live *l, source_sink sink, void *arg)
 	if (err >= 0)
 		err = live_walk(l->iter_segments, sink, arg);
 	if (err >= 0)
-		err = live_walk(l->iter_vmas, sink, arg);
+		err = look_at_mappings(l, sink, arg);
 	if (err >= 0)
 		err = live_drain(l, sink, arg);
 	if (err >= 0)
