@@ -20,7 +20,7 @@ SOME = "1-60" if EMULATED else "1-2000" if lens.LONG else "1-400"
 STAY = 8            # of the last programs: they live on while the report is made
 TRIES = 3           # a host too busy to read the ring loses records, and counts them
 OPERATIONS = 60     # of a program
-SHOWN = ("--max-rows", "1000000", "--comm", "random")
+SHOWN = ("--idle", "--max-rows", "1000000", "--comm", "random")
 
 
 def rings(forced):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "acts.h"
+#include "areas.h"
 #include "deeds.h"
 #include "dice.h"
 #include "ends.h"
@@ -341,6 +342,27 @@ static void run_mingle(void)
 	perform_all(do_mingle);
 }
 
+static bool draw_any(struct op *o)
+{
+	o->proc = draw_proc();
+	return true;
+}
+
+static void run_shuffle(void)
+{
+	perform_all(do_shuffle);
+}
+
+static bool draw_word(struct op *o)
+{
+	return draw_other(o) && word_chosen(o);
+}
+
+static void run_word(void)
+{
+	perform_both(do_sleep, do_wake);
+}
+
 /* part: by one process; run: anything else */
 static const struct act {
 	const char *name;
@@ -370,6 +392,16 @@ static const struct act {
 	{ "signal", 3, draw_other, .part = do_signal },
 	{ "memory", 3, draw_other, .part = do_memory },
 	{ "mingle", 12, draw_mingle, .run = run_mingle },
+	{ "map", 9, draw_any, .part = do_map },
+	{ "cover", 2, draw_any, .part = do_cover },
+	{ "unmap", 4, draw_any, .part = do_unmap },
+	{ "protect", 5, draw_any, .part = do_protect },
+	{ "move", 8, draw_any, .part = do_move },
+	{ "attach", 5, draw_any, .part = do_attach },
+	{ "detach", 3, draw_any, .part = do_detach },
+	{ "remove-segment", 1, draw_any, .part = do_remove_segment },
+	{ "shuffle", 8, draw_mingle, .run = run_shuffle },
+	{ "word", 6, draw_word, .run = run_word },
 };
 
 bool act_draw(struct op *o)

@@ -22,6 +22,7 @@
 #include "counted.h"
 #include "dice.h"
 #include "ends.h"
+#include "estate.h"
 #include "messages.h"
 #include "moves.h"
 #include "players.h"
@@ -62,7 +63,12 @@ static struct end own_end(int slot)
 	return end_of(slot_of(me, slot));
 }
 
-static bool is_busy(unsigned proc)
+unsigned player_self(void)
+{
+	return me;
+}
+
+bool player_is_busy(unsigned proc)
 {
 	return __atomic_load_n(&play->player[proc].busy, __ATOMIC_SEQ_CST);
 }
@@ -93,6 +99,7 @@ static void do_fork(const struct op *o)
 	prctl(PR_SET_PDEATHSIG, 0);
 	me = o->other;
 	stage->pid[me] = getpid();
+	estate_enter(me, o->proc);
 }
 
 void do_dup(const struct op *o)
@@ -118,6 +125,7 @@ static void do_quit(const struct op *o)
 	for (int i = 0; i < SLOTS; i++)
 		if (slot_of(me, i)->used)
 			slot_leave(slot_of(me, i));
+	estate_leave();
 	play->player[me].busy = false;
 	sem_post(&play->done);
 	_exit(0);
@@ -236,7 +244,8 @@ void do_serve(const struct op *o)
 {
 	struct end e = own_end(o->with);
 
-	while (put_ahead(&e, 1 + o->len % 900, (o->how & ~4u) | HOW_PLAIN) < 0 && is_busy(o->proc))
+	while (put_ahead(&e, 1 + o->len % 900, (o->how & ~4u) | HOW_PLAIN) < 0 &&
+	       player_is_busy(o->proc))
 		sched_yield();
 }
 
@@ -265,7 +274,7 @@ void do_drain(const struct op *o)
 {
 	struct end e = own_end(o->with);
 
-	while (is_busy(o->proc)) {
+	while (player_is_busy(o->proc)) {
 		move_get(&e, e.mech->most_bytes, HOW_PLAIN);
 		sched_yield();
 	}
@@ -443,6 +452,7 @@ void players_first(void)
 	/* whoever comes from it is of this group, too; whichever of the two is faster */
 	setpgid(0, 0);
 	me = 0;
+	estate_enter(me, PROCS);
 	be_player();
 }
 

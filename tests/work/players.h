@@ -6,6 +6,7 @@
 #ifndef PLAYERS_H
 #define PLAYERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -31,6 +32,9 @@ pid_t players_group(void);
 /* all of them have quit */
 void players_ended(void);
 struct slot *slot_of(unsigned proc, int slot);
+/* which one the calling process is, and whether another one has something to do yet */
+unsigned player_self(void);
+bool player_is_busy(unsigned proc);
 /* by op's first process, until it has done it */
 void perform(part *p);
 /* ... the other one follows while the first may be waiting for it */

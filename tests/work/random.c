@@ -29,6 +29,7 @@
 #include "acts.h"
 #include "dice.h"
 #include "ends.h"
+#include "estate.h"
 #include "parcels.h"
 #include "players.h"
 #include "ring.h"
@@ -150,6 +151,7 @@ static void run_program(const struct program *p, unsigned number, bool stays)
 	stage->in_order = p->seed % 4;
 	stage->rings = rings;
 	stage->proc_count = 1;
+	estate_open(p->seed);
 	players_first();
 	run_ops(p);
 	if (stays)
@@ -161,6 +163,7 @@ static void run_program(const struct program *p, unsigned number, bool stays)
 			work_path(stage->pair[i].chan[0], stage->pair[i].name);
 	snprintf(name, sizeof(name), "%lu#%u", (unsigned long)p->seed, number);
 	work_chapter(name);
+	estate_close(name);
 	now = NULL;
 }
 
@@ -220,6 +223,7 @@ static void run(void)
 	director = getpid();
 	players_create();
 	parcels_create();
+	estate_create();
 	atexit(remove_left);
 	work_ready();
 	for (unsigned i = 0; i < program_count; i++)

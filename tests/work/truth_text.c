@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -240,6 +241,18 @@ void work_chapter(const char *name)
 	truth_forget();
 }
 
+/* what there is beside channels */
+static char *objects;
+static size_t objects_len;
+
+void work_object(const char *line)
+{
+	objects = realloc(objects, objects_len + strlen(line) + 2);
+	if (!objects)
+		work_die("object");
+	objects_len += (size_t)sprintf(objects + objects_len, "%s%s", objects_len ? "," : "", line);
+}
+
 char *truth_text(void)
 {
 	char *text = NULL;
@@ -251,7 +264,7 @@ char *truth_text(void)
 	fprintf(f, "{\"truth\":{\"pid\":%d,\"channels\":[%s", getpid(), told ? told : "");
 	for (unsigned i = 0; i < truth_table->chan_count; i++)
 		print_chan(f, (int)i, NULL);
-	fputs("],\"facts\":{", f);
+	fprintf(f, "],\"objects\":[%s],\"facts\":{", objects ? objects : "");
 	for (unsigned i = 0; i < truth_table->fact_count; i++) {
 		const struct fact *fact = &truth_table->fact[i];
 

@@ -110,6 +110,9 @@ void work_path(int chan, const char *path);
  */
 void work_chapter(const char *name);
 
+/* a JSON object of what is no channel of messages or bytes, printed under "objects" */
+void work_object(const char *text);
+
 /* another number a test needs, printed under "facts" */
 void work_fact(const char *name, long value);
 
