@@ -79,6 +79,27 @@ def mptcp_is_not_passed_over():
     lens.require(doc["loss"]["by_type"]["tcp"]["unseen"] >= 20, "loss: %r" % doc["loss"])
 
 
+def check_refused(*options):
+    doc, truth = lens.watched("errors", "buffers", options=options)
+    lens.compare(doc, truth)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    sent = [e["write"] for c in doc["channels"] if c["type"] == "udp" and not is_queue(c)
+            for e in c["endpoints"] if pid[e["process"]] == truth["pid"]]
+    lens.equal("errors, messages and bytes", (truth["facts"]["errors"], 0, 0),
+               tuple(sum(w[key] for w in sent) for key in ("errors", "messages", "bytes")))
+
+
+@lens.test()
+def errors_buffers():
+    """What was never sent is an error of its sender, and of nobody's queue."""
+    check_refused()
+
+
+@lens.test()
+def errors_buffers_sys():
+    check_refused("--variant", "inet=sys")
+
+
 def is_queue(channel):
     """... and not what a socket sends elsewhere."""
     return channel["id"].split(":")[2] == "0"

@@ -28,7 +28,7 @@ PLAIN = (
     ("pty", "pty", "raw queued writers errors devtty splice straddle cooked packet instances"),
     ("udp", "udp", "sendto six mapped own nearest connected cork elsewhere"),
     ("netns", "netns", "apart"),
-    ("errors", "errors", "stream tcp reset seqpacket dgram udp"),
+    ("errors", "errors", "stream tcp reset seqpacket dgram udp timeout"),
     ("interrupted", "interrupted", "stream seqpacket dgram tcp udp"),
 )
 

@@ -6,9 +6,15 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -16,6 +22,7 @@
 #include <unistd.h>
 
 #include "line.h"
+#include "net.h"
 
 static struct line one[2];
 /* no memory is there */
@@ -167,6 +174,80 @@ static void run_udp(void)
 	fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 10, MSG_DONTWAIT), EAGAIN);
 }
 
+/* nothing that is sent to it arrives any more */
+static void deafen(const struct line *l)
+{
+	struct sock_filter drop = { .code = BPF_RET | BPF_K, .k = 0 };
+	struct sock_fprog program = { .len = 1, .filter = &drop };
+
+	if (setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		work_die("SO_ATTACH_FILTER");
+}
+
+/* what it sends is not acknowledged, until it has waited for too long */
+static void give_up(const struct line *l, const struct line *other)
+{
+	struct pollfd p = { .fd = l->fd };
+	int soon_ms = 20;
+
+	deafen(other);
+	if (setsockopt(l->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &soon_ms, sizeof(soon_ms)))
+		work_die("TCP_USER_TIMEOUT");
+	line_put(l, 100);
+	while (!(p.revents & POLLERR))
+		if (poll(&p, 1, -1) < 0)
+			work_die("poll");
+	work_discarded(l->out, 100, 0);
+}
+
+/* nobody answers: the first call to hear of it fails by it, and then there is no connection */
+static void run_timeout(void)
+{
+	struct line two[2];
+
+	line_open(AF_INET, SOCK_STREAM, two);
+	begin(AF_INET, SOCK_STREAM);
+	line_put(&one[0], 30);
+	line_get(&one[1], 30);
+	give_up(&one[0], &one[1]);
+	fails(&one[0], WORK_WRITE, send(one[0].fd, line_bytes, 10, 0), ETIMEDOUT);
+	fails(&one[0], WORK_WRITE, send(one[0].fd, line_bytes, 10, 0), EPIPE);
+	give_up(&two[0], &two[1]);
+	fails(&two[0], WORK_READ, recv(two[0].fd, line_bytes, 10, 0), ETIMEDOUT);
+	fails(&two[0], WORK_WRITE, send(two[0].fd, line_bytes, 10, 0), EPIPE);
+}
+
+static void shorten_packets(void)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_mtu = 1500 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFMTU, &request) || close(fd))
+		work_skip("the loopback device keeps its MTU");
+}
+
+/* datagrams of several packets, of which the first ones take all the room for sending */
+static void run_buffers(void)
+{
+	int least = 1;
+
+	net_enter();
+	shorten_packets();
+	begin(AF_INET, SOCK_DGRAM);
+	line_put(&one[0], 5000);
+	line_get(&one[1], 5000);
+	setsockopt(one[0].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	/* for whom it was nobody can say: an error of the sender */
+	work_expect_error(send(one[0].fd, line_bytes, 60000, 0), ENOBUFS, "send");
+	work_expect_error(write(one[0].fd, line_bytes, 60000), ENOBUFS, "write");
+	work_expect_error(send(one[0].fd, line_bytes, 1 << 16, 0), EMSGSIZE, "send");
+	work_fact("errors", 3);
+	line_put(&one[0], 50);
+	line_get(&one[1], 50);
+	line_put(&one[1], 5);
+	line_get(&one[0], 5);
+}
+
 static const struct work_mode modes[] = {
 	{ "stream", run_stream },
 	{ "tcp", run_tcp },
@@ -174,6 +255,8 @@ static const struct work_mode modes[] = {
 	{ "seqpacket", run_seqpacket },
 	{ "dgram", run_dgram },
 	{ "udp", run_udp },
+	{ "timeout", run_timeout },
+	{ "buffers", run_buffers },
 };
 
 int main(int argc, char **argv)
