@@ -156,6 +156,7 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 	__u64 magic = core_field(super, s_magic);
 
 	d->file = (__u64)f;
+	d->cred = (__u64)core_field(f, f_cred);
 	d->ino = core_field(i, i_ino);
 	d->dev = core_field(super, s_dev);
 	d->gen = core_field(i, i_generation);

@@ -67,6 +67,7 @@ struct lens_rec_thread {
 	__u64 arg[6];		/* of the system call, as 64-bit callers pass them */
 	__u64 files;		/* token of the table of descriptors */
 	__u64 undo;		/* token of its list of semaphore undos */
+	__u64 cred;		/* token of its credentials, which no other process has */
 	__u64 handlers;		/* signals with a handler, bit 0 = signal 1; group leaders only */
 	__u64 written;		/* bytes it has written by system calls, to anything */
 	__u32 tid;
@@ -130,6 +131,7 @@ struct lens_rec_desc {
 	__u64 refs;		/* references to it, ours not counted */
 	__u64 self, peer;	/* tokens of the end behind it, and of the other end */
 	__u64 carrier;		/* token of the socket whose queue holds it */
+	__u64 cred;		/* token of the credentials that it was opened with */
 	__u64 ino;
 	__u64 queued_bytes, capacity_bytes;	/* to be read here; pipe: in it */
 	__u64 sent_bytes, send_capacity_bytes;	/* sockets: not yet taken by the peer */

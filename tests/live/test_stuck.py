@@ -53,6 +53,7 @@ URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ri
 FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit".split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
+ORIGINS = "forked gone ownpipe ownfifo grandchild elder younger".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -61,6 +62,8 @@ def program_of(mode):
         return "impasse32"
     if mode in URINGS:
         return "impasse_ring"
+    if mode in ORIGINS:
+        return "impasse_origin"
     if mode in FUTEXES:
         return "impasse_futex"
     if mode in REACHES or mode in VIEWS:

@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "event/event.h"
 #include "model/companion.h"
+#include "model/origin.h"
 #include "model/pass.h"
 #include "model/stuck.h"
 
@@ -323,15 +324,6 @@ struct world {
  * How a process came to hold what it holds: as it was seen, or as it follows
  * from who holds what. What could have been otherwise is not claimed.
  */
-enum origin_how {
-	ORIGIN_UNKNOWN,
-	ORIGIN_CREATED,			/* by a call that makes such a thing */
-	ORIGIN_OPENED,			/* by its path */
-	ORIGIN_INHERITED,		/* by fork */
-	ORIGIN_RECEIVED,		/* over a unix socket */
-	ORIGIN_FETCHED,			/* by pidfd_getfd(2) */
-};
-
 struct origin {
 	enum origin_how how;
 	bool inferred;			/* neither an event nor known to the kernel */

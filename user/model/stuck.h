@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "event/event.h"
+#include "model/origin.h"
 
 struct world;
 struct proc;
@@ -83,6 +84,25 @@ struct stuck_thing {
 	bool is_channel;  /* one of LENS_KINDS */
 	struct lens_chan key; /* ... this one; of a connection an end that was seen */
 	const void *desc; /* model/ only: a descriptor that stands for it */
+};
+
+/* what tells how a process came by a descriptor */
+enum stuck_evidence {
+	STUCK_BY_NOTHING,
+	STUCK_BY_CREDENTIALS, /* it was opened with those of the process itself */
+	STUCK_BY_MAKER,	      /* ... with those of an ancestor */
+	STUCK_BY_ANCESTOR,    /* an ancestor has it, too */
+	STUCK_BY_SIBLING,     /* so has another child of its parent */
+	STUCK_BY_ADOPTION,    /* the process it was born to, or one before, may be gone */
+	STUCK_BY_AGE,	      /* who made it is younger than the process */
+	STUCK_BY_STRANGER,    /* ... is none of its ancestors, all of whom are there */
+};
+
+struct stuck_origin {
+	enum origin_how how;
+	enum stuck_evidence why;
+	bool inferred;
+	const struct stuck_proc *from; /* who had, or has, it before; NULL: nobody, or not known */
 };
 
 struct stuck_provider {
@@ -225,6 +245,9 @@ void stuck_judge(struct stuck *s);
 
 /* p waits for the same of the same thing: it competes, and is of no help */
 bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n);
+/* how who holds an end came by it, as far as the look tells */
+void stuck_origin_of(const struct stuck *s, const struct stuck_provider *v,
+		     struct stuck_origin *ret);
 /* the worst wait of a process that is peer-slow or worse, or NULL */
 const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p);
 /* calls fn for every descriptor of either end of a channel */

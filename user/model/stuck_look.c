@@ -22,6 +22,7 @@ void *stuck_look_new(void)
 	l->procs_by_tgid = hash_new(sizeof(uint32_t));
 	l->threads = hash_new(sizeof(uint32_t));
 	l->first = hash_new(sizeof(uint32_t));
+	l->creds = hash_new(sizeof(uint64_t));
 	l->tables = hash_new(sizeof(uint64_t));
 	l->by_fd = hash_new(sizeof(struct stuck_fd));
 	l->by_self = hash_new(sizeof(uint64_t));
@@ -99,6 +100,7 @@ void stuck_look_free(void *look)
 	hash_free(l->procs);
 	hash_free(l->procs_by_tgid);
 	hash_free(l->threads);
+	hash_free(l->creds);
 	hash_free(l->tables);
 	hash_free(l->by_fd);
 	hash_free(l->by_self);
@@ -232,6 +234,8 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		p->files = r->files;
 	if (r->files && !hash_get(l->tables, &r->files))
 		hash_add(l->tables, &r->files, p);
+	if (r->cred && !hash_get(l->creds, &r->cred))
+		hash_add(l->creds, &r->cred, p);
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;

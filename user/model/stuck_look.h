@@ -80,6 +80,7 @@ struct stuck_look {
 	struct hash *procs_by_tgid; /* uint32_t -> stuck_proc */
 	struct hash *threads;	    /* tid, uint32_t -> stuck_thread */
 	struct hash *first;	    /* tid of the first round -> lens_rec_thread */
+	struct hash *creds;	    /* token -> stuck_proc, whose they are */
 	struct hash *tables;	    /* token -> stuck_proc, the first that has it */
 	struct hash *by_fd;	    /* struct stuck_fd -> stuck_desc */
 	struct hash *by_self;	    /* token -> stuck_desc */

@@ -217,7 +217,7 @@ static struct json_object *origin_object(const struct world *w, const struct end
 	if (!o.how)
 		return NULL;
 	object = js_object();
-	js_put(object, "how", js_str(origin_word(&o)));
+	js_put(object, "how", js_str(origin_word(o.how)));
 	js_put(object, "from", js_proc_id(o.from));
 	if (o.how == ORIGIN_RECEIVED)
 		js_put(object, "over", o.over ? js_chan_id(o.over) : NULL);

@@ -5,7 +5,7 @@
  */
 #include "render/group.h"
 
-const char *origin_word(const struct origin *o)
+const char *origin_word(enum origin_how how)
 {
 	static const char *const words[] = {
 		[ORIGIN_UNKNOWN] = NULL, [ORIGIN_CREATED] = "created",
@@ -13,7 +13,7 @@ const char *origin_word(const struct origin *o)
 		[ORIGIN_RECEIVED] = "received", [ORIGIN_FETCHED] = "pidfd_getfd",
 	};
 
-	return words[o->how];
+	return words[how];
 }
 
 static bool is_wanted(const struct world *w, const struct group *g, const struct render_filter *f)

@@ -11,7 +11,7 @@
 #include "render/view.h"
 
 /* "created", "received"; NULL: not known */
-const char *origin_word(const struct origin *o);
+const char *origin_word(enum origin_how how);
 
 struct group {
 	const struct chan *socket;	/* of a connection its first half */

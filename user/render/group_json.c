@@ -13,7 +13,7 @@ static struct json_object *end_object(const struct world *w, const struct endpoi
 	origin_of(w, e, &origin);
 	js_put(o, "process", js_proc_id(e->proc));
 	js_put(o, "maps", js_bool(end_mapper(e)->mapped_bytes));
-	js_put(o, "how", origin.how ? js_str(origin_word(&origin)) : NULL);
+	js_put(o, "how", origin.how ? js_str(origin_word(origin.how)) : NULL);
 	js_put(o, "from", js_proc_id(origin.from));
 	js_put(o, "over", origin.over ? js_chan_id(origin.over) : NULL);
 	js_put(o, "inferred", js_bool(origin.inferred));

@@ -43,7 +43,7 @@ static void label_origin(struct buf *out, const struct world *w, const struct en
 	struct origin o;
 
 	origin_of(w, e, &o);
-	buf_puts(out, origin_word(&o) ? origin_word(&o) : "-");
+	buf_puts(out, o.how ? origin_word(o.how) : "-");
 	if (o.from) {
 		buf_puts(out, " from ");
 		label_proc(out, o.from);

@@ -33,6 +33,15 @@ struct json_object *js_str(const char *s)
 	return js_text(s, s ? strlen(s) : 0);
 }
 
+struct json_object *js_label(struct buf *text)
+{
+	struct json_object *o = must(json_object_new_string(text->data ? text->data : ""));
+
+	buf_fini(text);
+	*text = (struct buf){};
+	return o;
+}
+
 struct json_object *js_u64(uint64_t n)
 {
 	return must(json_object_new_uint64(n));

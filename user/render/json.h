@@ -18,6 +18,8 @@
 /* hostile bytes, escaped; NULL becomes null */
 struct json_object *js_text(const void *bytes, size_t len);
 struct json_object *js_str(const char *s);
+/* takes what a label has put together; it is escaped already */
+struct json_object *js_label(struct buf *text);
 struct json_object *js_u64(uint64_t n);
 struct json_object *js_i64(int64_t n);
 struct json_object *js_bool(bool b);
@@ -82,6 +84,8 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
  */
 struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
 			    const struct chan *c);
+/* how who holds an end came by it; null if that is not known */
+struct json_object *js_stuck_origin(const struct stuck *s, const struct stuck_provider *p);
 /* members "processes" and "channels" */
 void js_doc_entities(struct js_doc *d, const struct world *w, const struct view *v,
 		     const struct render_filter *f, bool traffic);

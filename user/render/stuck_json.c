@@ -9,22 +9,12 @@
 
 typedef void (*label_fn)(struct buf *out, const struct stuck *s, const struct stuck_thread *t);
 
-/* takes what a label has put together; it is escaped already */
-static struct json_object *text_of(struct buf *text)
-{
-	struct json_object *o = json_object_new_string(text->data ? text->data : "");
-
-	buf_fini(text);
-	*text = (struct buf){};
-	return o;
-}
-
 static bool has_descriptor(const struct stuck_provider *p)
 {
 	return p->why == WHY_HOLDS_END || p->why == WHY_LISTENS || p->why == WHY_HAS_FILE;
 }
 
-static struct json_object *provider_object(const struct stuck_need *n,
+static struct json_object *provider_object(const struct stuck *s, const struct stuck_need *n,
 					   const struct stuck_provider *p)
 {
 	struct json_object *o = js_object();
@@ -32,12 +22,13 @@ static struct json_object *provider_object(const struct stuck_need *n,
 
 	js_put(o, "process", js_proc_id(p->proc->about));
 	label_why(&text, n, p);
-	js_put(o, "why", text_of(&text));
+	js_put(o, "why", js_label(&text));
 	label_doing(&text, p->proc);
-	js_put(o, "doing", text_of(&text));
+	js_put(o, "doing", js_label(&text));
 	if (has_descriptor(p)) {
 		js_put(o, "fd", js_u64(p->fd));
 		js_put(o, "close_on_exec", js_bool(p->closes_on_exec));
+		js_put(o, "origin", js_stuck_origin(s, p));
 	}
 	return o;
 }
@@ -62,27 +53,27 @@ static struct json_object *need_object(const struct stuck_need *n)
 }
 
 /* those who want the same, or those who do not; adds no more than there is room for */
-static void add_providers(struct json_object *list, const struct stuck_need *n, bool rivals,
-			  size_t *room)
+static void add_providers(struct json_object *list, const struct stuck *s,
+			  const struct stuck_need *n, bool rivals, size_t *room)
 {
 	for (size_t i = 0; *room && i < n->provider_count; i++) {
 		if (stuck_competes(n->providers[i].proc, n) != rivals)
 			continue;
-		js_add(list, provider_object(n, &n->providers[i]));
+		js_add(list, provider_object(s, n, &n->providers[i]));
 		--*room;
 	}
 }
 
 /* who is of help first; all holders of a channel are among its endpoints */
-static struct json_object *providers_array(const struct stuck_thread *t)
+static struct json_object *providers_array(const struct stuck *s, const struct stuck_thread *t)
 {
 	struct json_object *list = js_array();
 	size_t room = STUCK_PROVIDERS_SHOWN;
 
 	for (size_t i = 0; i < t->need_count; i++)
-		add_providers(list, &t->needs[i], false, &room);
+		add_providers(list, s, &t->needs[i], false, &room);
 	for (size_t i = 0; i < t->need_count; i++)
-		add_providers(list, &t->needs[i], true, &room);
+		add_providers(list, s, &t->needs[i], true, &room);
 	return list;
 }
 
@@ -159,7 +150,7 @@ struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
 	js_put(o, "blocked_ns", js_u64(t->blocked_ns));
 	js_put(o, "blocked_exact", js_bool(t->blocked_exact));
 	js_put(o, "oldest_unread_ns", age_ns ? js_u64(age_ns) : NULL);
-	js_put(o, "waits_for", providers_array(t));
+	js_put(o, "waits_for", providers_array(s, t));
 	js_put(o, "waits_for_count", js_u64(count_providers(t)));
 	/* their channels have names of ours */
 	if (!c)
@@ -167,7 +158,7 @@ struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
 	js_put(o, "verdict", js_str(stuck_verdict_name(t->verdict)));
 	js_put(o, "certain", js_bool(t->certain));
 	label_explanation(&text, s, t);
-	js_put(o, "explanation", text_of(&text));
+	js_put(o, "explanation", js_label(&text));
 	put_stack(o, t);
 	return o;
 }
@@ -181,7 +172,7 @@ static struct json_object *root_object(const struct stuck *s, const struct stuck
 	js_put(o, "verdict", js_str(stuck_verdict_name(r->verdict)));
 	js_put(o, "blocks", js_u64(r->blocks));
 	label_explanation(&text, s, r->thread);
-	js_put(o, "explanation", text_of(&text));
+	js_put(o, "explanation", js_label(&text));
 	return o;
 }
 

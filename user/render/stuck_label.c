@@ -294,7 +294,7 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 	buf_puts(out, "; ending one of them ends it");
 }
 
-static void explain_leak(struct buf *out, const struct stuck_thread *t)
+static void explain_leak(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_proc *p = t->main_provider;
 	const struct stuck_provider *v = NULL;
@@ -311,8 +311,9 @@ static void explain_leak(struct buf *out, const struct stuck_thread *t)
 			 " has not received the write end, which is on its way inside a socket");
 		return;
 	}
-	buf_printf(out, " still has the write end open as descriptor %u (%s close-on-exec)", v->fd,
-		   v->closes_on_exec ? "is" : "is not");
+	buf_printf(out, " still has the write end open as descriptor %u (%s close-on-exec), ",
+		   v->fd, v->closes_on_exec ? "is" : "is not");
+	label_origin(out, s, v);
 	if (p == t->proc)
 		buf_puts(out, ": the process itself should have closed it");
 	else
@@ -332,13 +333,33 @@ static void explain_no_match(struct buf *out, const struct stuck_thread *t)
 		buf_puts(out, "the queue is full of messages that its receivers do not ask for");
 }
 
-static void explain_other(struct buf *out, const struct stuck_thread *t)
+/* the only other one who has the write end, NULL: there are more, or none */
+static const struct stuck_provider *only_writer(const struct stuck_thread *t,
+						const struct stuck_need *n)
+{
+	const struct stuck_provider *only = NULL;
+
+	if (n->want != WANT_DATA || count_others(t, n) != 1)
+		return NULL;
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc != t->proc && n->providers[i].why == WHY_HOLDS_END)
+			only = &n->providers[i];
+	return only;
+}
+
+static void explain_other(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_need *n = t->main;
+	const struct stuck_provider *v = only_writer(t, n);
 
 	if (n->provider_count)
 		add_providers(out, t, n);
-	else
+	/* a copy that was forgotten looks like that, and one not used yet does, too */
+	if (v && !v->proc->written) {
+		buf_puts(out, "; it has written nothing to anything yet, and has that end ");
+		label_origin(out, s, v);
+	}
+	if (!n->provider_count)
 		buf_printf(out, "%s could %s", n->outside_why ? n->outside_why : "nothing seen",
 			   n->want == WANT_PARTNER ? role_wanted(n) : "end it");
 }
@@ -358,7 +379,7 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		explain_deadlock(out, s, t);
 		break;
 	case STUCK_EOF_LEAK:
-		explain_leak(out, t);
+		explain_leak(out, s, t);
 		break;
 	case STUCK_OWNER_DEAD:
 		buf_printf(out,
@@ -376,7 +397,7 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 			buf_printf(out, "nobody is left who could %s", role_wanted(t->main));
 		break;
 	default:
-		explain_other(out, t);
+		explain_other(out, s, t);
 	}
 }
 

@@ -25,6 +25,8 @@ void label_fill(struct buf *out, const struct stuck_thing *t);
 void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n);
 /* "holds the other end as descriptor 5" */
 void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_provider *p);
+/* "inherited by fork from A(1) (inferred: A(1), which made it, is an ancestor)" */
+void label_origin(struct buf *out, const struct stuck *s, const struct stuck_provider *p);
 /* what a process does instead */
 void label_doing(struct buf *out, const struct stuck_proc *p);
 /* "A waits for B waits for A" */

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Ends of file that do not come: "holder" has the write end of what "reader" reads
+ * from, and each mode is another way in which it came by it.
+ */
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "knot_pipes.h"
+#include "work.h"
+
+static int s[2]; /* what is passed goes from s[0] to s[1] */
+
+static void read_p_only(void *unused)
+{
+	close_others(p[0], -1);
+	get(p[0]);
+}
+
+static void hold_p(void *unused)
+{
+	close_others(p[1], -1);
+}
+
+static int receive_descriptor(int over)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	int fd;
+
+	if (recvmsg(over, &m, 0) != 1 || !CMSG_FIRSTHDR(&m))
+		work_die("recvmsg");
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	return fd;
+}
+
+/* ------------------------------------------------------------- by descent */
+
+static void forked(void)
+{
+	make_pipe(p);
+	role("reader", work_spawn(read_p_only, NULL));
+	role("holder", work_spawn(hold_p, NULL));
+	role("maker", getpid());
+	let_go();
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_pause);
+}
+
+static void (*last)(void); /* what who is left behind does before it waits for the end */
+
+static void leave_behind(void *unused)
+{
+	pid_t pid;
+
+	setsid();
+	pid = fork();
+	if (pid < 0)
+		work_die("fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		last();
+		wait_for_end();
+	}
+	tell(pid);
+	_exit(0);
+}
+
+/* a process whose parent, which led its session, has ended; it lasts as long as the workload */
+static pid_t left_behind(void (*fn)(void))
+{
+	pid_t parent, pid;
+
+	last = fn;
+	parent = work_spawn(leave_behind, NULL);
+	pid = hear_pid();
+	work_reap(parent);
+	return pid;
+}
+
+static void keep_p(void)
+{
+	close_others(p[1], -1);
+}
+
+/* a daemon, whose parent has ended */
+static void grandchild(void)
+{
+	make_channel();
+	make_pipe(p);
+	role("reader", work_spawn(read_p_only, NULL));
+	role("holder", left_behind(keep_p));
+	let_go();
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_poll);
+}
+
+static void make_and_end(void *unused)
+{
+	pid_t reader, holder;
+
+	make_pipe(p);
+	reader = fork();
+	if (!reader) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		close_others(p[0], -1);
+		get(p[0]);
+		wait_for_end();
+	}
+	holder = fork();
+	if (!holder) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		close_others(p[1], -1);
+		wait_for_end();
+	}
+	if (reader < 0 || holder < 0)
+		work_die("fork");
+	tell(reader);
+	tell(holder);
+	_exit(0);
+}
+
+/* who made it is gone, and whether that was their parent cannot be told from theirs of today */
+static void gone_maker(void)
+{
+	pid_t maker;
+
+	make_channel();
+	maker = work_spawn(make_and_end, NULL);
+	role("reader", hear_pid());
+	role("holder", hear_pid());
+	work_reap(maker);
+	let_go();
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_poll);
+}
+
+/* --------------------------------------------------------------- by itself */
+
+static void make_and_read(void *unused)
+{
+	make_pipe(p);
+	get(p[0]);
+}
+
+static void own_pipe(void)
+{
+	role("reader", work_spawn(make_and_read, NULL));
+	asleep("reader", SYS_read);
+}
+
+static void open_and_read(void *unused)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/lens-knot-origin-%d", getpid());
+	if (mkfifo(path, 0600))
+		work_die("mkfifo");
+	p[0] = open(path, O_RDWR);
+	p[1] = open(path, O_WRONLY);
+	if (p[0] < 0 || p[1] < 0 || unlink(path))
+		work_die(path);
+	get(p[0]);
+}
+
+static void own_fifo(void)
+{
+	role("reader", work_spawn(open_and_read, NULL));
+	asleep("reader", SYS_read);
+}
+
+/* ---------------------------------------------------------------- by socket */
+
+static void receive_p(void)
+{
+	close_others(s[1], -1);
+	p[1] = receive_descriptor(s[1]);
+	close_others(p[1], -1);
+}
+
+static void receive_p_and_pause(void *unused)
+{
+	receive_p();
+}
+
+static void pass_and_read(void *unused)
+{
+	close(s[1]);
+	make_pipe(p);
+	send_descriptor(s[0], p[1]);
+	read_p_only(NULL);
+}
+
+/* to a stranger that is older than the pipe and whoever made it */
+static void passed_to_elder(void)
+{
+	make_channel();
+	make_socket_pair(s, SOCK_STREAM);
+	role("holder", left_behind(receive_p));
+	role("reader", work_spawn(pass_and_read, NULL));
+	let_go();
+	asleep("holder", SYS_poll);
+	asleep("reader", SYS_read);
+}
+
+/* ... to one that is younger, whose ancestors are all there */
+static void passed_to_younger(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	role("reader", work_spawn(pass_and_read, NULL));
+	role("holder", work_spawn(receive_p_and_pause, NULL));
+	let_go();
+	asleep("holder", SYS_pause);
+	asleep("reader", SYS_read);
+}
+
+static const struct work_mode modes[] = {
+	{ "forked", forked },	    { "grandchild", grandchild },     { "gone", gone_maker },
+	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },
+	{ "elder", passed_to_elder }, { "younger", passed_to_younger },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
