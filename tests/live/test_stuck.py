@@ -53,7 +53,7 @@ URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ri
 FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit".split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
-ORIGINS = "forked gone ownpipe ownfifo grandchild elder younger".split()
+ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

@@ -11,7 +11,8 @@ from test_stuck import Knot
 WAYS = {
     "forked": ("external", "inherited", "maker", True, "which made it, is an ancestor"),
     "grandchild": ("eof-leak", "inherited", None, True, "that it descends from has ended"),
-    "gone": ("waiting", None, None, None, None),
+    "gone": ("eof-leak", "inherited", None, True, "that it descends from has ended"),
+    "changed": ("eof-leak", None, None, None, None),
     "ownpipe": ("eof-leak", "created", None, False, "credentials"),
     "ownfifo": ("eof-leak", "opened", None, False, "credentials"),
     "elder": ("eof-leak", "received", "reader", True, "younger, so that it was not inherited"),
@@ -33,6 +34,7 @@ def origin_test(mode):
         origin = holder["origin"]
         if how is None:
             lens.equal("origin", None, origin)
+            lens.require("from where is not known" in wait["explanation"], wait["explanation"])
             knot.work.end()
             return
         lens.equal("how, from whom, inferred", (how, maker, inferred),

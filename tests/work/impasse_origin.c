@@ -110,6 +110,7 @@ static void make_and_end(void *unused)
 {
 	pid_t reader, holder;
 
+	setsid();
 	make_pipe(p);
 	reader = fork();
 	if (!reader) {
@@ -131,7 +132,7 @@ static void make_and_end(void *unused)
 	_exit(0);
 }
 
-/* who made it is gone, and whether that was their parent cannot be told from theirs of today */
+/* who made it has ended, and was their parent */
 static void gone_maker(void)
 {
 	pid_t maker;
@@ -157,6 +158,21 @@ static void make_and_read(void *unused)
 static void own_pipe(void)
 {
 	role("reader", work_spawn(make_and_read, NULL));
+	asleep("reader", SYS_read);
+}
+
+/* what the kernel keeps with the pipe are credentials that nobody has any more */
+static void change_and_read(void *unused)
+{
+	make_pipe(p);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		work_die("PR_SET_KEEPCAPS");
+	get(p[0]);
+}
+
+static void changed_maker(void)
+{
+	role("reader", work_spawn(change_and_read, NULL));
 	asleep("reader", SYS_read);
 }
 
@@ -227,7 +243,7 @@ static void passed_to_younger(void)
 
 static const struct work_mode modes[] = {
 	{ "forked", forked },	    { "grandchild", grandchild },     { "gone", gone_maker },
-	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },
+	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },	      { "changed", changed_maker },
 	{ "elder", passed_to_elder }, { "younger", passed_to_younger },
 };
 
