@@ -140,6 +140,10 @@ struct sockaddr_un {
 	char sun_path[108];
 };
 
+struct socket_wq {
+	struct wait_queue_head wait;
+};
+
 struct unix_address {
 	int len;
 	struct sockaddr_un name[1];
@@ -151,6 +155,7 @@ struct unix_sock {
 	struct path path;
 	struct sock *peer;
 	struct sock *listener;
+	struct socket_wq peer_wq;	/* who waits for room in its queue */
 };
 
 struct scm_fp_list {

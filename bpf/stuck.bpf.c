@@ -283,6 +283,7 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	r.files = (__u64)BPF_CORE_READ(t, files);
 	r.undo = (__u64)BPF_CORE_READ(t, sysvsem.undo_list);
 	r.cred = (__u64)BPF_CORE_READ(t, cred);
+	r.task = ident_address(t);
 	ident_proc(t, &r.proc);
 	fill_numbers(t, &r);
 	fill_process(t, &r);

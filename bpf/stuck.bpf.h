@@ -19,6 +19,8 @@ __hidden __u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags
 
 /* fills in what is known of the socket behind a descriptor */
 __hidden int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name);
+/* hands over who waits for room in the queue of a unix socket */
+__hidden int stuck_peer_waiters(struct sock *sk);
 /* hands over what an epoll set watches */
 __hidden int stuck_epoll(struct eventpoll *ep);
 /* hands over the descriptors on their way in a socket's queue */

@@ -218,6 +218,15 @@ __u32 stuck_desc_finish(struct scratch *s)
 	return len;
 }
 
+/* a listener counts connections that were not accepted apart from what is in its queue */
+static __always_inline void look_into(const struct lens_rec_desc *d)
+{
+	if (d->queued_msgs)
+		stuck_in_flight((void *)d->self);
+	if (d->flags & LENS_DESC_LISTEN || (d->object == LENS_OBJECT_UNIX_DGRAM && d->queued_msgs))
+		stuck_peer_waiters((void *)d->self);
+}
+
 SEC("?iter/task_file")
 int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 {
@@ -248,8 +257,7 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 		stuck_epoll((void *)d->self);
 	else if (d->object == LENS_OBJECT_IO_URING)
 		stuck_ring(d->self);
-	else if (d->object >= LENS_OBJECT_UNIX_STREAM && d->object <= LENS_OBJECT_UNIX_SEQPACKET &&
-		 d->queued_msgs)
-		stuck_in_flight((void *)d->self);
+	else if (d->object >= LENS_OBJECT_UNIX_STREAM && d->object <= LENS_OBJECT_UNIX_SEQPACKET)
+		look_into(d);
 	return 0;
 }

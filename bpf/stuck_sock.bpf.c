@@ -192,6 +192,44 @@ int stuck_in_flight(struct sock *sk)
 	return 0;
 }
 
+/* --------------------------------------------------------- whose room is waited for */
+
+struct room_walk {
+	void *head, *at;
+	struct lens_rec_waiter r;
+};
+
+/*
+ * An entry is a thread's, or, of those who poll, a socket's, which is no thread's token. The walk
+ * is lockless, as the others are: who has been in a call all the time was in the list as well.
+ */
+static long room_waiter(__u32 i, struct room_walk *w)
+{
+	struct wait_queue_entry *e = w->at - bpf_core_field_offset(struct wait_queue_entry, entry);
+
+	if (!w->at || w->at == w->head)
+		return 1;
+	w->r.task = (__u64)BPF_CORE_READ(e, private);
+	rec_init(&w->r.h, LENS_REC_WAITER, sizeof(w->r));
+	w->r.h.flags = LENS_F_SNAPSHOT;
+	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
+	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
+}
+
+#define ROOM_WAITERS_MAX 4096 /* at one socket; more are not resolved */
+
+int stuck_peer_waiters(struct sock *sk)
+{
+	struct room_walk w = { .r.self = (__u64)sk };
+
+	w.head = (void *)sk + bpf_core_field_offset(struct unix_sock, peer_wq) +
+		 bpf_core_field_offset(struct socket_wq, wait) +
+		 bpf_core_field_offset(struct wait_queue_head, head);
+	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		bpf_loop(ROOM_WAITERS_MAX, room_waiter, &w, 0);
+	return 0;
+}
+
 /* ------------------------------------------------------------------- epoll sets */
 
 struct tree_walk {

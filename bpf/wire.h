@@ -524,7 +524,8 @@ struct lens_rec_cover {
 	X(SOCK, 31, lens_rec_sock)	\
 	X(MQ, 40, lens_rec_mq)		\
 	X(STACK, 41, lens_rec_stack)	\
-	X(FRAMES, 42, lens_rec_frames)
+	X(FRAMES, 42, lens_rec_frames)	\
+	X(WAITER, 43, lens_rec_waiter)
 
 enum lens_rec_type {
 	LENS_REC_NONE,

@@ -68,6 +68,7 @@ struct lens_rec_thread {
 	__u64 files;		/* token of the table of descriptors */
 	__u64 undo;		/* token of its list of semaphore undos */
 	__u64 cred;		/* token of its credentials, which no other process has */
+	__u64 task;		/* token of the thread itself */
 	__u64 handlers;		/* signals with a handler, bit 0 = signal 1; group leaders only */
 	__u64 written;		/* bytes it has written by system calls, to anything */
 	__u32 tid;
@@ -147,6 +148,13 @@ struct lens_rec_desc {
 	__u8 local_addr[16], remote_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
 	__u32 pid;		/* pidfd: the process */
 	__u32 name_len;
+};
+
+/* a thread that waits until a unix socket, not its own, has room for what it sends, or accepts */
+struct lens_rec_waiter {
+	struct lens_rec h;
+	__u64 self;		/* lens_rec_desc.self of that socket */
+	__u64 task;		/* lens_rec_thread.task */
 };
 
 /* a member of an epoll set */

@@ -18,6 +18,7 @@
 
 enum { ORDER_THREAD, ORDER_DESC, ORDER_ITEM, ORDER_MEMORY, ORDER_MAPPING, ORDER_SEM, ORDER_LOCK,
        ORDER_PROC, ORDER_QUEUE, ORDER_MARK, ORDER_URING, ORDER_REQUEST, ORDER_SUBMITTER,
+       ORDER_WAITER,
        ORDER_MAX };
 
 /* what differs from one copy to the next */
@@ -91,6 +92,8 @@ static void order_thread(struct look *l, const struct order *o, unsigned copy, b
 	r.flags = o->b[10] | o->b[11] << 8;
 	r.files = o->b[12] % 8;
 	r.undo = o->b[13] % 4;
+	r.cred = o->b[13] / 64;
+	r.task = r.tid;
 	r.parent = o->b[14] % 8;
 	r.tracer = o->b[15] / 64;
 	r.nstid = r.tid;
@@ -292,6 +295,16 @@ static void order_submitter(struct look *l, const struct order *o, unsigned copy
 	finish(l, &r.h, LENS_REC_SUBMITTER, sizeof(r));
 }
 
+static void order_waiter(struct look *l, const struct order *o, unsigned copy)
+{
+	struct lens_rec_waiter r = {
+		.self = o->b[1] % 8 + (o->vary & VARY_SELF ? copy * 8 : 0),
+		.task = process(o, copy).tgid + (o->b[2] % 4) * 10000,
+	};
+
+	finish(l, &r.h, LENS_REC_WAITER, sizeof(r));
+}
+
 static void mark(struct look *l, uint32_t which, uint64_t value)
 {
 	struct lens_rec_mark r = { .mark = which, .value = value };
@@ -339,6 +352,9 @@ static void fill(struct look *l, const struct order *o, unsigned copy, bool thre
 		break;
 	case ORDER_SUBMITTER:
 		order_submitter(l, o, copy);
+		break;
+	case ORDER_WAITER:
+		order_waiter(l, o, copy);
 		break;
 	case ORDER_MARK:
 		/* in the midst of it, and seldom */

@@ -54,6 +54,7 @@ FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit".split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
+ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -62,6 +63,8 @@ def program_of(mode):
         return "impasse32"
     if mode in URINGS:
         return "impasse_ring"
+    if mode in ROOMS:
+        return "impasse_room"
     if mode in ORIGINS:
         return "impasse_origin"
     if mode in FUTEXES:

@@ -136,6 +136,7 @@ static bool fields_ok(const struct event *ev)
 		       ev->lens_rec_frames->end < LENS_FRAMES_END_MAX &&
 		       ev->lens_rec_frames->count <= LENS_FRAMES_MAX;
 	case LENS_REC_ITEM:
+	case LENS_REC_WAITER:
 	case LENS_REC_URING:
 	case LENS_REC_REQUEST:
 	case LENS_REC_SUBMITTER:

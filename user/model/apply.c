@@ -341,6 +341,7 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_THREAD:
 	case LENS_REC_DESC:
 	case LENS_REC_ITEM:
+	case LENS_REC_WAITER:
 	case LENS_REC_URING:
 	case LENS_REC_REQUEST:
 	case LENS_REC_SUBMITTER:

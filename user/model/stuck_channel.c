@@ -57,9 +57,8 @@ static unsigned find_holders(const struct stuck *s, struct stuck_need *n,
 	return files;
 }
 
-/* all who have an end in hand, or could receive it; returns how many open descriptions */
-static unsigned add_holders(const struct stuck *s, struct stuck_need *n,
-			    const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
+unsigned stuck_add_holders(const struct stuck *s, struct stuck_need *n,
+			   const struct stuck_desc *end, uint32_t mode, enum stuck_why why)
 {
 	struct stuck_end key = { .self = end ? end->rec.self : 0, .mode = mode, .why = why };
 	struct stuck_holders *h = hash_get(stuck_look(s)->holders, &key);
@@ -108,7 +107,7 @@ static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct 
 	enum stuck_want want = d->rec.mode & usual ? n->want : WANT_HANGUP;
 	bool input = want == WANT_DATA || (want == WANT_HANGUP && d->rec.mode & MODE_READ);
 	uint32_t expected = input ? d->rec.writers : d->rec.readers;
-	unsigned files = add_holders(s, n, stuck_find_self(s, d->rec.self),
+	unsigned files = stuck_add_holders(s, n, stuck_find_self(s, d->rec.self),
 				     input ? MODE_WRITE : MODE_READ, WHY_HOLDS_END);
 
 	n->want = want;
@@ -138,7 +137,7 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 {
 	bool input = n->want == WANT_DATA;
 
-	add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
+	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
 		    WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
@@ -157,7 +156,7 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 static void need_eventfd(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
 			 bool edge)
 {
-	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
+	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
 	if (d->rec.flags & LENS_DESC_KERNEL_USER)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_bytes)
@@ -171,7 +170,7 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 {
 	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
 
-	add_holders(s, n, other, 0, WHY_HOLDS_END);
+	stuck_add_holders(s, n, other, 0, WHY_HOLDS_END);
 	/* others may open a terminal by its name, though few do */
 	n->inferred = true;
 	if (!n->provider_count || (n->provider_count == 1 && n->providers[0].proc == t->proc))
@@ -214,7 +213,7 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 	if (n->want == WANT_DATA && d->rec.object == LENS_OBJECT_UNIX_DGRAM &&
 	    (d->rec.flags & LENS_DESC_NAMED || !d->rec.peer))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
-	add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
+	stuck_add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
 	if (!other)
 		stuck_hope_outside(n, HOPE_OUTSIDE,
 			     d->rec.flags & LENS_DESC_CONNECTED ? "a peer that is not seen"
@@ -263,7 +262,7 @@ static void need_more_listeners(struct stuck *s, struct stuck_thread *t, const s
 		n = stuck_add_need(t, want);
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
-		add_holders(s, n, one, 0, WHY_LISTENS);
+		stuck_add_holders(s, n, one, 0, WHY_LISTENS);
 		n->inferred = t->needs[first].inferred = true;
 	}
 	if (one)
@@ -312,7 +311,7 @@ static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct s
 				   "a peer outside this host or network namespace");
 		return;
 	}
-	add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
+	stuck_add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
 		    other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
 }
 
@@ -363,7 +362,7 @@ void stuck_need_partner(struct stuck *s, struct stuck_thread *t)
 	n->thing = stuck_thing_of(s, d);
 	n->detail = d->rec.mode;
 	n->inferred = true;
-	add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HAS_FILE);
+	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HAS_FILE);
 	if (d->rec.flags & LENS_DESC_NAMED)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 	else if (n->provider_count)
@@ -459,72 +458,18 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 				   "what its descriptor stands for is not seen");
 		return;
 	}
-	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && is_sendmsg(t->rec.call)) {
-		stuck_need_outside(t, want, HOPE_OUTSIDE, "whoever it sends to");
-		t->needs[t->need_count - 1].fd = fd;
-		t->needs[t->need_count - 1].thing = stuck_thing_of(s, d);
-	}
 	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT))
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
-	stuck_need_desc(s, t, d, fd, want, partly);
-}
-
-/* ------------------------------------------------------------------ addresses */
-
-static bool same_name(const struct stuck_desc *d, const char *name, size_t len)
-{
-	/* a path ends at its NUL, an abstract name only at its length */
-	if (d->name_len && d->name[0])
-		return strnlen(name, len) == strnlen(d->name, d->name_len) &&
-		       !memcmp(d->name, name, strnlen(name, len));
-	return d->name_len == len && !memcmp(d->name, name, len);
-}
-
-/*
- * Only an abstract name is the socket's for sure. A path leads from somewhere, and what it was
- * bound to may have been renamed since.
- */
-static void doubt_path(struct stuck_need *n, const struct stuck_desc *d)
-{
-	if (!d->name[0])
-		return;
-	n->inferred = true;
-	if (d->name[0] != '/')
-		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever has the path");
-}
-
-/*
- * The sockets of the address that the call was given, each a need of its own: several may have
- * been bound by the same name, one after the other or in several directories.
- */
-static void need_addressed(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *from,
-			   uint32_t fd, enum stuck_want want, bool listening)
-{
-	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-	const struct stuck_look *l = stuck_look(s);
-	const size_t family_len = sizeof(uint16_t);
-	size_t before = t->need_count;
-
-	for (size_t i = 0; m && m->size > family_len && i < l->desc_count; i++) {
-		const struct stuck_desc *d = l->descs[i];
-		struct stuck_need *n;
-
-		if (d->rec.object != from->rec.object || d->rec.netns != from->rec.netns ||
-		    !d->name_len || listening != !!(d->rec.flags & LENS_DESC_LISTEN) ||
-		    !same_name(d, m->bytes + family_len, m->size - family_len) ||
-		    stuck_find_self(s, d->rec.self) != d)
-			continue;
-		n = stuck_add_need(t, want);
-		n->fd = fd;
-		n->thing = stuck_thing_of(s, d);
-		add_holders(s, n, d, 0, listening ? WHY_LISTENS : WHY_HOLDS_END);
-		doubt_path(n, d);
+	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && want == WANT_ROOM) {
+		if (stuck_need_room(s, t, fd, want))
+			return;
+		if (is_sendmsg(t->rec.call)) {
+			stuck_need_outside(t, want, HOPE_OUTSIDE, "whoever it sends to");
+			t->needs[t->need_count - 1].fd = fd;
+			t->needs[t->need_count - 1].thing = stuck_thing_of(s, d);
+		}
 	}
-	if (t->need_count > before)
-		return;
-	stuck_need_outside(t, want, HOPE_OUTSIDE, "whoever has the address");
-	t->needs[before].fd = fd;
-	t->needs[before].thing = stuck_thing_of(s, from);
+	stuck_need_desc(s, t, d, fd, want, partly);
 }
 
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
@@ -544,24 +489,11 @@ void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 		n->thing = stuck_thing_of(s, d);
 		other = next_listener(s, d, &at);
 		if (other)
-			add_holders(s, n, other, 0, WHY_LISTENS);
+			stuck_add_holders(s, n, other, 0, WHY_LISTENS);
 		need_more_listeners(s, t, d, fd, WANT_ACCEPT, at);
 		return;
 	}
 	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
-	need_addressed(s, t, d, fd, WANT_ACCEPT, true);
-}
-
-void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd)
-{
-	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
-
-	if (!d || d->rec.object != LENS_OBJECT_UNIX_DGRAM || !t->rec.arg[4]) {
-		stuck_need_fd(s, t, fd, WANT_ROOM);
-		return;
-	}
-	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
-		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
-	need_addressed(s, t, d, fd, WANT_ROOM, false);
+	stuck_need_address(s, t, d, fd, WANT_ACCEPT);
 }

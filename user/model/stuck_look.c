@@ -29,6 +29,7 @@ void *stuck_look_new(void)
 	l->by_file = hash_new(sizeof(uint64_t));
 	l->by_tuple = hash_new(sizeof(struct stuck_tuple));
 	l->opening = hash_new(sizeof(uint32_t));
+	l->rooms = hash_new(sizeof(uint64_t));
 	l->items = hash_new(sizeof(uint64_t));
 	l->urings = hash_new(sizeof(uint32_t));
 	l->requests = hash_new(sizeof(uint64_t));
@@ -86,6 +87,7 @@ void stuck_look_free(void *look)
 	for (size_t i = 0; i < hash_count(l->memory); i++)
 		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
 	free_values(l->memory);
+	free_values(l->rooms);
 	free_values(l->urings);
 	free_values(l->requests);
 	free_values(l->requests_by_tid);
@@ -327,6 +329,18 @@ static void take_item(struct stuck_look *l, const struct lens_rec_item *r)
 	}
 }
 
+static void take_waiter(struct stuck_look *l, const struct lens_rec_waiter *r)
+{
+	struct stuck_room *room;
+
+	/* a socket is told of for each of its descriptors */
+	if (hash_get(l->rooms, &r->task))
+		return;
+	room = xcalloc(1, sizeof(*room));
+	room->self = r->self;
+	hash_add(l->rooms, &r->task, room);
+}
+
 static void take_memory(struct stuck_look *l, const struct event *ev)
 {
 	const struct lens_rec_memory *r = ev->lens_rec_memory;
@@ -402,6 +416,9 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 		break;
 	case LENS_REC_ITEM:
 		take_item(l, ev->lens_rec_item);
+		break;
+	case LENS_REC_WAITER:
+		take_waiter(l, ev->lens_rec_waiter);
 		break;
 	case LENS_REC_URING:
 		stuck_take_uring(s, ev->lens_rec_uring);

@@ -25,6 +25,11 @@ struct stuck_item {
 	struct stuck_item *next; /* of the same set */
 };
 
+/* the unix socket that a thread waits at for room */
+struct stuck_room {
+	uint64_t self; /* token */
+};
+
 struct stuck_memory {
 	uint32_t size;
 	char *bytes;
@@ -87,6 +92,7 @@ struct stuck_look {
 	struct hash *by_file;	    /* token -> stuck_desc */
 	struct hash *by_tuple;	    /* struct stuck_tuple -> stuck_desc */
 	struct hash *opening;	    /* tid -> stuck_desc that it is about to get */
+	struct hash *rooms;	    /* token of a thread -> stuck_room */
 	struct hash *items;	    /* token of the set -> stuck_item */
 	struct hash *urings;	    /* tid -> lens_rec_uring */
 	struct hash *requests;	    /* token -> stuck_request */
@@ -187,6 +193,15 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd);
 /* open(2) of a FIFO */
 void stuck_need_partner(struct stuck *s, struct stuck_thread *t);
+/* adds all who have an end in hand, or could receive it; returns how many open descriptions */
+unsigned stuck_add_holders(const struct stuck *s, struct stuck_need *n,
+			   const struct stuck_desc *end, uint32_t mode, enum stuck_why why);
+
+/* stuck_address.c: the unix socket at whose list of waiters the thread is; false: at none */
+bool stuck_need_room(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
+/* ... else those of the address that the call was given */
+void stuck_need_address(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *from,
+			uint32_t fd, enum stuck_want want);
 void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd);
 
 #define STUCK_SET_DEPTH 5 /* sets in sets; of epoll sets EP_MAX_NESTS of the kernel */
