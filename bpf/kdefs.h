@@ -78,6 +78,16 @@
 /* include/linux/sched.h: MAX_SCHEDULE_TIMEOUT; not exported */
 #define KDEF_SCHEDULE_FOREVER 0x7fffffffffffffffL
 
+/* include/uapi/linux/time.h */
+#define KDEF_CLOCK_PROCESS_CPUTIME_ID 2
+#define KDEF_CLOCK_THREAD_CPUTIME_ID 3
+#define KDEF_CLOCK_REALTIME_ALARM 8
+#define KDEF_CLOCK_BOOTTIME_ALARM 9
+
+/* include/uapi/asm-generic/siginfo.h, signal.h */
+#define KDEF_SIGEV_NONE 1
+#define KDEF_SIGALRM 14
+
 /* include/linux/mm.h: VM_SHARED; not exported */
 #define KDEF_VM_SHARED 8
 

@@ -547,6 +547,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
+	struct { unsigned long sig[1]; } blocked;
 	struct completion *vfork_done;
 	struct {
 		struct seccomp_filter *filter;
@@ -560,6 +561,7 @@ struct task_struct {
 
 /* si_code says who sent a signal; the members are those of an anonymous struct */
 struct kernel_siginfo {
+	int si_signo;
 	int si_code;
 };
 

@@ -105,6 +105,7 @@ struct sock {
 	struct socket *sk_socket;
 	int sk_sndbuf;
 	int sk_rcvbuf;
+	int sk_rcvlowat;
 	refcount_t sk_wmem_alloc;
 	struct dst_entry *sk_dst_cache;
 	struct {

@@ -187,16 +187,6 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 	return flags;
 }
 
-/* a list_head before v6.13, points to itself when empty; then an hlist_head */
-static __always_inline bool has_timer(struct signal_struct *s)
-{
-	void *head = (void *)s + bpf_core_field_offset(struct signal_struct, posix_timers);
-	void *first = NULL;
-
-	bpf_probe_read_kernel(&first, sizeof(first), head);
-	return BPF_CORE_READ(s, real_timer.state) || (first && first != head);
-}
-
 static __always_inline __u64 handled_signals(struct task_struct *t)
 {
 	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
@@ -240,7 +230,7 @@ static __always_inline void fill_process(struct task_struct *t, struct lens_rec_
 	if (BPF_CORE_READ(t, ptrace))
 		r->tracer = BPF_CORE_READ(t, parent, tgid);
 	r->written = BPF_CORE_READ(t, ioac.wchar);
-	if (has_timer(s))
+	if (stuck_timer(t))
 		r->flags |= LENS_THREAD_TIMER;
 	if (is_supervised(t))
 		r->flags |= LENS_THREAD_SUPERVISED;

@@ -9,6 +9,7 @@
 #include "arch.bpf.h"
 #include "ident.bpf.h"
 #include "ktypes_sock.bpf.h"
+#include "ktypes_timer.bpf.h"
 #include "ktypes_uring.bpf.h"
 
 extern const volatile __u16 lens_waits[CALL_TABLE];
@@ -17,6 +18,10 @@ extern const volatile __u16 lens_waits[CALL_TABLE];
 __hidden __u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags,
 			  struct call_args *ret_args);
 
+/* will a timer of its process have a signal reach it? */
+__hidden bool stuck_timer(struct task_struct *t);
+/* ... one behind a descriptor is not set, and has not expired */
+__hidden bool stuck_timerfd_is_idle(struct timerfd_ctx *ctx);
 /* fills in what is known of the socket behind a descriptor */
 __hidden int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name);
 /* hands over who waits for room in the queue of a unix socket */

@@ -45,6 +45,9 @@ static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc 
 		d->object = LENS_OBJECT_SIGNALFD;
 	} else if (NAME_IS(name, "[timerfd]")) {
 		d->object = LENS_OBJECT_TIMERFD;
+		d->self = (__u64)BPF_CORE_READ(f, private_data);
+		if (stuck_timerfd_is_idle((void *)d->self))
+			d->flags |= LENS_DESC_IDLE;
 	} else if (NAME_IS(name, "[io_uring]")) {
 		d->object = LENS_OBJECT_IO_URING;
 		d->self = (__u64)BPF_CORE_READ(f, private_data);
@@ -245,7 +248,7 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 		return 0;
 	d->refs--; /* the iterator's */
 	d->fd = ctx->fd;
-	if (closes_on_exec(t, ctx->fd))
+	if (closes_on_exec(t, d->fd))
 		d->flags |= LENS_DESC_CLOEXEC;
 	d->proc.tgid = t->tgid;
 	d->proc.start_ns = t->group_leader->start_boottime;

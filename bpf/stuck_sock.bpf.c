@@ -84,6 +84,8 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
 		d->flags |= LENS_DESC_USER_TIMEOUT;
 	d->queued_bytes = (__u32)(BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq));
+	if (d->queued_bytes < BPF_CORE_READ(sk, sk_rcvlowat) && !(d->flags & LENS_DESC_RECV_SHUT))
+		d->flags |= LENS_DESC_TOO_LITTLE;
 	d->sent_bytes = (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
 }
 

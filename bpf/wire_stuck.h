@@ -48,7 +48,7 @@ enum lens_call {
 #define LENS_THREAD_COMPAT 1		/* in a 32-bit system call */
 #define LENS_THREAD_FROZEN 2		/* by its cgroup */
 #define LENS_THREAD_WORKER 4		/* of io_uring: runs no program */
-#define LENS_THREAD_TIMER 8		/* its process has a timer running */
+#define LENS_THREAD_TIMER 8		/* a timer of its process will have a signal reach it */
 #define LENS_THREAD_ADOPTED 16		/* child of an init or subreaper */
 #define LENS_THREAD_LEADERLESS 32	/* who led its process group or session is gone */
 #define LENS_THREAD_LEADER 128		/* leads its session */
@@ -123,6 +123,8 @@ enum lens_object {
 #define LENS_DESC_PATH 4096		/* name is the components of a path, leaf first */
 #define LENS_DESC_USER_TIMEOUT 16384	/* TCP_USER_TIMEOUT: gives up what is not acknowledged */
 #define LENS_DESC_OPENING 8192		/* not there yet: fd is the thread that waits in open(2) */
+#define LENS_DESC_IDLE 32768	/* timerfd: not set */
+#define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less than SO_RCVLOWAT to be read */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -50,11 +50,12 @@ RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringm
                " ringwrite ringreceive ringfifo").split()
 URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
                         " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
-FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit".split()
+FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex".split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
+LEASTS = "leastunix leasttcp leastpoll waitall".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -63,6 +64,10 @@ def program_of(mode):
         return "impasse32"
     if mode in URINGS:
         return "impasse_ring"
+    if mode in LEASTS:
+        return "impasse_least"
+    if mode.startswith(("timer", "alarm", "posix")) and mode != "posixlock":
+        return "impasse_timer"
     if mode in ROOMS:
         return "impasse_room"
     if mode in ORIGINS:

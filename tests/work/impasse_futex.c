@@ -182,10 +182,59 @@ static void mutex_and_pipe(void)
 	asleep("locker", SYS_futex);
 }
 
+/* ---------------------------------------------- with inheritance, and something else */
+
+/*
+ * Of nothing but such mutexes the kernel makes no knot: it refuses the last one. With a plain
+ * mutex, or a pipe, it does not see it.
+ */
+static void heir_and_pipe(void)
+{
+	protocol = PTHREAD_PRIO_INHERIT;
+	make_pipe(p);
+	make_mutex(false);
+	role("reader", work_spawn(lock_then_read, NULL));
+	role("waiter", work_spawn(wait_to_lock, NULL));
+	close_pair(p);
+	asleep("reader", SYS_read);
+	asleep("waiter", SYS_futex);
+}
+
+static pthread_mutex_t *plain, *heir;
+
+static void lock_heir_then_plain(void *unused)
+{
+	pthread_mutex_lock(heir);
+	work_tick(0);
+	work_wait_ticks(1, 1);
+	pthread_mutex_lock(plain);
+}
+
+static void lock_plain_then_heir(void *unused)
+{
+	pthread_mutex_lock(plain);
+	work_tick(1);
+	work_wait_ticks(0, 1);
+	pthread_mutex_lock(heir);
+}
+
+static void heir_and_mutex(void)
+{
+	make_mutex(false);
+	plain = mutex;
+	protocol = PTHREAD_PRIO_INHERIT;
+	make_mutex(false);
+	heir = mutex;
+	role("reader", work_spawn(lock_heir_then_plain, NULL));
+	role("waiter", work_spawn(lock_plain_then_heir, NULL));
+	asleep("reader", SYS_futex);
+	asleep("waiter", SYS_futex);
+}
+
 static const struct work_mode modes[] = {
 	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
 	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
-	{ "inherit", heir_owner },
+	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
 };
 
 int main(int argc, char **argv)

@@ -191,12 +191,19 @@ static bool has_room(const struct stuck *s, const struct stuck_desc *d)
 	       peer->rec.queued_msgs <= peer->rec.capacity_msgs;
 }
 
+/* a read takes what little there is and goes on waiting; a poll of TCP does not tell of it */
+static bool has_data(const struct stuck_desc *d)
+{
+	if (d->rec.object != LENS_OBJECT_TCP)
+		return d->rec.queued_msgs != 0;
+	return d->rec.queued_bytes != 0 && !(d->rec.flags & LENS_DESC_TOO_LITTLE);
+}
+
 static void ready_socket(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
 {
 	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
 
-	if (n->want == WANT_DATA &&
-	    (d->rec.object == LENS_OBJECT_TCP ? d->rec.queued_bytes != 0 : d->rec.queued_msgs != 0))
+	if (n->want == WANT_DATA && has_data(d))
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (n->want == WANT_DATA && peer && peer->rec.flags & LENS_DESC_SEND_SHUT &&
 	    !(d->rec.flags & LENS_DESC_UNACCEPTED))
@@ -371,6 +378,31 @@ void stuck_need_partner(struct stuck *s, struct stuck_thread *t)
 
 /* ------------------------------------------------------------- all together */
 
+/* one that is not set must be set by somebody who has it; by who waits, in a signal handler only */
+static void need_timer(const struct stuck *s, const struct stuck_thread *t,
+		       const struct stuck_desc *d, struct stuck_need *n)
+{
+	const struct stuck_desc *one = stuck_find_self(s, d->rec.self);
+
+	if (!(d->rec.flags & LENS_DESC_IDLE)) {
+		stuck_hope_outside(n, HOPE_RUNS, "a timer");
+		return;
+	}
+	n->want = WANT_TIME;
+	for (; one && stuck_may_visit(s, n); one = one->next_self) {
+		if (!one->proc)
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a process that receives it");
+		else if (one->proc == t->proc)
+			stuck_add_provider(n, one->proc, WHY_OWN_THREADS, one->rec.fd);
+		else
+			add_holder(n, one, WHY_HOLDS_END);
+		if (stuck_is_hidden(s, one))
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+	}
+	if (t->proc->handlers)
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
+}
+
 /* what is no channel: true if that was all */
 static bool need_other(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		       struct stuck_need *n)
@@ -379,7 +411,7 @@ static bool need_other(struct stuck *s, struct stuck_thread *t, const struct stu
 
 	switch (d->rec.object) {
 	case LENS_OBJECT_TIMERFD:
-		stuck_hope_outside(n, HOPE_RUNS, "a timer");
+		need_timer(s, t, d, n);
 		return true;
 	case LENS_OBJECT_FILE:
 		stuck_hope_outside(n, HOPE_RUNS, "a device");

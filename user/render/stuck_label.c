@@ -115,6 +115,10 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 {
 	switch (p->why) {
 	case WHY_HOLDS_END:
+		if (n->want == WANT_TIME) {
+			buf_printf(out, "has the timer as descriptor %u", p->fd);
+			break;
+		}
 		buf_printf(out, "holds the %s end as descriptor %u",
 			   n->want == WANT_ROOM	  ? "read"
 			   : n->want == WANT_DATA ? "write"
@@ -226,6 +230,8 @@ static const char *role_wanted(const struct stuck_need *n)
 		return "exit";
 	case WANT_WAKE:
 		return "wake it";
+	case WANT_TIME:
+		return "set the timer";
 	default:
 		return "end the wait";
 	}
@@ -354,14 +360,22 @@ static void explain_other(struct buf *out, const struct stuck *s, const struct s
 
 	if (n->provider_count)
 		add_providers(out, t, n);
+	else
+		buf_printf(out, "%s could %s", n->outside_why ? n->outside_why : "nothing seen",
+			   n->want == WANT_PARTNER ? role_wanted(n) : "end it");
 	/* a copy that was forgotten looks like that, and one not used yet does, too */
 	if (v && !v->proc->written) {
 		buf_puts(out, "; it has written nothing to anything yet, and has that end ");
 		label_origin(out, s, v);
 	}
-	if (!n->provider_count)
-		buf_printf(out, "%s could %s", n->outside_why ? n->outside_why : "nothing seen",
-			   n->want == WANT_PARTNER ? role_wanted(n) : "end it");
+	if (t->own > HOPE_NONE && t->own_why)
+		buf_printf(out, "; who waits is %s", t->own_why);
+}
+
+/* a timer is not set by who waits for it */
+static bool has_helper(const struct stuck_thread *t, const struct stuck_need *n)
+{
+	return n->want != WANT_TIME || count_others(t, n);
 }
 
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
@@ -391,7 +405,7 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		explain_no_match(out, t);
 		break;
 	case STUCK_DEAD_END:
-		if (t->main->provider_count)
+		if (t->main->provider_count && has_helper(t, t->main))
 			add_providers(out, t, t->main);
 		else
 			buf_printf(out, "nobody is left who could %s", role_wanted(t->main));

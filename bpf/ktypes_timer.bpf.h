@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Timers: the part of ktypes.h that only few programs need.
+ */
+#ifndef LENS_KTYPES_TIMER_BPF_H
+#define LENS_KTYPES_TIMER_BPF_H
+
+#include "ktypes.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct alarm {
+	int state;
+};
+
+struct timerfd_ctx {
+	union {
+		struct hrtimer tmr;
+		struct alarm alarm;
+	} t;
+	__u64 ticks;
+	int clockid;
+	bool might_cancel;
+};
+
+struct sigqueue {
+	struct kernel_siginfo info;
+};
+
+struct k_itimer {
+	struct hlist_node list;	/* before v6.13 a list_head */
+	int it_clock;
+	int it_sigev_notify;
+	struct sigqueue sigq;
+	union {
+		struct {
+			struct hrtimer timer;
+		} real;
+		struct {
+			struct alarm alarmtimer;
+		} alarm;
+	} it;
+};
+
+struct k_itimer___pre613 {
+	struct sigqueue *sigq;
+};
+
+#pragma clang attribute pop
+
+#endif

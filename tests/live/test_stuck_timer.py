@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Knots with a way out that opens by itself, or seems to: timers, and data of which there is not
+enough. `ipclens stuck` must neither miss the knot nor see one that a timer will end."""
+
+import lens
+from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+
+PAIR = {"waiter": "reader", "reader": "waiter"}
+ENDS = ({"waiter": "waiting", "reader": "waiting"},
+        {"waiter": ["reader"], "reader": ["waiter"]}, {})
+NO_HELP = ("leastunix leasttcp leastpoll waitall timercycle alarmignored alarmblocked posixnotset"
+           " posixsilent posixignored heirpipe heirmutex").split()
+
+RINGS.update(dict.fromkeys(NO_HELP, PAIR))
+KNOTS.update({
+    "timeralone": ({"waiter": "dead-end", "reader": "dead-end"},
+                   {"waiter": ["waiter"], "reader": ["waiter"]}, {"waiter": ("dead-end", 1)}),
+    "timerheld": ({"waiter": "external", "reader": "external"},
+                  {"waiter": ["holder", "waiter"], "reader": ["waiter"]}, {}),
+    "timerset": ({"waiter": "waiting", "reader": "waiting"}, {"reader": ["waiter"]}, {}),
+    "alarmhandled": ENDS,
+    "posixhandled": ENDS,
+})
+
+for _mode in NO_HELP:
+    lens.register("stuck_" + _mode, ring_test(_mode))
+for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled"):
+    lens.register("stuck_" + _mode, knot_test(_mode))
+
+
+@lens.test()
+def stuck_timer_in_words():
+    """What ends the wait, and what does not, is said."""
+    for mode, words in (("timeralone", "nobody is left who could set the timer"),
+                        ("timercycle", "could set the timer"),
+                        ("alarmhandled", "waiting, with a timer set")):
+        knot = Knot(mode)
+        said = knot.wait("waiter")["explanation"]
+        lens.require(words in said, said)
+        knot.work.end()
