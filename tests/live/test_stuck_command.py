@@ -338,6 +338,41 @@ def stuck_dot():
 
 
 @lens.test()
+def stuck_dot_names_whom_text_names():
+    """Of several who wait for the same and have inherited it, one stands for all, as in text."""
+    knot = Knot("crowd", numbers=(4,))
+    channel = knot.wait("first")["channel"]
+    ids = {w["process"] for w in knot.doc["waits"] if w["channel"] == channel}
+    waiters = {p["pid"] for p in knot.doc["processes"] if p["id"] in ids}
+    out, _ = said("--dot", "-p", ",".join(map(str, waiters)), status=5)
+    edges = [(int(e[1]), int(e[2])) for e in map(EDGE.fullmatch, out.splitlines()) if e]
+    lens.equal("waiters", 4, len(waiters))
+    lens.equal("who has an arrow", sorted(waiters), sorted(a for a, _ in edges if a in waiters))
+    lens.equal("to itself", [], [a for a, b in edges if a == b])
+    lens.equal("the rest as a number", 4, out.count('[label="2 others"'))
+    knot.work.end()
+
+
+@lens.test()
+def stuck_cycles_of_what_is_asked():
+    """Whoever on a ring one asks about, the ring is shown, in text as in JSON; no other ring is."""
+    with deadlock(b"one", b"other") as pids:
+        lens.wait_for(lambda: all(map(sleeps, pids)), lens.LIMIT_S / 2, "another deadlock")
+        knot = Knot("four")
+        for role, pid in knot.pid.items():
+            doc, _ = look("-p", pid)
+            by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+            lens.equal("cycles, by " + role, [set(knot.pid.values())],
+                       [{by_id[p] for p in cycle} for cycle in doc["cycles"]])
+            out, _ = said("-p", pid, status=5)
+            lens.require(all("(%d)" % one in out for one in knot.pid.values()), out)
+            lens.require(not any("(%d)" % one in out for one in pids), out)
+        for args in (("--channel", "lens-no-such-channel"), ("-t", "eventfd")):
+            lens.equal("cycles, by %s" % args[0], [], look(*args)[0]["cycles"])
+        knot.work.end()
+
+
+@lens.test()
 def stuck_by_name():
     """--comm: who is called so, and who waits for that one."""
     name = "lens-%d" % os.getpid()

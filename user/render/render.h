@@ -63,7 +63,8 @@ bool render_stuck_is_bad(const struct stuck *s, const struct render_options *opt
 /* a process that has not ended matches */
 bool render_stuck_has(const struct stuck *s, const struct render_filter *f);
 /* a root is shown with the waits it is about */
-bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt);
+bool render_stuck_shows_root(const struct stuck *s, const struct stuck_root *r,
+			     const struct render_options *opt);
 /* it may be shown where a thread is; all: also if it merely waits */
 bool render_stuck_shows_stack(const struct stuck *s, const struct stuck_thread *t,
 			      const struct render_options *opt, bool all);

@@ -96,7 +96,7 @@ static struct hash *find_all(const struct stuck *s, const struct render_options 
 	for (size_t i = 0; i < s->root_count; i++) {
 		struct finding_key key = key_of_root(&s->roots[i]);
 
-		if (render_stuck_shows_root(&s->roots[i], opt))
+		if (render_stuck_shows_root(s, &s->roots[i], opt))
 			hash_add(findings, &key, finding_of(s, &s->roots[i], NULL));
 	}
 	for (size_t i = 0; all && i < s->thread_count; i++) {

@@ -41,31 +41,49 @@ static void print_arrow(FILE *out, const struct stuck_thread *t, const struct st
 	fprintf(out, "%s];\n", t->need_count > 1 ? ", style=dashed" : "");
 }
 
-/* some of many, and how many more there are */
-static void print_need(FILE *out, const struct stuck_thread *t, const struct stuck_need *n)
+struct drawing {
+	FILE *out;
+	struct hash *said; /* processes that have their box */
+};
+
+static void print_box(const struct drawing *d, const struct stuck_proc *p)
 {
-	size_t others = 0;
+	if (hash_get(d->said, &p))
+		return;
+	hash_add(d->said, &p, (void *)p);
+	print_proc(d->out, p);
+}
+
+/* those who are named in text as well, some of many; and how many more there are */
+static void print_need(const struct drawing *d, const struct stuck_thread *t,
+		       const struct stuck_need *n)
+{
+	size_t left = 0, others = render_stuck_others(t, n);
 
 	for (size_t i = 0; i < n->provider_count; i++) {
-		const struct stuck_proc *to = n->providers[i].proc;
+		const struct stuck_provider *p = &n->providers[i];
 
-		if (n->providers[i].why == WHY_OWN_THREADS)
+		if (p->why == WHY_OWN_THREADS || (others && p->proc == t->proc))
 			continue;
-		if (i < STUCK_PROVIDERS_SHOWN || to == t->main_provider)
-			print_arrow(out, t, n, to);
-		else
-			others++;
+		if (p->proc != t->main_provider &&
+		    (i >= STUCK_PROVIDERS_SHOWN || !render_stuck_names(t, n, p, others))) {
+			left++;
+			continue;
+		}
+		print_box(d, p->proc);
+		print_arrow(d->out, t, n, p->proc);
 	}
-	if (!others)
+	if (!left)
 		return;
-	fprintf(out, "  o%llx [label=\"%zu others\", shape=plaintext];\n",
-		(unsigned long long)n->serial, others);
-	fprintf(out, "  p%u -> o%llx;\n", t->proc->key.tgid, (unsigned long long)n->serial);
+	fprintf(d->out, "  o%llx [label=\"%zu others\", shape=plaintext];\n",
+		(unsigned long long)n->serial, left);
+	fprintf(d->out, "  p%u -> o%llx;\n", t->proc->key.tgid, (unsigned long long)n->serial);
 }
 
 void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_options *opt)
 {
 	_cleanup_(hash_freep) struct hash *said = hash_new(sizeof(void *));
+	const struct drawing d = { .out = out, .said = said };
 
 	fputs("digraph stuck {\n  node [shape=box];\n", out);
 	for (size_t i = 0; i < s->thread_count; i++) {
@@ -73,21 +91,9 @@ void render_stuck_dot(FILE *out, const struct stuck *s, const struct render_opti
 
 		if (t->verdict == STUCK_NOT || !filter_matches_wait(t, &opt->filter))
 			continue;
-		for (size_t j = 0; j < t->need_count; j++) {
-			const struct stuck_need *n = &t->needs[j];
-
-			for (size_t k = 0; k < n->provider_count; k++) {
-				if (hash_get(said, &n->providers[k].proc))
-					continue;
-				hash_add(said, &n->providers[k].proc, n->providers[k].proc);
-				print_proc(out, n->providers[k].proc);
-			}
-			print_need(out, t, n);
-		}
-		if (!hash_get(said, &t->proc)) {
-			hash_add(said, &t->proc, t->proc);
-			print_proc(out, t->proc);
-		}
+		print_box(&d, t->proc);
+		for (size_t j = 0; j < t->need_count; j++)
+			print_need(&d, t, &t->needs[j]);
 	}
 	fputs("}\n", out);
 }

@@ -267,11 +267,12 @@ static void put_document(struct js_doc *doc, const struct stuck *s,
 	js_doc_array_end(doc);
 	js_doc_array(doc, "cycles");
 	for (size_t i = 0; i < s->ring_count; i++)
-		js_doc_add(doc, ring_object(&s->rings[i]));
+		if (render_stuck_shows_ring(s, &s->rings[i], opt))
+			js_doc_add(doc, ring_object(&s->rings[i]));
 	js_doc_array_end(doc);
 	js_doc_array(doc, "roots");
 	for (size_t i = 0; i < s->root_count; i++)
-		if (render_stuck_shows_root(&s->roots[i], opt))
+		if (render_stuck_shows_root(s, &s->roots[i], opt))
 			js_doc_add(doc, root_object(s, &s->roots[i]));
 	js_doc_array_end(doc);
 	put_channels(doc, s, opt);

@@ -247,8 +247,7 @@ static void add_provider(struct buf *out, const struct stuck_provider *p)
 	buf_puts(out, ", ");
 }
 
-/* those beside who waits, who is no help for itself */
-static size_t count_others(const struct stuck_thread *t, const struct stuck_need *n)
+size_t render_stuck_others(const struct stuck_thread *t, const struct stuck_need *n)
 {
 	size_t count = 0;
 
@@ -257,10 +256,18 @@ static size_t count_others(const struct stuck_thread *t, const struct stuck_need
 	return count;
 }
 
+bool render_stuck_names(const struct stuck_thread *t, const struct stuck_need *n,
+			const struct stuck_provider *p, size_t others)
+{
+	if (others && p->proc == t->proc)
+		return false;
+	return others <= 1 || !stuck_competes(p->proc, n);
+}
+
 /* "only b(12) by descriptor 4, which is sleeping in nanosleep, could read from it" */
 static void add_providers(struct buf *out, const struct stuck_thread *t, const struct stuck_need *n)
 {
-	size_t shown = 0, left = 0, others = count_others(t, n);
+	size_t shown = 0, left = 0, others = render_stuck_others(t, n);
 
 	buf_puts(out, n->inferred || n->outside != HOPE_NONE ? "" : "only ");
 	for (size_t i = 0; i < n->provider_count; i++) {
@@ -268,8 +275,7 @@ static void add_providers(struct buf *out, const struct stuck_thread *t, const s
 
 		if (others && p->proc == t->proc)
 			continue;
-		/* who wants the same is named only if there is nobody else */
-		if (shown == NAMED_PROVIDERS || (others > 1 && stuck_competes(p->proc, n))) {
+		if (shown == NAMED_PROVIDERS || !render_stuck_names(t, n, p, others)) {
 			left++;
 			continue;
 		}
@@ -345,7 +351,7 @@ static const struct stuck_provider *only_writer(const struct stuck_thread *t,
 {
 	const struct stuck_provider *only = NULL;
 
-	if (n->want != WANT_DATA || count_others(t, n) != 1)
+	if (n->want != WANT_DATA || render_stuck_others(t, n) != 1)
 		return NULL;
 	for (size_t i = 0; i < n->provider_count; i++)
 		if (n->providers[i].proc != t->proc && n->providers[i].why == WHY_HOLDS_END)
@@ -375,7 +381,7 @@ static void explain_other(struct buf *out, const struct stuck *s, const struct s
 /* a timer is not set by who waits for it */
 static bool has_helper(const struct stuck_thread *t, const struct stuck_need *n)
 {
-	return n->want != WANT_TIME || count_others(t, n);
+	return n->want != WANT_TIME || render_stuck_others(t, n);
 }
 
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
@@ -466,9 +472,45 @@ bool render_stuck_has(const struct stuck *s, const struct render_filter *f)
 	return false;
 }
 
-bool render_stuck_shows_root(const struct stuck_root *r, const struct render_options *opt)
+static bool has_filter(const struct render_filter *f)
 {
-	return filter_matches_wait(r->thread, &opt->filter);
+	return f->pid_count || f->comm_count || f->cgroup_count || f->channel_count || f->kinds;
+}
+
+/* the process waits, by way of others or not, for this root */
+static bool leads_to(const struct stuck *s, const struct stuck_proc *p, const struct stuck_root *r)
+{
+	for (size_t i = 0; p && i <= s->proc_count; i++) {
+		const struct stuck_thread *t = stuck_worst_wait(p);
+
+		if (p == r->proc || (p->ring && p->ring == r->proc->ring))
+			return true;
+		p = t ? t->main_provider : NULL;
+	}
+	return false;
+}
+
+bool render_stuck_shows_root(const struct stuck *s, const struct stuck_root *r,
+			     const struct render_options *opt)
+{
+	if (filter_matches_wait(r->thread, &opt->filter))
+		return true;
+	for (size_t i = 0; has_filter(&opt->filter) && i < s->thread_count; i++)
+		if (s->threads[i]->verdict >= STUCK_PEER_SLOW &&
+		    filter_matches_wait(s->threads[i], &opt->filter) &&
+		    leads_to(s, s->threads[i]->proc, r))
+			return true;
+	return false;
+}
+
+bool render_stuck_shows_ring(const struct stuck *s, const struct stuck_ring *ring,
+			     const struct render_options *opt)
+{
+	for (size_t i = 0; i < s->root_count; i++)
+		if (ring->count && s->roots[i].proc->ring == ring->procs[0]->ring &&
+		    render_stuck_shows_root(s, &s->roots[i], opt))
+			return true;
+	return false;
 }
 
 bool render_stuck_shows_stack(const struct stuck *s, const struct stuck_thread *t,

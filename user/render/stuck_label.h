@@ -37,6 +37,15 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 /* "pipe_write+0x1a3 [module]" */
 void label_frame(struct buf *out, const struct stuck_frame *f);
 
+/* those who could end it beside who waits, who is no help for itself */
+size_t render_stuck_others(const struct stuck_thread *t, const struct stuck_need *n);
+/* is one of them named? Of so many others, not who wants the same */
+bool render_stuck_names(const struct stuck_thread *t, const struct stuck_need *n,
+			const struct stuck_provider *p, size_t others);
+/* of a cycle: is the root shown that stands for it? */
+bool render_stuck_shows_ring(const struct stuck *s, const struct stuck_ring *ring,
+			     const struct render_options *opt);
+
 /* does this wait pass the filter, by the process itself or by one it waits for? */
 bool filter_matches_wait(const struct stuck_thread *t, const struct render_filter *f);
 

@@ -189,7 +189,7 @@ void render_stuck_text(FILE *out, const struct stuck *s, const struct render_opt
 		if (filter_matches_wait(s->threads[i], &opt->filter))
 			count[s->threads[i]->verdict]++;
 	for (size_t i = 0; i < s->root_count; i++)
-		if (render_stuck_shows_root(&s->roots[i], opt))
+		if (render_stuck_shows_root(s, &s->roots[i], opt))
 			stuck_text_root(out, s, &s->roots[i], ++shown, opt);
 	for (size_t i = 0; all && i < s->thread_count; i++)
 		if (stuck_text_is_mere_wait(s->threads[i], opt))
