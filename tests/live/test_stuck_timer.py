@@ -9,7 +9,7 @@ PAIR = {"waiter": "reader", "reader": "waiter"}
 ENDS = ({"waiter": "waiting", "reader": "waiting"},
         {"waiter": ["reader"], "reader": ["waiter"]}, {})
 NO_HELP = ("leastunix leasttcp leastpoll waitall timercycle alarmignored alarmblocked posixnotset"
-           " posixsilent posixignored heirpipe heirmutex").split()
+           " posixsilent posixignored alarmchildless heirpipe heirmutex").split()
 
 RINGS.update(dict.fromkeys(NO_HELP, PAIR))
 KNOTS.update({
@@ -19,12 +19,15 @@ KNOTS.update({
                   {"waiter": ["holder", "waiter"], "reader": ["waiter"]}, {}),
     "timerset": ({"waiter": "waiting", "reader": "waiting"}, {"reader": ["waiter"]}, {}),
     "alarmhandled": ENDS,
+    "alarmchild": ({"waiter": "external", "reader": "external"},
+                   {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "posixhandled": ENDS,
 })
 
 for _mode in NO_HELP:
     lens.register("stuck_" + _mode, ring_test(_mode))
-for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled"):
+for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled",
+              "alarmchild"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 

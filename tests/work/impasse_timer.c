@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Timers beside a knot of two, "waiter" and "reader": those that will end it, and
- * those that will not.
+ * Timers, and children, beside a knot of two, "waiter" and "reader": those that will
+ * end it, and those that will not.
  */
 #define _GNU_SOURCE 1
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -191,6 +192,31 @@ static void timer_ignored(void)
 	posix_timer(true, SIGURG);
 }
 
+static void handle_children(void)
+{
+	const struct sigaction a = { .sa_handler = on_alarm };
+
+	if (sigaction(SIGCHLD, &a, NULL))
+		work_die("sigaction");
+}
+
+/* it has nothing of the knot, and could end at any time */
+static void child_handled(void)
+{
+	pid_t pid;
+
+	handle_children();
+	pid = fork();
+	if (pid < 0)
+		work_die("fork");
+	if (pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_others(-1, -1);
+	for (;;)
+		pause();
+}
+
 #define PROCESS_MODE(name)						\
 	static void name##_knot(void)					\
 	{								\
@@ -204,6 +230,8 @@ PROCESS_MODE(timer_handled)
 PROCESS_MODE(timer_not_set)
 PROCESS_MODE(timer_silent)
 PROCESS_MODE(timer_ignored)
+PROCESS_MODE(handle_children)
+PROCESS_MODE(child_handled)
 
 static const struct work_mode modes[] = {
 	{ "timeralone", idle_alone },
@@ -217,6 +245,8 @@ static const struct work_mode modes[] = {
 	{ "posixnotset", timer_not_set_knot },
 	{ "posixsilent", timer_silent_knot },
 	{ "posixignored", timer_ignored_knot },
+	{ "alarmchildless", handle_children_knot },
+	{ "alarmchild", child_handled_knot },
 };
 
 int main(int argc, char **argv)

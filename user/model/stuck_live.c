@@ -45,6 +45,32 @@ static enum stuck_hope need_hope(const struct stuck_need *n)
 	return better(n->outside, n->all_groups ? every_group(n) : any_provider(n));
 }
 
+#define HANDLES_CHILDREN (1ull << 16) /* SIGCHLD */
+
+/*
+ * Who has a handler for the end of a child may be interrupted by it, or have it do what others
+ * wait for; a child that could act could end.
+ */
+static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
+{
+	struct stuck_proc *parent = stuck_find_proc(s, child->parent);
+	bool changed = false;
+
+	if (!parent || parent == child || !(parent->handlers & HANDLES_CHILDREN) ||
+	    child->hope < HOPE_OUTSIDE)
+		return false;
+	for (size_t i = 0; i < parent->thread_count; i++) {
+		struct stuck_thread *t = parent->threads[i];
+
+		if (t->is_dead || t->own != HOPE_NONE)
+			continue;
+		t->own = HOPE_OUTSIDE;
+		t->own_why = "waiting, with a handler for the end of a child";
+		changed = true;
+	}
+	return changed;
+}
+
 /* true if the thread's hope has grown */
 static bool raise_thread(struct stuck_thread *t)
 {
@@ -89,6 +115,8 @@ void stuck_hope_settle(struct stuck *s)
 		for (size_t i = 0; i < s->thread_count; i++)
 			if (!s->threads[i]->is_dead)
 				changed |= raise_thread(s->threads[i]);
+		for (size_t i = 0; i < s->proc_count; i++)
+			changed |= raise_parent(s, s->procs[i]);
 		/* chains are as often listed backwards */
 		for (size_t i = s->thread_count; i-- > 0;)
 			if (!s->threads[i]->is_dead)
