@@ -100,6 +100,40 @@ def errors_buffers_sys():
     check_refused("--variant", "inet=sys")
 
 
+TOLD_APART = 8     # sockets that one datagram goes to
+
+
+def check_crowd(told, *options):
+    """Each queue is told what came in, its sender for so many of them, and nobody for the rest."""
+    doc, truth = lens.watched("udp", "crowd", options=options)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    senders = {}
+    for channel in truth["channels"]:
+        queue = lens.find_channel(doc, channel)
+        size = sum(e["bytes"] for e in channel["ends"] if e["dir"] == "read")
+        ledger = queue["ledger"]
+        lens.equal("written, read and unaccounted", (size, size, 0),
+                   (ledger["written"], ledger["read"], ledger["unaccounted"]))
+        for flow in doc["flows"]:
+            if flow["channel"] == queue["id"]:
+                who = pid.get(flow["from"])
+                senders[who] = senders.get(who, 0) + flow["bytes"]
+    want = {truth["pid"]: size * told, None: size * (len(truth["channels"]) - told)}
+    lens.equal("bytes by sender", {who: n for who, n in want.items() if n}, senders)
+
+
+@lens.test()
+def udp_crowd():
+    if "inet=sys" in lens.OPTIONS:
+        raise lens.Skip("udp_sys_crowd is about that")
+    check_crowd(TOLD_APART)
+
+
+@lens.test()
+def udp_sys_crowd():
+    check_crowd(0, "--variant", "inet=sys")
+
+
 def is_queue(channel):
     """... and not what a socket sends elsewhere."""
     return channel["id"].split(":")[2] == "0"

@@ -355,17 +355,19 @@ static void run_segments(void)
 	work_any_operations(receiver_chan, WORK_WRITE);
 }
 
+enum { CROWD = 12 };
+
 /* one call that several sockets receive */
-static void several(const char *address, bool joins)
+static void several(const char *address, bool joins, int count)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET }, to = any;
 	struct ip_mreqn group = { .imr_address.s_addr = htonl(INADDR_LOOPBACK) };
-	int from = socket(AF_INET, SOCK_DGRAM, 0), fd[3], chan[3], yes = 1;
+	int from = socket(AF_INET, SOCK_DGRAM, 0), fd[CROWD], chan[CROWD], yes = 1;
 	socklen_t len = sizeof(any);
 
 	inet_pton(AF_INET, address, &to.sin_addr);
 	group.imr_multiaddr = to.sin_addr;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < count; i++) {
 		fd[i] = socket(AF_INET, SOCK_DGRAM, 0);
 		setsockopt(fd[i], SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 		if (bind(fd[i], (struct sockaddr *)&any, len) ||
@@ -382,7 +384,7 @@ static void several(const char *address, bool joins)
 	for (int i = 1; i <= 5; i++) {
 		work_expect(sendto(from, bytes, 10 * (size_t)i, 0, (struct sockaddr *)&to, len),
 			    10 * i, "sendto");
-		for (int j = 0; j < 3; j++) {
+		for (int j = 0; j < count; j++) {
 			work_did_message(chan[j], WORK_WRITE, 10 * i);
 			work_expect(work_did_message(chan[j], WORK_READ,
 						     recv(fd[j], bytes, 99, 0)), 10 * i, "recv");
@@ -392,12 +394,18 @@ static void several(const char *address, bool joins)
 
 static void run_broadcast(void)
 {
-	several("127.255.255.255", false);
+	several("127.255.255.255", false, 3);
 }
 
 static void run_multicast(void)
 {
-	several("239.7.7.7", true);
+	several("239.7.7.7", true, 3);
+}
+
+/* more than are told apart */
+static void run_crowd(void)
+{
+	several("239.7.7.7", true, CROWD);
 }
 
 /* a queue that takes no more: what does not fit is dropped, and the sender is not told */
@@ -483,6 +491,7 @@ static const struct work_mode modes[] = {
 	{ "segments", run_segments },
 	{ "broadcast", run_broadcast },
 	{ "multicast", run_multicast },
+	{ "crowd", run_crowd },
 	{ "drops", run_drops },
 	{ "storm", run_storm },
 };
