@@ -323,3 +323,10 @@ def trace_ends_with_its_reader():
         if traffic:
             work.go()
         lens.equal("exit status", 0, observer.wait(lens.LIMIT_S * lens.PATIENCE))
+
+
+@lens.test()
+def cgroup_without_processes_is_told():
+    for command in (("report", "-d", "10ms"), ("list",)):
+        _, said = lens.run(*command, "-t", "pipe", "--cgroup", "/sys/fs/cgroup")
+        lens.require("no process was in cgroup /sys/fs/cgroup" in said, "said: " + said)

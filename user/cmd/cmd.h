@@ -72,6 +72,8 @@ void options_parse(const struct argp *own, int argc, char **argv, struct options
 /* arguments left over are the command to run; for a subcommand's parser */
 error_t options_take_command(int key, char *arg, struct argp_state *state);
 struct render_options options_render(const struct options *o);
+/* warns of what was asked for and does not exist in a settled world */
+void options_warn(const struct options *o, const struct world *w);
 /* EXIT_* for a negative errno of a source */
 int options_exit_status(int err);
 

@@ -62,6 +62,7 @@ static int run(int argc, char **argv)
 		stuck_settle(stuck);
 		w->stuck = stuck;
 	}
+	options_warn(&o, w);
 	r = options_render(&o);
 	shown = output_document(o.json ? render_list_json : render_list_text, w, &r);
 	return shown != EXIT_OK ? shown : status;

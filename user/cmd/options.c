@@ -221,6 +221,15 @@ void options_parse(const struct argp *own, int argc, char **argv, struct options
 		exit(EXIT_USAGE);
 }
 
+void options_warn(const struct options *o, const struct world *w)
+{
+	for (size_t i = 0; i < o->cgroups.count; i++)
+		if (!render_has_cgroup(w, o->cgroups.items[i]))
+			log_msg(LOG_WARNING, "no process was in cgroup %s or below; "
+				"/proc/PID/cgroup shows after 0:: how to name one",
+				o->cgroups.items[i]);
+}
+
 struct render_options options_render(const struct options *o)
 {
 	struct render_options r = {

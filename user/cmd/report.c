@@ -95,6 +95,7 @@ static int show(const struct options *o, struct world *w)
 	/* live or replayed, a report on a command is about its tree */
 	r.filter.tree_only = w->follows_command;
 	world_settle(w);
+	options_warn(o, w);
 	return output_document(o->json ? render_report_json : render_report_text, w, &r);
 }
 

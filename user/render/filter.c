@@ -50,6 +50,17 @@ static bool cgroup_matches(const struct proc *p, const struct render_filter *f)
 	return !f->cgroup_count;
 }
 
+bool render_has_cgroup(const struct world *w, const char *cgroup)
+{
+	for (size_t i = 0; i < hash_count(w->procs); i++) {
+		const struct proc *p = hash_at(w->procs, i);
+
+		if (p->cgroup && path_has_prefix(p->cgroup, cgroup))
+			return true;
+	}
+	return false;
+}
+
 static bool speaks_of_procs(const struct render_filter *f)
 {
 	return f->pid_count || f->comm_count || f->cgroup_count;

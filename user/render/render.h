@@ -27,6 +27,8 @@ struct render_filter {
 };
 
 bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f);
+/* is or was a process there in that cgroup or below? */
+bool render_has_cgroup(const struct world *w, const char *cgroup);
 
 struct render_options {
 	struct render_filter filter;
