@@ -12,6 +12,7 @@ import time
 
 import lens
 
+GOLDEN = os.path.join(lens.ROOT, "tests/golden/pipe.lens")
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 
 
@@ -422,6 +423,12 @@ def replay_refuses_garbage():
         _, said = lens.run("report", "-i", path, status=1)
         lens.require("garbage" in said, "the message does not name the file: " + said)
         lens.run("report", "-i", os.path.join(where, "absent"), status=1)
+        # of one that was cut off nothing may be left to report on; one line says so
+        shutil.copy(GOLDEN, path)
+        os.truncate(path, os.path.getsize(path) // 2)
+        out, said = lens.run("report", "-i", path, status=1)
+        lens.equal("report", b"", out)
+        lens.equal("lines", 1, said.count("\n") + 1)
 
 
 # ----------------------------------------------------- doctor, exit statuses

@@ -18,10 +18,8 @@ int replay(const char *path, source_sink sink, void *arg, bool *ret_damaged)
 	err = recording_read(reader, sink, arg);
 	if (err && err != -EBADMSG)
 		return EXIT_FAILED;
-	if (err)
-		log_msg(LOG_WARNING, "parts of %s are damaged; what is shown covers the rest",
-			path);
-	else if (!recording_is_complete(reader))
+	/* what is damaged was told */
+	if (!err && !recording_is_complete(reader))
 		log_msg(LOG_WARNING, "%s ends early: the recorder was stopped", path);
 	*ret_damaged = err != 0;
 	return EXIT_OK;

@@ -235,7 +235,7 @@ static int damaged_file(const struct recording_reader *r)
 	/* may quote the file at length */
 	if (sqlite3_errcode(r->db) != SQLITE_OK)
 		why = sqlite3_errmsg(r->db);
-	return log_err(-EBADMSG, "%s is damaged: %.200s; nothing of it can be read", r->path, why);
+	return log_err(-EINVAL, "%s is damaged: %.200s; nothing of it can be read", r->path, why);
 }
 
 static int open_database(struct recording_reader *r)

@@ -160,8 +160,9 @@ struct recording_reader;
 
 int recording_open(const char *path, struct recording_reader **ret_reader);
 /*
- * Delivers every intact record, once; -EBADMSG after them if blocks were damaged
- * or missing. The file is parsed only here: enter the sandbox before (allow_file_io).
+ * Delivers every intact record, once; -EBADMSG after them if blocks were damaged or
+ * missing, -EINVAL if none could be read. The file is parsed only here: enter the
+ * sandbox before (allow_file_io).
  */
 int recording_read(struct recording_reader *r, source_sink sink, void *arg);
 /* false: the recorder was killed or its disk was full; known once recording_read() has returned */
