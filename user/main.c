@@ -22,11 +22,15 @@ static void usage(FILE *out)
 	fprintf(out, "\n`ipclens COMMAND --help` tells more; `ipclens --version` the version.\n");
 }
 
-/* a descriptor of ours must not become somebody's standard output */
+/*
+ * A descriptor of ours must not become somebody's standard output. What was closed is
+ * the lowest number there is; who writes to a closed output is still to fail.
+ */
 static void open_stdio(void)
 {
-	while (fcntl(STDERR_FILENO, F_GETFD) < 0)
-		if (open("/dev/null", O_RDWR) < 0)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
 			_exit(EXIT_FAILED);
 }
 

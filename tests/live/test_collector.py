@@ -330,3 +330,14 @@ def cgroup_without_processes_is_told():
     for command in (("report", "-d", "10ms"), ("list",)):
         _, said = lens.run(*command, "-t", "pipe", "--cgroup", "/sys/fs/cgroup")
         lens.require("no process was in cgroup /sys/fs/cgroup" in said, "said: " + said)
+
+
+@lens.test()
+def closed_output_is_no_other_file():
+    """Where nothing is open at 1, nothing of ours gets there and the report in it."""
+    for closed in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+        shell = 'exec "$0" report -d 10ms -t pipe ' + closed
+        ran = subprocess.run(["sh", "-c", shell, lens.BINARY], stderr=subprocess.PIPE, text=True,
+                             timeout=lens.LIMIT_S * lens.PATIENCE)
+        lens.equal("exit status with " + closed, 1, ran.returncode)
+        lens.require("2>" in closed or "Bad file descriptor" in ran.stderr, "said: " + ran.stderr)
