@@ -176,26 +176,18 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 static __always_inline int calls_msgsnd(__s32 id, __u64 buffer, __u64 size, bool compat, __s64 ret)
 {
 	struct lens_total_key key;
-	__u64 left;
 
 	sysvmsg_key(ident_current(), id, LENS_WRITE, &key);
-	left = ret ? 0 : sysvmsg_count(&key, size);
-	if (left == TOTALS_DONE)
-		return 0;
-	return sysvmsg_send_rest(left, &key, sysvmsg_type(buffer, compat), size, ret);
+	return sysvmsg_sent(&key, sysvmsg_type(buffer, compat), size, ret);
 }
 
 static __always_inline int calls_msgrcv(__s32 id, __u64 buffer, __u64 size, __u32 flags,
 					bool compat, __s64 ret)
 {
 	struct lens_total_key key;
-	__u64 left;
 
 	sysvmsg_key(ident_current(), id, LENS_READ, &key);
-	left = sysvmsg_is_plain(flags, ret) ? sysvmsg_count(&key, ret) : 0;
-	if (left == TOTALS_DONE)
-		return 0;
-	return sysvmsg_receive_rest(left, &key, sysvmsg_type(buffer, compat), size, flags, ret);
+	return sysvmsg_received(&key, sysvmsg_type(buffer, compat), size, flags, ret);
 }
 
 static __noinline int calls_queues(struct pt_regs *regs, __u32 class,
@@ -295,26 +287,101 @@ static __always_inline bool calls_is_device(struct file *file)
 }
 
 /*
- * The straight line: true if all is done. Not inlined, or other calls would have its locals
- * on their stack, too.
+ * The straight lines: what is left to do of a call that went through, 0: nothing was counted.
+ * Whatever moved bytes did so on a descriptor that there is, whose number is not compared with
+ * the size of the table.
  */
-static __noinline bool calls_on_pipe(struct pt_regs *regs, __u32 class, __s64 ret)
+static __always_inline __u64 calls_on_pipe(__u64 *ctx, struct task_struct *t, __u32 dir)
 {
-	__u32 dir = class == CALL_WRITE ? LENS_WRITE : LENS_READ;
-	struct call call = {
-		.ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < (__s64)regs->dx,
-	};
-	struct task_struct *t = ident_current();
-	struct file *file = fd_file(t, regs->di);
-	struct lens_total_key key;
+	struct pt_regs *regs = (void *)ctx[0];
+	struct hit h;
+
+	if (!core_fill_is(LENS_FILL_STRAIGHT) || (__s64)ctx[1] <= 0 ||
+	    !pipe_hit(&h, fd_entry(t->files->fdt, regs->di), t, dir, false))
+		return 0;
+	regs = (void *)ctx[0];
+	h.slot->bytes += ctx[1];
+	if ((__s64)ctx[1] < (__s64)regs->dx)
+		h.slot->shorts++;
+	return hit_end(&h);
+}
+
+static __always_inline __u64 calls_on_queue(__u64 *ctx, struct task_struct *t, __u32 dir)
+{
+	struct pt_regs *regs = (void *)ctx[0];
+	__s64 ret = ctx[1];
+	struct hit h;
+
+	if (!core_fill_is(LENS_FILL_STRAIGHT_QUEUES) ||
+	    (dir == LENS_WRITE ? ret != 0 : !sysvmsg_is_plain(regs->r8, ret)) ||
+	    !sysvmsg_hit(&h, t, regs->di, dir, false))
+		return 0;
+	h.slot->bytes += dir == LENS_WRITE ? regs->dx : ret;
+	return hit_end(&h);
+}
+
+static __noinline int calls_follow_pipe(struct pt_regs *regs, __u32 dir, __s64 ret, __u64 left)
+{
+	struct file *file = fd_entry(ident_current()->files->fdt, regs->di);
+
+	return pipe_follow(left, ident_address(file), dir, ret, ret < (__s64)regs->dx);
+}
+
+static __noinline int calls_follow_queue(struct pt_regs *regs, __u32 dir, __s64 ret, __u64 left)
+{
+	return sysvmsg_follow(left, dir == LENS_WRITE ? (__s64)regs->dx : ret,
+			      sysvmsg_type(regs->si, false));
+}
+
+/* what calls_begin() found beside the class */
+#define CALLS_COMPAT 0x100
+#define CALLS_STRADDLES 0x200
+#define CALLS_FOLLOWED 0x400	/* counted, with what is left to do above CALLS_LEFT_SHIFT */
+#define CALLS_LEFT_SHIFT 16
+
+static __noinline __u64 calls_found(__u32 class)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	bool compat = arch_is_compat(t);
+	__u32 found = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
+
+	/* marked only where functions are hooked, and nothing is counted straight then */
+	if (lens_straddle_kinds && straddle_end(t) && found)
+		found |= CALLS_STRADDLES;
+	return found && compat ? found | CALLS_COMPAT : found;
+}
+
+/*
+ * What is to be done of a call of some class, that of both ABIs still; 0: nothing more. Apart
+ * from the program itself, which has to keep nothing over a call then: most calls end there.
+ */
+static __noinline __u64 calls_begin(__u64 *ctx, __u32 class)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u32 native = class & CALL_NATIVE;
 	__u64 left;
 
-	if (!file)
-		return false;
-	left = pipe_count(t, file, dir, &call, &key);
-	if (left & TOTALS_STREAM)
-		pipe_follow(left, &key, ident_address(file), &call);
-	return left;
+	if (arch_is_compat(t))
+		return calls_found(class);
+	if (native - CALL_READ <= LENS_WRITE)
+		left = calls_on_pipe(ctx, t, native - CALL_READ);
+	else if (native - CALL_MSGSND <= 1)
+		left = calls_on_queue(ctx, t, native == CALL_MSGSND);
+	else
+		return calls_found(class);
+	if (left == TOTALS_DONE)
+		return 0;
+	if (left)
+		return left << CALLS_LEFT_SHIFT | CALLS_FOLLOWED | native;
+	return calls_found(class);
+}
+
+/* what calls_begin() left to do of a call that it counted */
+static __always_inline int calls_follow(struct pt_regs *regs, __u32 class, __s64 ret, __u64 left)
+{
+	if (core_fill_is(LENS_FILL_STRAIGHT) && class <= CALL_WRITE)
+		return calls_follow_pipe(regs, class - CALL_READ, ret, left);
+	return calls_follow_queue(regs, class == CALL_MSGSND, ret, left);
 }
 
 /* looks for the file again: what is called from here needs the stack */
@@ -342,27 +409,32 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 }
 
 SEC("?tp_btf/sys_exit")
-int BPF_PROG(calls__sys__exit, struct pt_regs *regs, long ret)
+int calls__sys__exit(__u64 *ctx)
 {
+	struct pt_regs *regs = (void *)ctx[0];
 	__u32 class = arch_class(regs->orig_ax);
-	__u64 kinds = lens_sys_kinds;
-	struct task_struct *t;
+	__u64 kinds, found;
 	bool compat;
+	__s64 ret;
 
 	if (!class)
 		return 0;
-	t = bpf_get_current_task_btf();
-	if (lens_straddle_kinds && straddle_end(t))
-		kinds |= lens_straddle_kinds;
-	compat = arch_is_compat(t);
-	class = compat ? class >> CALL_COMPAT_SHIFT : class & CALL_NATIVE;
-	/* in this order: the first is nearly always true */
-	if (!class || (!(kinds & calls_kinds(class)) && !(lens_splice_kinds & calls_kinds(class))))
+	found = calls_begin(ctx, class);
+	if (!found)
 		return 0;
-	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE) {
-		if (is_restart(ret) || (kinds & KINDS_FIFO && calls_on_pipe(regs, class, ret)))
-			return 0;
-		return calls_read_write(regs, class, ret, kinds);
-	}
+	regs = (void *)ctx[0];
+	ret = ctx[1];
+	class = found & CALL_NATIVE;
+	if (found & CALLS_FOLLOWED)
+		return calls_follow(regs, class, ret, found >> CALLS_LEFT_SHIFT);
+	compat = found & CALLS_COMPAT;
+	kinds = lens_sys_kinds;
+	if (found & CALLS_STRADDLES)
+		kinds |= lens_straddle_kinds;
+	/* in this order: the first is nearly always true */
+	if (!(kinds & calls_kinds(class)) && !(lens_splice_kinds & calls_kinds(class)))
+		return 0;
+	if (lens_has_cast && !lens_strict && !compat && class <= CALL_WRITE)
+		return is_restart(ret) ? 0 : calls_read_write(regs, class, ret, kinds);
 	return calls_other(regs, class, compat, ret, kinds);
 }

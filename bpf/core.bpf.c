@@ -12,10 +12,6 @@ const volatile bool lens_stream_all = false;
 const volatile __u32 lens_cache_mask = 0;
 const volatile bool lens_preemptible = false;
 const volatile __u32 lens_drop_every = 0;
-const volatile __u32 lens_type_file = 0;
-const volatile __u32 lens_type_hlist_head = 0;
-const volatile __u32 lens_type_task_struct = 0;
-const volatile __u32 lens_type_sock = 0;
 const volatile bool lens_has_cast = false;
 
 __u64 lens_pipefs_sb = ~0ull;

@@ -32,43 +32,43 @@ extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
 extern const volatile bool lens_preemptible;	/* function hooks are in use */
 extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event record */
 
-/*
- * The kernel's numbers of types to cast to; ours are those of an excerpt of
- * the kernel's types (user/source/relocation_types.c).
- */
-extern const volatile __u32 lens_type_file;
-extern const volatile __u32 lens_type_hlist_head;
-extern const volatile __u32 lens_type_task_struct;
-extern const volatile __u32 lens_type_sock;
 /* the kernel has bpf_rdonly_cast (v6.2) */
 extern const volatile bool lens_has_cast;
 
 /*
- * Any address as a pointer to a type of the kernel, for plain loads: a fault
- * reads as zero. A call without a number, which user space fills in: libbpf
+ * Any address as a pointer to a type of the kernel (LENS_FILL_TYPE_*: its number), for plain
+ * loads: a fault reads as zero. A call without a number, which user space fills in: libbpf
  * would search all types for it, ask for CAP_SYS_ADMIN to learn that there is
  * none, and links no kernel function that two objects name (1.1). To be called
  * only under lens_has_cast. It also drops the verifier's trust in a pointer,
  * which makes it search all types at every step from there.
  */
-static __always_inline void *core_cast(const void *address, __u64 type)
-{
-	void *typed;
-
-	asm volatile("r1 = %[address]\n\t"
-		     "r2 = %[type]\n\t"
-		     ".byte 0x85, 0x20, 0, 0\n\t"	/* call of a kernel function */
-		     ".long %[number]\n\t"
-		     "%[typed] = r0"
-		     : [typed] "=r"(typed)
-		     : [address] "r"(address), [type] "r"(type), [number] "i"(LENS_CAST_CALL)
-		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");
-	return typed;
-}
+#define core_cast(address, type) ({						\
+	void *typed_;								\
+										\
+	asm volatile("r1 = %[from]\n\t"					\
+		     "r2 = %[number]\n\t"					\
+		     ".byte 0x85, 0x20, 0, 0\n\t"	/* call of a kernel function */	\
+		     ".long %[call]\n\t"						\
+		     "%[to] = r0"						\
+		     : [to] "=r"(typed_)					\
+		     : [from] "r"(address), [number] "i"(type), [call] "i"(LENS_CAST_CALL)	\
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");		\
+	typed_;									\
+})
 
 /* a field behind a pointer: core_cast() made it where there is that, else any address will do */
 #define core_field(pointer, field) \
 	(lens_has_cast ? (pointer)->field : BPF_CORE_READ(pointer, field))
+
+/*
+ * Operands that user space fills in (LENS_FILL_*): one instruction, where a constant in
+ * memory takes three and a register.
+ */
+#define core_fill_and(value, fill) asm("%0 &= %1" : "+r"(value) : "i"(fill))	/* 64 bits */
+#define core_fill_and32(value, fill) asm("%0 &= %1" : "+w"(value) : "i"(fill))
+#define core_fill_is(fill) ({ __u64 is_; asm("%0 = %1" : "=r"(is_) : "i"(fill)); is_; })
+#define core_fill_shift(value, fill) asm("%0 <<= %1" : "+r"(value) : "i"(fill))
 
 /* ----------------------------------------------------------------- maps */
 

@@ -44,6 +44,20 @@ static __always_inline void fd_count_lost(__s64 ret)
 }
 
 /*
+ * The file that an entry of a table of descriptors has. An array of pointers has no type of its
+ * own: borrow one that begins with a pointer to a file.
+ */
+static __always_inline struct file *fd_entry(struct fdtable *fdt, __u32 fd)
+{
+	struct kiocb *entry;
+
+	/* or its upper half is cut off by a constant in a register */
+	asm("%0 = %0" : "+w"(fd));
+	entry = core_cast((__u64)fdt->fd + (__u64)fd * 8, LENS_FILL_TYPE_KIOCB);
+	return entry->ki_filp;
+}
+
+/*
  * The file behind a descriptor of the current task, with plain loads. The file
  * table is not locked; another thread may close the descriptor under our eyes,
  * which then looks like a descriptor that was never open.
@@ -51,13 +65,8 @@ static __always_inline void fd_count_lost(__s64 ret)
 static __always_inline struct file *fd_file(struct task_struct *t, __u32 fd)
 {
 	struct fdtable *fdt = t->files->fdt;
-	struct hlist_head *slot;
 
-	if (fd >= fdt->max_fds)
-		return NULL;
-	/* an array of pointers has no type of its own: borrow one that holds a pointer */
-	slot = core_cast((void *)((__u64)fdt->fd + (__u64)fd * 8), lens_type_hlist_head);
-	return core_cast(slot->first, lens_type_file);
+	return fd < fdt->max_fds ? fd_entry(fdt, fd) : NULL;
 }
 
 /*

@@ -50,27 +50,47 @@ int pipe_returned(__u64 file, __u32 dir, __s64 ret, __u32 is_short)
 	return totals_count(&key, (struct file *)file, FILE_PIPE, &call);
 }
 
-/* trusted pointers, which the verifier is slower with: loads through them are cheaper */
-static __always_inline int pipe_io(struct kiocb *iocb, struct iov_iter *iter, __s64 ret, __u32 dir)
+static __noinline int pipe_missed(__u64 *ctx, __u32 dir)
+{
+	struct kiocb *iocb = (void *)ctx[0];
+	struct iov_iter *iter = (void *)ctx[1];
+	__s64 ret = ctx[2];
+
+	return pipe_returned(ident_address(iocb->ki_filp), dir, ret, ret > 0 && iter->count > 0);
+}
+
+static __noinline int pipe_followed(__u64 *ctx, __u32 dir, __u64 left)
+{
+	struct kiocb *iocb = (void *)ctx[0];
+	struct iov_iter *iter = (void *)ctx[1];
+
+	return pipe_follow(left, ident_address(iocb->ki_filp), dir, ctx[2], iter->count > 0);
+}
+
+/*
+ * ctx: (iocb, iterator, returned), read when it is needed: over a call of a helper it would
+ * have to be kept. Trusted pointers, which the verifier is slower with: loads through them are
+ * cheaper.
+ */
+static __always_inline int pipe_io(__u64 *ctx, __u32 dir)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct call call = { .ret = ret, .moved = ret > 0 };
-	struct file *file = iocb->ki_filp;
-	struct lens_total_key key;
+	struct kiocb *iocb = (void *)ctx[0];
+	struct iov_iter *iter;
+	struct hit h;
 	__u64 left;
 
-	/* in this order: the first is nearly always true */
-	if (ret > 0)
-		call.is_short = iter->count > 0;
-	else if (is_restart(ret))
+	if ((__s64)ctx[2] <= 0 || !pipe_hit(&h, iocb->ki_filp, t, dir, true)) {
+		pipe_missed(ctx, dir);
 		return 0;
-	left = pipe_count(t, file, dir, &call, &key);
-	if (left == TOTALS_DONE)
-		return 0;
-	if (left & TOTALS_STREAM)
-		pipe_follow(left, &key, ident_address(file), &call);
-	else
-		pipe_returned(ident_address(file), dir, ret, call.is_short);
+	}
+	iter = (void *)ctx[1];
+	h.slot->bytes += ctx[2];
+	if (iter->count)
+		h.slot->shorts++;
+	left = hit_end(&h);
+	if (left != TOTALS_DONE)
+		pipe_followed(ctx, dir, left);
 	return 0;
 }
 
@@ -80,29 +100,29 @@ static __always_inline void pipe_moved(struct file *file, __u32 dir, __s64 ret)
 }
 
 SEC("?fexit/pipe_write")
-int BPF_PROG(pipe__fexit__write, struct kiocb *iocb, struct iov_iter *from, long ret)
+int pipe__fexit__write(__u64 *ctx)
 {
-	return pipe_io(iocb, from, ret, LENS_WRITE);
+	return pipe_io(ctx, LENS_WRITE);
 }
 
 SEC("?fexit/pipe_read")
-int BPF_PROG(pipe__fexit__read, struct kiocb *iocb, struct iov_iter *to, long ret)
+int pipe__fexit__read(__u64 *ctx)
 {
-	return pipe_io(iocb, to, ret, LENS_READ);
+	return pipe_io(ctx, LENS_READ);
 }
 
 /* ---------------------------------------------------------- v6.14 and later */
 
 SEC("?fexit/anon_pipe_write")
-int BPF_PROG(pipe__fexit614__anon_write, struct kiocb *iocb, struct iov_iter *from, long ret)
+int pipe__fexit614__anon_write(__u64 *ctx)
 {
-	return pipe_io(iocb, from, ret, LENS_WRITE);
+	return pipe_io(ctx, LENS_WRITE);
 }
 
 SEC("?fexit/anon_pipe_read")
-int BPF_PROG(pipe__fexit614__anon_read, struct kiocb *iocb, struct iov_iter *to, long ret)
+int pipe__fexit614__anon_read(__u64 *ctx)
 {
-	return pipe_io(iocb, to, ret, LENS_READ);
+	return pipe_io(ctx, LENS_READ);
 }
 
 /* the fifo functions call the anonymous ones and add time stamps: one hook counts both */

@@ -8,38 +8,31 @@
 #include "totals.bpf.h"
 
 /*
- * The usual case, an anonymous pipe that this process has used before, with as few loads as
- * it takes. file is known to the verifier. What it leaves to be done, 0: nothing was
- * counted, and the file may be no pipe at all.
+ * The usual case, an anonymous pipe through which this process has moved something before,
+ * with as few loads as it takes (hit_begin()). file is known to the verifier, and may be no
+ * pipe at all.
  */
-static __always_inline __u64 pipe_count(struct task_struct *t, struct file *file, __u32 dir,
-					const struct call *call, struct lens_total_key *ret_key)
+static __always_inline bool pipe_hit(struct hit *h, struct file *file, struct task_struct *t,
+				     __u32 dir, bool preempted)
 {
 	struct inode *inode = file->f_inode;
 
 	/* nothing but pipes is on pipefs */
-	if ((__u64)inode->i_sb != lens_pipefs_sb)
-		return 0;
-	ret_key->ino = inode->i_ino;
-	ret_key->dev = lens_pipefs_dev;
-	ret_key->gen = 0;
-	ret_key->kind = LENS_KIND_PIPE;
-	ident_user(t, dir, ret_key);
-	return cache_count(cache_at(ret_key), ret_key, true, call);
+	return (__u64)inode->i_sb == lens_pipefs_sb &&
+	       hit_begin(h, t, inode->i_ino, HIT_ANYWHERE, LENS_KIND_PIPE, dir, preempted);
 }
 
-/* copies, since what is passed on has to be in memory, and the usual case does without */
-static __always_inline int pipe_follow(__u64 left, const struct lens_total_key *key, __u64 file,
-				       const struct call *call)
+/* streams what pipe_hit() counted: which channel it is, is found again, since this is seldom */
+static __always_inline bool pipe_follow(__u64 left, __u64 file, __u32 dir, __s64 ret, bool is_short)
 {
-	struct lens_total_key key_copy = *key;
-	struct call call_copy = *call;
+	struct call call = { .ret = ret, .moved = true, .is_short = is_short };
+	struct lens_total_key key = { .dir = dir };
 
-	return totals_stream_pipe(left >> TOTALS_ID_SHIFT, &key_copy, file, &call_copy);
+	if (lens_has_cast ? ident_pipe(ident_file_at(file), &key) :
+			    ident_pipe_probe((struct file *)file, &key))
+		totals_stream_pipe(left >> TOTALS_ID_SHIFT, &key, file, &call);
+	return true;
 }
-
-/* a call on the file at an address, if that is a pipe or fifo; global, walked once */
-int pipe_returned(__u64 file, __u32 dir, __s64 ret, __u32 is_short);
 
 /* open(2) and its kin returned fd: tells of it if it is a fifo; global, walked once */
 int pipe_opened(__s64 fd);

@@ -70,36 +70,72 @@ int sysvmsg_removed(__s32 id)
 	return core_emit(&r, sizeof(r), LENS_KIND_SYSV_MSG);
 }
 
-SEC("?fexit/do_msgsnd")
-int BPF_PROG(sysvmsg__fexit__send, int id, long type, void *text, unsigned long size, int flags,
-	     long ret)
+/* ctx: (id, type, text, size, flags, returned) */
+static __noinline int send_missed(__u64 *ctx)
 {
 	struct lens_total_key key;
+
+	sysvmsg_key(bpf_get_current_task_btf(), ctx[0], LENS_WRITE, &key);
+	return sysvmsg_sent(&key, ctx[1], ctx[3], ctx[5]);
+}
+
+static __noinline int send_followed(__u64 *ctx, __u64 left)
+{
+	return sysvmsg_follow(left, ctx[3], ctx[1]);
+}
+
+SEC("?fexit/do_msgsnd")
+int sysvmsg__fexit__send(__u64 *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct hit h;
 	__u64 left;
 
-	sysvmsg_key(bpf_get_current_task_btf(), id, LENS_WRITE, &key);
-	left = ret ? 0 : sysvmsg_count(&key, size);
-	if (left == TOTALS_DONE)
+	if (ctx[5] || !sysvmsg_hit(&h, t, ctx[0], LENS_WRITE, true)) {
+		send_missed(ctx);
 		return 0;
-	sysvmsg_send_rest(left, &key, type, size, ret);
+	}
+	h.slot->bytes += ctx[3];
+	left = hit_end(&h);
+	if (left != TOTALS_DONE)
+		send_followed(ctx, left);
 	return 0;
 }
 
-SEC("?fexit/do_msgrcv")
-int BPF_PROG(sysvmsg__fexit__receive, int id, void *buffer, unsigned long size, long wanted,
-	     int flags, void *fill, long ret)
+/* ctx: (id, buffer, size, wanted, flags, fill, returned) */
+static __noinline int receive_missed(__u64 *ctx)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
+	__s64 type = sysvmsg_type(ctx[1], t->thread_info.status & KDEF_TS_COMPAT);
 	struct lens_total_key key;
-	__u64 left;
-	__s64 type;
 
-	sysvmsg_key(t, id, LENS_READ, &key);
-	left = sysvmsg_is_plain(flags, ret) ? sysvmsg_count(&key, ret) : 0;
-	if (left == TOTALS_DONE)
+	sysvmsg_key(t, ctx[0], LENS_READ, &key);
+	return sysvmsg_received(&key, type, ctx[2], ctx[4], ctx[6]);
+}
+
+static __noinline int receive_followed(__u64 *ctx, __u64 left)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return sysvmsg_follow(left, ctx[6], sysvmsg_type(ctx[1], t->thread_info.status &
+							 KDEF_TS_COMPAT));
+}
+
+SEC("?fexit/do_msgrcv")
+int sysvmsg__fexit__receive(__u64 *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct hit h;
+	__u64 left;
+
+	if (!sysvmsg_is_plain(ctx[4], ctx[6]) || !sysvmsg_hit(&h, t, ctx[0], LENS_READ, true)) {
+		receive_missed(ctx);
 		return 0;
-	type = sysvmsg_type((__u64)buffer, t->thread_info.status & KDEF_TS_COMPAT);
-	sysvmsg_receive_rest(left, &key, type, size, flags, ret);
+	}
+	h.slot->bytes += ctx[6];
+	left = hit_end(&h);
+	if (left != TOTALS_DONE)
+		receive_followed(ctx, left);
 	return 0;
 }
 

@@ -41,16 +41,16 @@ static __always_inline __s64 sysvmsg_type(__u64 buffer, bool compat)
 }
 
 /*
- * The usual case: the call went through, and this process has done so with the queue before.
- * What it leaves to be done, 0: nothing was counted. The type of a message is needed by what
- * is left only, and comes from user memory mostly, which is slow.
+ * The usual case: the call went through, and this process has done so with the queue before
+ * (hit_begin()). The type of a message is needed by what is left then only, and comes from
+ * user memory mostly, which is slow.
  */
-static __always_inline __u64 sysvmsg_count(const struct lens_total_key *key, __s64 moved)
+static __always_inline bool sysvmsg_hit(struct hit *h, struct task_struct *t, __s32 id, __u32 dir,
+					bool preempted)
 {
-	struct call call = { .ret = moved, .moved = true };
-
 	/* what number its message has is asked in every call, streamed or not */
-	return lens_numbering ? 0 : cache_count(cache_at(key), key, false, &call);
+	return !lens_numbering && hit_begin(h, t, (__u32)id, t->nsproxy->ipc_ns->ns.inum,
+					    LENS_KIND_SYSV_MSG, dir, preempted);
 }
 
 static __always_inline int sysvmsg_follow(__u64 left, __s64 moved, __s64 type)
@@ -58,24 +58,6 @@ static __always_inline int sysvmsg_follow(__u64 left, __s64 moved, __s64 type)
 	struct call call = { .ret = moved, .aux = type, .moved = true };
 
 	return totals_stream(left >> TOTALS_ID_SHIFT, &call);
-}
-
-/* copies the key, as pipe_follow() */
-static __always_inline int sysvmsg_send_rest(__u64 left, const struct lens_total_key *key,
-					     __s64 type, __u64 size, __s64 ret)
-{
-	struct lens_total_key copy = *key;
-
-	return left ? sysvmsg_follow(left, size, type) : sysvmsg_sent(&copy, type, size, ret);
-}
-
-static __always_inline int sysvmsg_receive_rest(__u64 left, const struct lens_total_key *key,
-						__s64 type, __u64 size, __u32 flags, __s64 ret)
-{
-	struct lens_total_key copy = *key;
-
-	return left ? sysvmsg_follow(left, ret, type) :
-		      sysvmsg_received(&copy, type, size, flags, ret);
 }
 
 /* what it returned says all of what a receiver got */

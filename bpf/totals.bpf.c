@@ -369,9 +369,9 @@ static __always_inline struct cache_slot *slot_for(struct cache_set *set,
 {
 	struct cache_slot *own = &set->slot[key->dir & 1], *other = &set->slot[~key->dir & 1];
 
-	if (key_equal(&own->key, key, false))
+	if (key_equal(&own->key, key))
 		return own;
-	return key_equal(&other->key, key, false) || other->ops < own->ops ? other : own;
+	return key_equal(&other->key, key) || other->ops < own->ops ? other : own;
 }
 
 __u64 totals_missed(struct cache_set *set, const struct lens_total_key *key,
@@ -383,7 +383,7 @@ __u64 totals_missed(struct cache_set *set, const struct lens_total_key *key,
 
 	if (!key || !call)
 		return TOTALS_DONE;
-	left = set ? slot_count(&set->slot[~key->dir & 1], key, false, call) : 0;
+	left = set ? slot_count(&set->slot[~key->dir & 1], key, call) : 0;
 	if (left)
 		return left;
 	endpoint = totals_endpoint(key);
@@ -392,7 +392,7 @@ __u64 totals_missed(struct cache_set *set, const struct lens_total_key *key,
 		return endpoint_left(endpoint, call);
 	}
 	slot = slot_for(set, key);
-	state = slot_take(slot);
+	state = slot_take(slot, lens_preemptible);
 	if (state & SLOT_BUSY) {
 		count_around(key, call);
 		return endpoint_left(endpoint, call);
@@ -534,12 +534,8 @@ static __always_inline void slot_flush(struct cache_slot *slot, struct flush *f)
 
 static long flush_set(__u32 index, struct flush *f)
 {
-	struct cache_set *set;
+	struct cache_set *set = cache_set(cache_part(f->cpu), index);
 
-	index += f->cpu * (lens_cache_mask + 1);
-	set = bpf_map_lookup_elem(&lens_cache, &index);
-	if (!set)
-		return 1;
 	slot_flush(&set->slot[0], f);
 	slot_flush(&set->slot[1], f);
 	return 0;

@@ -19,7 +19,13 @@
 struct cache_slot {
 	struct lens_total_key key;	/* all zero: empty */
 	__u64 bytes;
-	__u32 ops, msgs, errors, shorts;
+	union {
+		struct {
+			__u32 ops, msgs;
+		};
+		__u64 ops_msgs;		/* both, to be raised at once */
+	};
+	__u32 errors, shorts;
 	__u32 id;
 	__u32 state;			/* epoch | LENS_END_*, or SLOT_BUSY */
 };
@@ -41,13 +47,17 @@ struct cache_set {
 	struct cache_slot slot[LENS_DIR_MAX];
 };
 
-/* the sets of CPU 0, then those of CPU 1, ...: of a plain array, which begins where a line does */
+/*
+ * The sets of CPU 0, then those of CPU 1, ...: one value, whose address programs know (user
+ * space puts it in place of the map's), so that no lookup is needed, with its key on the
+ * stack. It begins where a line does. How many sets there are is told as LENS_FILL_CACHE_*.
+ */
 struct cache_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cache_set);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct cache_set));
 };
 extern struct cache_map lens_cache SEC(".maps");
 
@@ -109,22 +119,41 @@ int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
 /* a look has found this channel: it is not to be retired */
 int totals_found(const struct lens_chan *chan);
 
-/* known_place: both are on pipefs, so that device and generation are the same */
 static __always_inline bool key_equal(const struct lens_total_key *a,
-				      const struct lens_total_key *b, bool known_place)
+				      const struct lens_total_key *b)
 {
 	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
 
-	return x[0] == y[0] && x[3] == y[3] && x[2] == y[2] && (known_place || x[1] == y[1]);
+	return x[0] == y[0] && x[3] == y[3] && x[2] == y[2] && x[1] == y[1];
+}
+
+/* where the part of a CPU begins, in bytes */
+static __always_inline __u64 cache_part(__u32 cpu)
+{
+	__u64 part;
+
+	core_fill_and32(cpu, LENS_FILL_CACHE_CPUS);
+	part = cpu;
+	core_fill_shift(part, LENS_FILL_CACHE_SHIFT);
+	return part;
+}
+
+static __always_inline struct cache_set *cache_set(__u64 part, __u64 number)
+{
+	void *cache = &lens_cache;
+
+	barrier_var(cache);
+	core_fill_and(number, LENS_FILL_CACHE_SETS);
+	return cache + (part + number * sizeof(struct cache_set));
 }
 
 /* numbers of channels mostly follow each other, and so do then their places here */
-static __always_inline __u32 cache_index(const struct lens_total_key *k)
+static __always_inline __u64 cache_number(__u64 ino, __u32 tgid)
 {
-	__u32 mask = lens_cache_mask;
+	__u64 number = tgid * 0x9e3779b1u;
 
-	return ((k->ino + k->tgid * 0x9e3779b1u) & mask) +
-	       bpf_get_smp_processor_id() * (mask + 1);
+	barrier_var(number);	/* to be added to, instead of to a copy of ino */
+	return number + ino;
 }
 
 /* what the call saw stays where it was */
@@ -149,11 +178,11 @@ static __always_inline void slot_add(struct cache_slot *slot, const struct call 
 }
 
 /* what state it was in, SLOT_BUSY: it is not ours */
-static __always_inline __u32 slot_take(struct cache_slot *slot)
+static __always_inline __u32 slot_take(struct cache_slot *slot, bool preempted)
 {
 	__u32 state;
 
-	if (lens_preemptible)
+	if (preempted)
 		return __sync_lock_test_and_set(&slot->state, SLOT_BUSY);
 	state = slot->state;
 	slot->state = SLOT_BUSY;
@@ -169,12 +198,12 @@ static __always_inline void slot_give(struct cache_slot *slot, __u32 state)
 
 /* counts there if key is there; what is left to do, 0: it is not */
 static __always_inline __u64 slot_count(struct cache_slot *slot, const struct lens_total_key *key,
-					bool known_place, const struct call *call)
+					const struct call *call)
 {
-	__u32 state = slot_take(slot);
+	__u32 state = slot_take(slot, lens_preemptible);
 	__u64 left = TOTALS_DONE;
 
-	if ((state ^ totals_epoch) > SLOT_FLAGS || !key_equal(&slot->key, key, known_place) ||
+	if ((state ^ totals_epoch) > SLOT_FLAGS || !key_equal(&slot->key, key) ||
 	    slot->ops == SLOT_FULL) {
 		/* who has it gives it back, maybe before we run on */
 		if (!(state & SLOT_BUSY))
@@ -188,19 +217,81 @@ static __always_inline __u64 slot_count(struct cache_slot *slot, const struct le
 	return left;
 }
 
-/* where the numbers of CPUs have gaps, some have no cache: NULL, which totals_missed() takes */
 static __always_inline struct cache_set *cache_at(const struct lens_total_key *key)
 {
-	__u32 index = cache_index(key);
-
-	return bpf_map_lookup_elem(&lens_cache, &index);
+	return cache_set(cache_part(bpf_get_smp_processor_id()),
+			 cache_number(key->ino, key->tgid));
 }
 
 /* in the slot where key mostly is; the other one is left to totals_missed() */
 static __always_inline __u64 cache_count(struct cache_set *set, const struct lens_total_key *key,
-					 bool known_place, const struct call *call)
+					 const struct call *call)
 {
-	return set ? slot_count(&set->slot[key->dir & 1], key, known_place, call) : 0;
+	return slot_count(&set->slot[key->dir & 1], key, call);
+}
+
+/* ------------------------------------------------------------- the usual case */
+
+/*
+ * A process that has done so before moves something, in as few instructions as it takes: the
+ * caller adds what it moved between begin and end, and reads that then, to keep nothing before.
+ */
+struct hit {
+	struct cache_slot *slot;
+	__u32 state, differs;
+};
+
+/* device and generation of a channel whose kind tells them */
+#define HIT_ANYWHERE (~0ull)
+
+static __always_inline bool key_is(const struct lens_total_key *key, struct task_struct *t,
+				   __u64 ino, __u64 place, __u64 user)
+{
+	const __u64 *words = (const __u64 *)key;
+
+	return words[0] == ino && words[2] == t->group_leader->start_boottime &&
+	       words[3] == user && (place == HIT_ANYWHERE || words[1] == place);
+}
+
+/*
+ * preempted: a function hook, which can lose the CPU to another one. False: nothing was
+ * counted, and there is nothing to end.
+ */
+static __always_inline bool hit_begin(struct hit *h, struct task_struct *t, __u64 ino, __u64 place,
+				      __u64 kind, __u64 dir, bool preempted)
+{
+	__u64 part = cache_part(bpf_get_smp_processor_id()), count;
+	__u32 tgid = t->tgid;
+	struct cache_slot *slot = &cache_set(part, cache_number(ino, tgid))->slot[dir];
+
+	/* or it is reckoned anew for each field, if its place is no constant */
+	if (!preempted)
+		barrier_var(slot);
+	h->slot = slot;
+	h->state = slot_take(slot, preempted);
+	h->differs = (h->state ^ totals_epoch) & ~(LENS_END_SELF | LENS_END_TREE);
+	count = slot->ops_msgs;
+	if (h->differs > LENS_END_OPS ||
+	    !key_is(&slot->key, t, ino, place, tgid | kind << 32 | dir << 48) ||
+	    (__u32)count == SLOT_FULL) {
+		/* who has it gives it back, maybe before we run on */
+		if (!(h->state & SLOT_BUSY))
+			slot_give(slot, h->state);
+		return false;
+	}
+	slot->ops_msgs = count + (1 | 1ull << 32);
+	return true;
+}
+
+/* what is left to do */
+static __always_inline __u64 hit_end(const struct hit *h)
+{
+	__u64 left = TOTALS_DONE;
+
+	if (h->differs)
+		left |= (__u64)h->slot->id << TOTALS_ID_SHIFT | TOTALS_STREAM;
+	slot_give(h->slot, h->state);
+	return left;
 }
 
 /* calls that the kernel restarts will end once more; only that end counts */
@@ -257,7 +348,7 @@ static __always_inline bool totals_count_new(const struct lens_total_key *key, s
 					     __u32 what, const struct call *call)
 {
 	struct cache_set *set = cache_at(key);
-	__u64 left = cache_count(set, key, false, call);
+	__u64 left = cache_count(set, key, call);
 
 	if (!left)
 		left = totals_missed(set, key, call);

@@ -25,6 +25,20 @@
 
 /* not a record: stands for the number of bpf_rdonly_cast in instructions */
 #define LENS_CAST_CALL 0x1e9500
+/* likewise numbers that user space fills in before loading: an operand costs no load */
+#define LENS_FILL_FIRST 0x1e9501
+#define LENS_FILL_CACHE_CPUS (LENS_FILL_FIRST + 0)	/* CPUs with a cache, a power of two, - 1 */
+#define LENS_FILL_CACHE_SHIFT (LENS_FILL_FIRST + 1)	/* a CPU's share of the cache: 1 << this */
+#define LENS_FILL_CACHE_SETS (LENS_FILL_FIRST + 2)	/* sets of a CPU, a power of two, - 1 */
+/* what the end of system calls counts straight, with nothing to be looked up before */
+#define LENS_FILL_STRAIGHT (LENS_FILL_FIRST + 3)	/* reads and writes of pipes */
+#define LENS_FILL_STRAIGHT_QUEUES (LENS_FILL_FIRST + 8)	/* SysV messages */
+/* numbers of the kernel's types */
+#define LENS_FILL_TYPE_FILE (LENS_FILL_FIRST + 4)
+#define LENS_FILL_TYPE_KIOCB (LENS_FILL_FIRST + 5)
+#define LENS_FILL_TYPE_TASK (LENS_FILL_FIRST + 6)
+#define LENS_FILL_TYPE_SOCK (LENS_FILL_FIRST + 7)
+#define LENS_FILL_LAST LENS_FILL_STRAIGHT_QUEUES
 
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).

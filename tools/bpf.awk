@@ -28,7 +28,7 @@ text ~ /bpf_(probe_write_user|send_signal(_thread)?|override_return|trace_v?prin
 
 # programs are relocated against an excerpt of the kernel's types (relocation_types.c)
 text ~ /bpf_core_type_(id_kernel|matches)/ {
-	bad("user space tells numbers of kernel types (lens_type_file); pointees are unknown")
+	bad("user space tells numbers of kernel types (LENS_FILL_TYPE_*); pointees are unknown")
 }
 
 text ~ /BPF_MAP_TYPE_LRU/ { bad("an LRU map forgets silently") }

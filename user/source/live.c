@@ -21,11 +21,6 @@
 #define DEFAULT_RING_BYTES (2u << 20)
 #define DEFAULT_OPS_BYTES (4u << 20)
 
-/* two slots per set; together at most 2 MiB on a machine with many CPUs */
-#define CACHE_SETS_MAX 4096
-#define CACHE_SETS_MIN 64
-#define CACHE_SETS_TOTAL 16384
-
 uint64_t live_now_ns(void)
 {
 	struct timespec ts;
@@ -62,15 +57,6 @@ static bool in_initial_pidns(void)
 	struct stat st;
 
 	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS;
-}
-
-static uint32_t cache_sets(int cpu_count)
-{
-	uint32_t sets = CACHE_SETS_MAX;
-
-	while (sets > CACHE_SETS_MIN && sets * cpu_count > CACHE_SETS_TOTAL)
-		sets /= 2;
-	return sets;
 }
 
 static const char *const kind_groups[] = {
@@ -112,12 +98,15 @@ static void set_sys_kinds(struct live *l)
 	l->skel->rodata->lens_strict = kinds && l->opt.check_descriptors;
 	l->skel->rodata->lens_straddle_kinds = straddle;
 	l->skel->rodata->lens_splice_kinds = splice;
+	sections_fill(LENS_FILL_STRAIGHT_QUEUES, !straddle && kinds >> LENS_KIND_SYSV_MSG & 1);
+	sections_fill(LENS_FILL_STRAIGHT, l->skel->rodata->lens_has_cast && !straddle &&
+		      !l->skel->rodata->lens_strict && kinds >> LENS_KIND_PIPE & 1);
 }
 
 /* a snapshot counts nothing, and tables take their time to make */
-static void set_sizes(struct live *l)
+static int set_sizes(struct live *l)
 {
-	uint32_t sets = cache_sets(l->cpu_count), ends = DEFAULT_MAX_ENDPOINTS;
+	uint32_t ends = DEFAULT_MAX_ENDPOINTS;
 	uint32_t ring = DEFAULT_RING_BYTES, ops_ring = DEFAULT_OPS_BYTES;
 	struct lens *s = l->skel;
 
@@ -126,15 +115,19 @@ static void set_sizes(struct live *l)
 	if (l->opt.ring_bytes)
 		ring = ops_ring = l->opt.ring_bytes;
 	if (l->opt.snapshot) {
-		sets = ends = 1;
+		ends = 1;
 		ops_ring = sysconf(_SC_PAGESIZE);
 	}
-	s->rodata->lens_cache_mask = sets - 1;
-	bpf_map__set_max_entries(s->maps.lens_cache, sets * l->cpu_count);
 	bpf_map__set_max_entries(s->maps.lens_ring, ring);
 	bpf_map__set_max_entries(s->maps.lens_ops_ring, ops_ring);
 	bpf_map__set_max_entries(s->maps.lens_totals, ends);
 	bpf_map__set_max_entries(s->maps.lens_chans, ends);
+	return live_size_cache(s, !l->opt.snapshot);
+}
+
+static int32_t find_struct(const struct kernel *k, const char *name)
+{
+	return kernel_types_find(k->types, name, BTF_KIND_STRUCT);
 }
 
 int live_configure_types(struct lens *s, const struct kernel *k)
@@ -146,12 +139,10 @@ int live_configure_types(struct lens *s, const struct kernel *k)
 		return err;
 	s->rodata->lens_pipefs_dev = pipefs;
 	s->rodata->lens_sockfs_dev = sockfs;
-	s->rodata->lens_type_file = kernel_types_find(k->types, "file", BTF_KIND_STRUCT);
-	s->rodata->lens_type_hlist_head = kernel_types_find(k->types, "hlist_head",
-							    BTF_KIND_STRUCT);
-	s->rodata->lens_type_task_struct = kernel_types_find(k->types, "task_struct",
-							     BTF_KIND_STRUCT);
-	s->rodata->lens_type_sock = kernel_types_find(k->types, "sock", BTF_KIND_STRUCT);
+	sections_fill(LENS_FILL_TYPE_FILE, find_struct(k, "file"));
+	sections_fill(LENS_FILL_TYPE_KIOCB, find_struct(k, "kiocb"));
+	sections_fill(LENS_FILL_TYPE_TASK, find_struct(k, "task_struct"));
+	sections_fill(LENS_FILL_TYPE_SOCK, find_struct(k, "sock"));
 	s->rodata->lens_has_cast = k->cast_function != 0;
 	return 0;
 }
@@ -167,8 +158,7 @@ static int configure(struct live *l, const struct kernel *k)
 	s->rodata->lens_drop_every = l->opt.simulate_drops;
 	s->rodata->lens_uring_flat = k->uring_flat;
 	set_sys_kinds(l);
-	set_sizes(l);
-	return 0;
+	return set_sizes(l);
 }
 
 /* kernels before v6.4 keep the beginning of a log, not its end; pages never written cost nothing */

@@ -75,6 +75,8 @@ int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, 
 void live_release_calls(struct live *l);
 /* live.c: what a look without tracing needs, too */
 int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_types_fd);
+/* live_cache.c: before loading; is_used: calls are counted */
+int live_size_cache(struct lens *s, bool is_used);
 int live_configure_types(struct lens *s, const struct kernel *k);
 int live_explain_load(int err);
 void live_quiet_libbpf(void);

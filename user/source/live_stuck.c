@@ -57,13 +57,14 @@ static int load_for(struct stuck_live *l, const struct kernel *k)
 
 	if (!err)
 		err = live_configure_types(l->skel, k);
+	if (!err)
+		err = live_size_cache(l->skel, false);
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, l->skel->obj)
 		bpf_program__set_autoload(prog, is_wanted(l, prog));
 	bpf_map__set_max_entries(l->skel->maps.lens_ring, RING_BYTES);
 	bpf_map__set_max_entries(l->skel->maps.lens_ops_ring, 4096);
-	bpf_map__set_max_entries(l->skel->maps.lens_cache, 1);
 	bpf_map__set_max_entries(l->skel->maps.lens_totals, SMALL_MAP);
 	bpf_map__set_max_entries(l->skel->maps.lens_chans, SMALL_MAP);
 	err = lens__load(l->skel);

@@ -23,9 +23,13 @@ static const struct section {
 	{ "fentry", BPF_TRACE_FENTRY, "", BTF_KIND_FUNC, 0 },
 	{ "iter", BPF_TRACE_ITER, "bpf_iter_", BTF_KIND_FUNC, 0 },
 	{ "iter.s", BPF_TRACE_ITER, "bpf_iter_", BTF_KIND_FUNC, BPF_F_SLEEPABLE },
+	/* run by hand: attached to nothing */
+	{ "raw_tp", 0, NULL, 0, 0 },
 };
 
 static const struct kernel *kernel_in_use;
+static const struct bpf_map *addressed;
+static int32_t operands[LENS_FILL_LAST - LENS_FILL_FIRST + 1];
 static size_t handler_count;	/* of sections; registered */
 
 static const struct section *find_section(const char *name)
@@ -46,7 +50,7 @@ uint32_t sections_target(const struct kernel_types *t, const char *section)
 	if (*section == '?')
 		section++;
 	s = find_section(section);
-	if (!s || !strchr(section, '/'))
+	if (!s || !s->target || !strchr(section, '/'))
 		return 0;
 	snprintf(name, sizeof(name), "%s%s", s->target, strchr(section, '/') + 1);
 	return kernel_types_find(t, name, s->target_kind);
@@ -63,22 +67,49 @@ static bool is_cast_call(const struct bpf_insn *insn)
  * function the call is dead code, but the verifier looks at it all the same:
  * there it becomes r0 = 0.
  */
-static int fill_in_casts(struct bpf_program *prog, uint32_t function)
+static bool fill_in_cast(struct bpf_insn *insn, uint32_t function)
+{
+	if (!is_cast_call(insn))
+		return false;
+	if (function)
+		insn->imm = function;
+	else
+		*insn = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K };
+	return true;
+}
+
+static bool fill_in_operand(struct bpf_insn *insn)
+{
+	uint32_t which = (uint32_t)insn->imm - LENS_FILL_FIRST;
+	uint8_t class = BPF_CLASS(insn->code);
+
+	if ((class != BPF_ALU64 && class != BPF_ALU) || BPF_SRC(insn->code) != BPF_K ||
+	    which > LENS_FILL_LAST - LENS_FILL_FIRST)
+		return false;
+	insn->imm = operands[which];
+	return true;
+}
+
+/* the address of the one value of a map, instead of the map's */
+static bool fill_in_address(struct bpf_insn *insn)
+{
+	if (insn->code != (BPF_LD | BPF_DW | BPF_IMM) || insn->src_reg != BPF_PSEUDO_MAP_FD ||
+	    insn->imm != bpf_map__fd(addressed))
+		return false;
+	insn->src_reg = BPF_PSEUDO_MAP_VALUE;
+	return true;
+}
+
+static int fill_in(struct bpf_program *prog, uint32_t cast_function)
 {
 	size_t count = bpf_program__insn_cnt(prog);
 	_cleanup_free_ struct bpf_insn *insns = xcalloc(count, sizeof(*insns));
 	bool any = false;
 
 	memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
-	for (size_t i = 0; i < count; i++) {
-		if (!is_cast_call(&insns[i]))
-			continue;
-		any = true;
-		if (function)
-			insns[i].imm = function;
-		else
-			insns[i] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K };
-	}
+	for (size_t i = 0; i < count; i++)
+		any |= fill_in_cast(&insns[i], cast_function) || fill_in_operand(&insns[i]) ||
+		       fill_in_address(&insns[i]);
 	return any ? bpf_program__set_insns(prog, insns, count) : 0;
 }
 
@@ -87,13 +118,16 @@ static int prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lo
 {
 	const struct kernel *k = kernel_in_use;
 	const char *name = bpf_program__section_name(prog);
+	const struct section *s = find_section(name);
 
-	opts->attach_btf_id = sections_target(k->types, name);
-	if (!opts->attach_btf_id)
-		return -ESRCH;
-	opts->prog_flags |= find_section(name)->flags;
-	bpf_program__set_type(prog, BPF_PROG_TYPE_TRACING);
-	return fill_in_casts(prog, k->cast_function);
+	if (s->target) {
+		opts->attach_btf_id = sections_target(k->types, name);
+		if (!opts->attach_btf_id)
+			return -ESRCH;
+		opts->prog_flags |= s->flags;
+		bpf_program__set_type(prog, BPF_PROG_TYPE_TRACING);
+	}
+	return fill_in(prog, k->cast_function);
 }
 
 /*
@@ -124,4 +158,14 @@ int sections_use(const struct kernel *k)
 {
 	kernel_in_use = k;
 	return register_handlers();
+}
+
+void sections_address(const struct bpf_map *map)
+{
+	addressed = map;
+}
+
+void sections_fill(uint32_t which, int32_t value)
+{
+	operands[which - LENS_FILL_FIRST] = value;
 }
