@@ -45,7 +45,7 @@ struct workload {
 static int (*ducts)[2];
 static unsigned duct_count = 1;
 static int there[2], back[2];
-static int queue, zero;
+static int queue, answers, zero;	/* answers: the same queue, or one of its own */
 static char bulk[BULK_BYTES];
 
 static uint64_t now_ns(void)
@@ -178,58 +178,79 @@ struct message {
 	char text[8];
 };
 
-static void message_put(long type)
+static void message_put(int id, long type)
 {
 	struct message m = { .type = type };
 
-	work_expect(msgsnd(queue, &m, sizeof(m.text), 0), 0, "msgsnd");
+	work_expect(msgsnd(id, &m, sizeof(m.text), 0), 0, "msgsnd");
 }
 
-static void message_get(long type)
+static void message_get(int id, long type)
 {
 	struct message m;
 
-	if (msgrcv(queue, &m, sizeof(m.text), type, 0) < 0)
+	if (msgrcv(id, &m, sizeof(m.text), type, 0) < 0)
 		exit(errno == EIDRM ? 0 : 1);
 }
 
 static void queue_remove(void)
 {
 	msgctl(queue, IPC_RMID, NULL);
+	if (answers != queue)
+		msgctl(answers, IPC_RMID, NULL);
+}
+
+static int queue_new(void)
+{
+	int id = msgget(IPC_PRIVATE, 0600);
+
+	if (id < 0)
+		work_die("msgget");
+	return id;
 }
 
 static void queue_prepare(void)
 {
-	queue = msgget(IPC_PRIVATE, 0600);
-	if (queue < 0)
-		work_die("msgget");
+	queue = answers = queue_new();
 	atexit(queue_remove);
+}
+
+static void message_answer(void)
+{
+	if (!fork_peer())
+		return;
+	for (;;) {
+		message_get(queue, 1);
+		message_put(answers, 2);
+	}
 }
 
 static void message_prepare(void)
 {
 	queue_prepare();
-	if (!fork_peer())
-		return;
-	for (;;) {
-		message_get(1);
-		message_put(2);
-	}
+	message_answer();
+}
+
+static void queues_prepare(void)
+{
+	queue_prepare();
+	answers = queue_new();
+	message_answer();
 }
 
 static void message_run(unsigned long n)
 {
 	while (n--) {
-		message_put(1);
-		message_get(2);
+		message_put(queue, 1);
+		message_get(answers, 2);
 	}
 }
 
 static void message_self_run(unsigned long n)
 {
 	while (n--) {
-		message_put(1);
-		message_get(1);
+		message_put(queue, 1);
+		message_get(queue, 1);
 	}
 }
 
@@ -238,6 +259,7 @@ static const struct workload workloads[] = {
 	{ "bulk", 2, bulk_prepare, bulk_run },
 	{ "self", 2, self_prepare, self_run },
 	{ "message", 4, message_prepare, message_run },
+	{ "queues", 4, queues_prepare, message_run },
 	{ "getppid", 1, NULL, innocent_run },
 	{ "zero", 1, zero_prepare, zero_run },
 };
