@@ -106,24 +106,40 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 		d->name_len = len - 1;
 }
 
+/* of the devpts it is in */
+static __always_inline __u32 pty_dev(struct tty_struct *master)
+{
+	struct pts_fs_info *devpts = BPF_CORE_READ(master, driver_data);
+
+	return BPF_CORE_READ(devpts, sb, s_dev);
+}
+
+/* /dev/tty, 5:0, is the slave that controls who opened it, or a console, which has no other end */
 static __always_inline void fill_device(struct file *f, struct inode *i, struct lens_rec_desc *d)
 {
 	__u32 major = BPF_CORE_READ(i, i_rdev) >> 20, minor = BPF_CORE_READ(i, i_rdev) & 0xfffff;
 	bool master = major == KDEF_TTYAUX_MAJOR && minor == 2;
+	bool controlling = major == KDEF_TTYAUX_MAJOR && minor == 0;
 	struct tty_file_private *private = BPF_CORE_READ(f, private_data);
-	struct tty_struct *tty;
+	struct tty_struct *tty, *link;
 
 	d->object = LENS_OBJECT_DEVICE;
-	if (!master && (major < KDEF_UNIX98_PTY_SLAVE_MAJOR ||
-			major >= KDEF_UNIX98_PTY_SLAVE_MAJOR + KDEF_UNIX98_PTY_MAJORS))
+	if (!master && !controlling &&
+	    (major < KDEF_UNIX98_PTY_SLAVE_MAJOR ||
+	     major >= KDEF_UNIX98_PTY_SLAVE_MAJOR + KDEF_UNIX98_PTY_MAJORS))
 		return;
 	tty = BPF_CORE_READ(private, tty);
+	link = BPF_CORE_READ(tty, link);
+	if (!link)
+		return;
 	d->object = LENS_OBJECT_PTY;
 	d->self = (__u64)tty;
-	d->peer = (__u64)BPF_CORE_READ(tty, link);
+	d->peer = (__u64)link;
 	d->ino = (__u32)BPF_CORE_READ(tty, index);
 	if (master)
 		d->flags |= LENS_DESC_MASTER;
+	if (controlling)
+		d->dev = pty_dev(link);
 }
 
 /* without a name: whoever has it can map it */
@@ -182,7 +198,7 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 		fill_device(f, i, d);
 	else if (mode == KDEF_S_IFREG && BPF_CORE_READ(i, i_flctx))
 		d->object = LENS_OBJECT_FILE;
-	else if (mode == KDEF_S_IFREG && magic == KDEF_TMPFS_MAGIC && !(d->flags & LENS_DESC_NAMED))
+	else if (mode == KDEF_S_IFREG && !(d->flags & LENS_DESC_NAMED))
 		fill_memory(i, d);
 	return d->object;
 }

@@ -56,6 +56,7 @@ REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgram
 ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
+THIRDS = "devtty semtogether deletedfile epollshared fifoalone".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -70,6 +71,8 @@ def program_of(mode):
         return "impasse_timer"
     if mode in ROOMS:
         return "impasse_room"
+    if mode in THIRDS:
+        return "impasse_third"
     if mode in ORIGINS:
         return "impasse_origin"
     if mode in FUTEXES:

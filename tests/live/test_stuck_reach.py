@@ -34,6 +34,16 @@ REACHED = {
                       {"owner": ("peer-slow", 1)}),
     "seccompn": ({"supervised": "external", "reader": "external"},
                  {"supervised": ["reader"], "reader": ["supervised"]}, {}),
+    # the terminal that the holder has by another name
+    "devtty": ({"master": "external", "reader": "external"},
+               {"master": ["holder"], "reader": ["master"]}, {}),
+    "semtogether": ({"taker": "external", "reader": "external"},
+                    {"reader": ["taker"]}, {}),
+    "deletedfile": ({"waiter": "external", "reader": "external"},
+                    {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
+    "epollshared": ({"waiter": "external", "reader": "external"},
+                    {"reader": ["waiter"]}, {}),
+    "fifoalone": ({"writer": "external"}, {"writer": ["writer"]}, {}),
 }
 # the path leads to the socket of the holder, and the name to that of the reader
 RENAMED = ({"sender": "peer-slow", "reader": "external"},

@@ -99,8 +99,17 @@ static bool wants_input(enum stuck_want want)
 	return want == WANT_DATA || want == WANT_HANGUP;
 }
 
-static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
-		      bool edge)
+/* who opens a FIFO both ways, to wait for nobody, expects its reader to come later */
+static bool is_alone(const struct stuck_need *n, const struct stuck_thread *t)
+{
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc != t->proc)
+			return false;
+	return true;
+}
+
+static void need_pipe(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+		      const struct stuck_desc *d, bool edge)
 {
 	uint32_t usual = n->want == WANT_ROOM ? MODE_WRITE : MODE_READ;
 	/* whoever polls an end for what never comes there hears when the others are gone */
@@ -117,7 +126,8 @@ static void need_pipe(const struct stuck *s, struct stuck_need *n, const struct 
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (!edge && n->want == WANT_ROOM && d->rec.queued_msgs < d->rec.capacity_msgs)
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
-	if (input && d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED)
+	if (d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED &&
+	    (input || is_alone(n, t)))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 }
 
@@ -462,7 +472,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	if (need_other(s, t, d, n))
 		return;
 	if (d->rec.object == LENS_OBJECT_PIPE || d->rec.object == LENS_OBJECT_FIFO)
-		need_pipe(s, n, d, edge);
+		need_pipe(s, t, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_POSIX_MQ)
 		need_mq(s, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_EVENTFD)

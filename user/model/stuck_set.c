@@ -104,6 +104,27 @@ static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuc
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a descriptor that is not seen");
 }
 
+/* whoever else has the set can put into it what ends the wait */
+static void need_sharers(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set)
+{
+	struct stuck_need *n = NULL;
+
+	for (const struct stuck_desc *d = set; d; d = d->next_self) {
+		if (d->proc == t->proc)
+			continue;
+		if (!d->proc || !stuck_may_visit(s, NULL)) {
+			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "whoever gets its set");
+			return;
+		}
+		if (!n) {
+			n = stuck_add_need(t, WANT_UNKNOWN);
+			n->thing = stuck_thing_of(s, set);
+			n->inferred = true;
+		}
+		stuck_add_provider(n, d->proc, WHY_HOLDS_END, d->rec.fd);
+	}
+}
+
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
 		      unsigned depth)
 {
@@ -118,6 +139,7 @@ void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuc
 		need_item(s, t, i, depth);
 	if (i)
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");
+	need_sharers(s, t, stuck_find_self(s, set->rec.self));
 }
 
 struct resolving {

@@ -143,6 +143,21 @@ static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct lens
 	return true;
 }
 
+/* what the operations before this one of the same call make of the value */
+static int64_t value_then(const struct stuck_memory *m, size_t end,
+			  const struct lens_rec_sem *value)
+{
+	int64_t then = value->value;
+	struct sem_op op;
+
+	for (size_t at = 0; at < end; at += sizeof(op)) {
+		memcpy(&op, m->bytes + at, sizeof(op));
+		if (op.num == value->num)
+			then += op.op;
+	}
+	return then;
+}
+
 /* the operation of the call that cannot be done now; false: none of those read */
 static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, uint32_t id,
 			 struct sem_op *ret)
@@ -150,11 +165,15 @@ static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, ui
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	const struct lens_rec_sem *value;
 	struct sem_op op;
+	int64_t then;
 
 	for (size_t at = 0; m && at + sizeof(op) <= m->size; at += sizeof(op)) {
 		memcpy(&op, m->bytes + at, sizeof(op));
 		value = find_value(s, t->rec.ipcns, id, op.num);
-		if (!value || (op.op ? value->value >= -op.op : !value->value))
+		if (!value)
+			continue;
+		then = value_then(m, at, value);
+		if (op.op ? then + op.op >= 0 : !then)
 			continue;
 		*ret = op;
 		return true;

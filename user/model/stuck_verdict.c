@@ -129,15 +129,19 @@ static enum stuck_verdict judge_dead(struct stuck_thread *t)
 	return STUCK_DEAD_END;
 }
 
-/* somebody should take away or let go, and does something else */
-static bool is_held_up(const struct stuck_need *n)
+/* somebody else should take away or let go, and does something else */
+static bool is_held_up(const struct stuck_thread *t, const struct stuck_need *n)
 {
+	bool others = false;
+
 	if (n->want != WANT_ROOM && n->want != WANT_LOCK && n->want != WANT_ACCEPT)
 		return false;
-	for (size_t i = 0; i < n->provider_count; i++)
+	for (size_t i = 0; i < n->provider_count; i++) {
 		if (is_busy(n->providers[i].proc))
 			return false;
-	return n->provider_count;
+		others |= n->providers[i].proc != t->proc;
+	}
+	return others;
 }
 
 static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
@@ -155,7 +159,7 @@ static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
 		return STUCK_EOF_LEAK;
 	if (t->hope == HOPE_STOPPED)
 		return STUCK_PEER_STOPPED;
-	if (t->need_count == 1 && is_held_up(t->main))
+	if (t->need_count == 1 && is_held_up(t, t->main))
 		return STUCK_PEER_SLOW;
 	return t->hope == HOPE_RUNS ? STUCK_WAITING : STUCK_EXTERNAL;
 }

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Knots of two that a third can undo who does not look as if he had a part in them.
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "knot_pipes.h"
+#include "work.h"
+
+#define PAGE 4096
+#define IN_PLACE 0 /* ticks: how many have what they need */
+
+/* ------------------------------------------------------------------ terminals */
+
+static int master;
+
+static void hold_tty(void *unused)
+{
+	int tty = open("/dev/tty", O_RDWR);
+
+	if (tty < 0)
+		work_die("/dev/tty");
+	close_others(tty, -1);
+	work_tick(IN_PLACE);
+}
+
+static void lead_session(void *unused)
+{
+	int slave;
+
+	if (setsid() < 0)
+		work_die("setsid");
+	/* the first terminal that it opens controls it */
+	slave = open(ptsname(master), O_RDWR);
+	if (slave < 0 || ioctl(slave, TIOCSCTTY, 0))
+		work_die("terminal");
+	tell(work_spawn(hold_tty, NULL));
+	work_wait_ticks(IN_PLACE, 1);
+	read_q(NULL);
+}
+
+static void read_master(void *unused)
+{
+	close_others(master, q[1]);
+	get(master);
+}
+
+/* who reads the master waits for any slave, by whichever name it was opened */
+static void controlling_terminal(void)
+{
+	make_pipe(q);
+	make_channel();
+	master = posix_openpt(O_RDWR | O_NOCTTY);
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		work_skip("no terminals here");
+	role("reader", work_spawn(lead_session, NULL));
+	role("holder", hear_pid());
+	work_wait_ticks(IN_PLACE, 1);
+	role("master", work_spawn(read_master, NULL));
+	let_go();
+	asleep("reader", SYS_read);
+	asleep("master", SYS_read);
+	asleep("holder", SYS_pause);
+}
+
+/* ----------------------------------------------------------------- semaphores */
+
+static int semaphores;
+
+static void remove_semaphores(void)
+{
+	if (is_main())
+		semctl(semaphores, 0, IPC_RMID);
+}
+
+static void owe(void *unused)
+{
+	struct sembuf take = { .sem_num = 0, .sem_op = -1, .sem_flg = SEM_UNDO };
+
+	semop(semaphores, &take, 1);
+	read_q(NULL);
+}
+
+/* what it gives it takes again: the other semaphore is what it waits for */
+static void take_both(void *unused)
+{
+	struct sembuf both[] = { { .sem_num = 0, .sem_op = 1 },
+				 { .sem_num = 0, .sem_op = -1 },
+				 { .sem_num = 1, .sem_op = -1 } };
+
+	close_others(q[1], -1);
+	semop(semaphores, both, ARRAY_SIZE(both));
+}
+
+/* the first semaphore looks as if it were in the way, which "reader" owes */
+static void semaphores_together(void)
+{
+	struct sembuf give = { .sem_num = 0, .sem_op = 1 };
+
+	make_pipe(q);
+	semaphores = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600);
+	if (semaphores < 0)
+		work_skip("no SysV semaphores here");
+	atexit(remove_semaphores);
+	semop(semaphores, &give, 1);
+	role("reader", work_spawn(owe, NULL));
+	asleep("reader", SYS_read);
+	role("taker", work_spawn(take_both, NULL));
+	let_go();
+	asleep("taker", SYS_semtimedop);
+}
+
+/* --------------------------------------------------------------------- memory */
+
+static uint32_t *word;
+static int file;
+
+static void wait_at_word(void *unused)
+{
+	close_others(q[1], -1);
+	syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+static void hold_file(void *unused)
+{
+	munmap(word, PAGE);
+	close_others(file, -1);
+}
+
+/* a file without a name, opened twice: once to be mapped, and once for whoever may map it yet */
+static void deleted_file(void)
+{
+	char path[] = "/tmp/lens-knot-XXXXXX";
+	int mapped = mkstemp(path);
+
+	make_pipe(q);
+	file = open(path, O_RDWR);
+	unlink(path);
+	if (mapped < 0 || file < 0 || ftruncate(mapped, PAGE))
+		work_die(path);
+	word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, mapped, 0);
+	if (word == MAP_FAILED)
+		work_die("mmap");
+	role("waiter", work_spawn(wait_at_word, NULL));
+	role("reader", work_spawn(read_q, NULL));
+	role("holder", work_spawn(hold_file, NULL));
+	munmap(word, PAGE);
+	let_go();
+	asleep("waiter", SYS_futex);
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_pause);
+}
+
+/* ----------------------------------------------------------------------- sets */
+
+static int set;
+
+static void wait_in_set(void *unused)
+{
+	struct epoll_event event;
+
+	close(p[1]);
+	close(q[0]);
+	epoll_wait(set, &event, 1, -1);
+}
+
+static void hold_set(void *unused)
+{
+	close_others(set, -1);
+}
+
+/* who has the set can put into it what ends the wait */
+static void shared_set(void)
+{
+	struct epoll_event input = { .events = EPOLLIN };
+
+	make_pipes();
+	set = epoll_create1(0);
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, p[0], &input))
+		work_die("epoll");
+	role("waiter", work_spawn(wait_in_set, NULL));
+	role("reader", work_spawn(read_q, NULL));
+	role("holder", work_spawn(hold_set, NULL));
+	let_go();
+	asleep("waiter", SYS_epoll_wait);
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_pause);
+}
+
+/* --------------------------------------------------------------------- a FIFO */
+
+static char fifo[64];
+static int both;
+
+static void remove_fifo(void)
+{
+	if (is_main())
+		unlink(fifo);
+}
+
+static void write_fifo(void *unused)
+{
+	close_others(both, -1);
+	put(both);
+}
+
+/* it was opened both ways so as not to wait for a reader, who is still to come */
+static void fifo_alone(void)
+{
+	snprintf(fifo, sizeof(fifo), "/tmp/lens-knot-third-%d", getpid());
+	if (mkfifo(fifo, 0600))
+		work_die(fifo);
+	atexit(remove_fifo);
+	both = open(fifo, O_RDWR);
+	fill(both);
+	role("writer", work_spawn(write_fifo, NULL));
+	let_go();
+	asleep("writer", SYS_write);
+}
+
+static const struct work_mode modes[] = {
+	{ "devtty", controlling_terminal }, { "semtogether", semaphores_together },
+	{ "deletedfile", deleted_file },
+	{ "epollshared", shared_set }, { "fifoalone", fifo_alone },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
