@@ -74,9 +74,11 @@ DEEP = ["deep_wait", "deep_inner", "deep_sized", "deep_outer"]
 
 def look(pids, *args, launch=()):
     """Waits, with stacks, of these processes."""
-    one = lens.Lens("stuck", "--json", "--stack", "-p", ",".join(map(str, pids)), *args,
-                    launch=launch)
-    doc = lens.parse(one.finish(None))
+    # whoever launch makes of us may not enter the folder that this was built in
+    with lens.public_binary() as binary:
+        one = lens.Lens("stuck", "--json", "--stack", "-p", ",".join(map(str, pids)), *args,
+                        launch=launch, binary=binary)
+        doc = lens.parse(one.finish(None))
     lens.require(one.process.returncode in (0, 5), one.said())
     ids = {p["id"] for p in doc["processes"] if p["pid"] in pids}
     return [w for w in doc["waits"] if w["process"] in ids]
