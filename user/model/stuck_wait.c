@@ -36,27 +36,32 @@ void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why
 
 /* ------------------------------------------------------------------ children */
 
+/* a tracer waits for threads, each of its own */
+static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p, int64_t pid,
+		       uint32_t flags)
+{
+	bool traced = o->rec.tracer == p->key.tgid;
+
+	if (o->rec.tid != o->proc->key.tgid)
+		return traced && !flags && (pid <= 0 || o->rec.nstid == pid || o->rec.tid == pid);
+	return (o->rec.parent == p->key.tgid || traced) &&
+	       (pid <= 0 || o->rec.nstgid_in_parent == pid || o->rec.tid == pid) &&
+	       (o->rec.flags & flags) == flags;
+}
+
 /* pid as the call has it: one child, or any for 0 and below; flags that it must have */
 static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_EXIT);
 
 	for (size_t i = 0; i < s->thread_count; i++) {
-		struct stuck_thread *leader = s->threads[i];
-		struct stuck_proc *p = leader->proc;
+		const struct stuck_thread *o = s->threads[i];
 
-		if (leader->rec.tid != p->key.tgid || p == t->proc)
-			continue;
-		if (leader->rec.parent != t->proc->key.tgid &&
-		    leader->rec.tracer != t->proc->key.tgid)
-			continue;
-		if (pid > 0 && leader->rec.nstgid_in_parent != pid && p->key.tgid != pid)
-			continue;
-		if ((leader->rec.flags & flags) != flags)
+		if (o->proc == t->proc || !is_awaited(o, t->proc, pid, flags))
 			continue;
 		if (!stuck_may_visit(s, n))
 			break;
-		stuck_add_provider(n, p, WHY_IS_CHILD, 0);
+		stuck_add_provider(n, o->proc, WHY_IS_CHILD, 0);
 	}
 	if (n->provider_count)
 		return;
