@@ -127,6 +127,7 @@
 #define KDEF_EFD_SEMAPHORE 1
 
 /* include/uapi/asm-generic/fcntl.h; x86 has no other */
+#define KDEF_O_NONBLOCK 04000
 #define KDEF_O_DIRECT 040000
 
 /* include/uapi/linux/msg.h, ipc.h */

@@ -183,6 +183,8 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 	d->refs = stuck_references(f);
 	if (core_field(i, i_nlink))
 		d->flags |= LENS_DESC_NAMED;
+	if (core_field(f, f_flags) & KDEF_O_NONBLOCK)
+		d->flags |= LENS_DESC_NONBLOCK;
 	if (mode == KDEF_S_IFIFO)
 		fill_pipe(i, d);
 	else if (mode == KDEF_S_IFSOCK && magic == KDEF_SOCKFS_MAGIC)

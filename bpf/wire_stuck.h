@@ -125,6 +125,7 @@ enum lens_object {
 #define LENS_DESC_OPENING 8192		/* not there yet: fd is the thread that waits in open(2) */
 #define LENS_DESC_IDLE 32768	/* timerfd: not set */
 #define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less than SO_RCVLOWAT to be read */
+#define LENS_DESC_NONBLOCK 131072
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

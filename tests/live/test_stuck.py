@@ -56,7 +56,7 @@ REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgram
 ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
-THIRDS = "devtty semtogether deletedfile epollshared fifoalone".split()
+THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

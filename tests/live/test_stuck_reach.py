@@ -37,6 +37,9 @@ REACHED = {
     # the terminal that the holder has by another name
     "devtty": ({"master": "external", "reader": "external"},
                {"master": ["holder"], "reader": ["master"]}, {}),
+    "tracedthread": ({"tracer": "external", "reader": "external"},
+                     {"tracer": ["reader", "stranger"], "reader": ["tracer"]}, {}),
+    "wakeupfd": ({"reader": "external"}, {"reader": ["reader"]}, {}),
     "semtogether": ({"taker": "external", "reader": "external"},
                     {"reader": ["taker"]}, {}),
     "deletedfile": ({"waiter": "external", "reader": "external"},
@@ -73,4 +76,15 @@ def stuck_room_unlinked():
     lens.equal("certain", [True, True], [w["certain"] for w in knot.doc["waits"]
                                          if knot.by_id[w["process"]]])
     lens.equal("who could end it", ["reader"], knot.providers("sender"))
+    knot.work.end()
+
+
+@lens.test()
+def stuck_lookalike():
+    """That a word belongs to a mutex is known by what the memory around it looks like only."""
+    knot = Knot("deadowner")
+    wait = next(w for w in knot.doc["waits"] if knot.by_id[w["process"]] == "waiter")
+    lens.equal("verdict and certain", ("owner-dead", False), (wait["verdict"], wait["certain"]))
+    lens.require("(inferred from what a mutex looks like)" in wait["explanation"],
+                 wait["explanation"])
     knot.work.end()

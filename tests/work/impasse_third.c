@@ -5,6 +5,7 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,9 +14,11 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "knot.h"
@@ -76,6 +79,82 @@ static void controlling_terminal(void)
 	asleep("reader", SYS_read);
 	asleep("master", SYS_read);
 	asleep("holder", SYS_pause);
+}
+
+/* -------------------------------------------------------------------- tracing */
+
+static void *tell_and_pause(void *unused)
+{
+	tell(gettid());
+	close_others(-1, -1);
+	pause();
+	return NULL;
+}
+
+static void run_thread(void *unused)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, tell_and_pause, NULL))
+		work_die("pthread_create");
+}
+
+static pid_t traced;
+
+static void await_thread(void *unused)
+{
+	tell(work_spawn(read_q, NULL));
+	close_others(q[1], -1);
+	if (ptrace(PTRACE_SEIZE, traced, NULL, NULL))
+		work_skip("no ptrace here");
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+}
+
+/* a thread that is traced, and not its process, ends a wait for children */
+static void traced_thread(void)
+{
+	make_pipe(q);
+	make_channel();
+	role("stranger", work_spawn(run_thread, NULL));
+	traced = hear_pid();
+	asleep_wholly("stranger", SYS_pause);
+	role("tracer", work_spawn(await_thread, NULL));
+	role("reader", hear_pid());
+	let_go();
+	asleep("reader", SYS_read);
+	asleep("tracer", SYS_wait4);
+}
+
+/* -------------------------------------------------------------------- signals */
+
+static int own[2];
+
+static void write_own(int unused)
+{
+	ssize_t written = write(own[1], "!", 1);
+
+	(void)written;
+}
+
+static void read_own(void *unused)
+{
+	struct sigaction on_interrupt = { .sa_handler = write_own, .sa_flags = SA_RESTART };
+
+	close_others(own[0], own[1]);
+	sigaction(SIGINT, &on_interrupt, NULL);
+	get(own[0]);
+}
+
+/* whoever makes its own end not to block a handler may write there, as Python's wake-up does */
+static void wake_up_descriptor(void)
+{
+	make_pipe(own);
+	if (fcntl(own[1], F_SETFL, O_NONBLOCK))
+		work_die("fcntl");
+	role("reader", work_spawn(read_own, NULL));
+	let_go();
+	asleep("reader", SYS_read);
 }
 
 /* ----------------------------------------------------------------- semaphores */
@@ -234,7 +313,8 @@ static void fifo_alone(void)
 }
 
 static const struct work_mode modes[] = {
-	{ "devtty", controlling_terminal }, { "semtogether", semaphores_together },
+	{ "devtty", controlling_terminal }, { "tracedthread", traced_thread },
+	{ "wakeupfd", wake_up_descriptor }, { "semtogether", semaphores_together },
 	{ "deletedfile", deleted_file },
 	{ "epollshared", shared_set }, { "fifoalone", fifo_alone },
 };

@@ -3,6 +3,8 @@
  * What a thread needs of the thing behind a descriptor, and who could provide
  * it: those who hold the other end.
  */
+#include <signal.h>
+
 #include "model/stuck_look.h"
 
 #define MODE_READ 1
@@ -81,14 +83,30 @@ unsigned stuck_add_holders(const struct stuck *s, struct stuck_need *n,
 	return h->files;
 }
 
-/* a signal handler may write to a pipe of its own process, as many event loops do */
-static void doubt_own_end(const struct stuck_thread *t, struct stuck_need *n, bool polls)
+static bool is_set_call(unsigned call)
 {
-	const uint64_t sigint = 1u << 1; /* a handler that every Python program has */
+	return call >= LENS_CALL_POLL && call <= LENS_CALL_IO_URING_ENTER;
+}
 
+/*
+ * A signal handler may write to a pipe of its own process, as many event loops do. One for
+ * SIGINT every Python program has; it counts where it could write without being blocked.
+ */
+static bool may_handler_write(const struct stuck *s, const struct stuck_thread *t,
+			      const struct stuck_provider *own)
+{
+	const struct stuck_desc *end = stuck_find_fd(s, t->proc, own->fd);
+	const uint64_t sigint = 1u << (SIGINT - 1);
+	bool blocks = end && !(end->rec.flags & LENS_DESC_NONBLOCK);
+
+	return blocks && !is_set_call(t->rec.call) ? t->proc->handlers & ~sigint :
+						     t->proc->handlers;
+}
+
+static void doubt_own_end(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n)
+{
 	for (size_t i = 0; i < n->provider_count; i++)
-		if (n->providers[i].proc == t->proc &&
-		    (polls ? t->proc->handlers : t->proc->handlers & ~sigint))
+		if (n->providers[i].proc == t->proc && may_handler_write(s, t, &n->providers[i]))
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
@@ -456,11 +474,6 @@ static bool is_socket(unsigned object)
 	return object >= LENS_OBJECT_UNIX_STREAM && object <= LENS_OBJECT_UDP;
 }
 
-static bool is_set_call(unsigned call)
-{
-	return call >= LENS_CALL_POLL && call <= LENS_CALL_IO_URING_ENTER;
-}
-
 void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		     uint32_t fd, enum stuck_want want, bool edge)
 {
@@ -484,7 +497,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	else
 		stuck_hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
 	if (wants_input(want))
-		doubt_own_end(t, n, is_set_call(t->rec.call));
+		doubt_own_end(s, t, n);
 	if (is_pending(s, d))
 		need_more_listeners(s, t, d, fd, want, listener);
 }

@@ -242,6 +242,8 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 		return;
 	}
 	n = stuck_add_need(t, WANT_LOCK);
+	/* the kernel knows locks with inheritance; others are told by what glibc's look like */
+	n->inferred = op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2;
 	n->thing = memory_thing(s, map, arg[0]);
 	n->detail = tid;
 	add_owners(s, n, map, tid);
