@@ -141,6 +141,30 @@ TEST(segment_detaches_as_a_whole)
 	CHECK_EQ_U64(end_mapper(feed_end_of(&f, seg, 1))->unmaps, 3);
 }
 
+/* each shmat(2) opens the segment anew, and shmdt(2) takes what is of the first it meets */
+TEST(segment_attached_twice_in_one_place)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_map moved = range(LENS_MAP_MOVE, &seg, 1, 206, 2, 6);
+
+	moved.from = 106 * PAGE;
+	moved.from_len = 2 * PAGE;
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_ATTACH, &seg, 1, 100, 8, 0));
+	feed_map(&f, range(LENS_MAP_ATTACH, &seg, 1, 200, 8, 0));
+	/* the end of the first takes the place of the other's */
+	feed_map(&f, moved);
+	CHECK_EQ_U64(mapped(&f, seg, 1), 14);
+	feed_map(&f, range(LENS_MAP_FOUND, &seg, 1, 206, 2, 6));
+	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 200, 1, 0));
+	CHECK_EQ_U64(mapped(&f, seg, 1), 8);
+	/* now it is the first that is met there */
+	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 200, 1, 0));
+	CHECK_EQ_U64(mapped(&f, seg, 1), 6);
+	feed_map(&f, range(LENS_MAP_DETACH, NULL, 1, 100, 1, 0));
+	CHECK_EQ_U64(mapped(&f, seg, 1), 0);
+}
+
 /* ----------------------------------------------------------------- overlap */
 
 #define OBJECT_PAGES 40

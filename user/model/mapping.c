@@ -289,7 +289,16 @@ static void set_object(struct world *w, struct chan *c, const struct event *ev)
 	}
 }
 
-static void add_range(struct world *w, const struct event *ev, struct proc *p)
+/* when what lies at an address was attached */
+static uint64_t attached_at(const struct proc *p, uint64_t address)
+{
+	const struct space *s = p->space;
+	size_t i = s ? space_first_behind(s, address) : 0;
+
+	return s && i < s->count && s->ranges[i].start <= address ? s->ranges[i].attached_ns : 0;
+}
+
+static void add_range(struct world *w, const struct event *ev, struct proc *p, uint64_t attached_ns)
 {
 	const struct lens_rec_map *r = ev->lens_rec_map;
 	struct chan *c = world_chan(w, &r->chan);
@@ -297,7 +306,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p)
 	const struct lens_proc nobody = {};
 	struct map_range range = {
 		.start = r->start, .end = r->start + r->len, .offset = r->offset,
-		.ns = ev->ts_ns, .end_point = e, .prot = r->prot,
+		.ns = ev->ts_ns, .attached_ns = attached_ns, .end_point = e, .prot = r->prot,
 	};
 
 	set_object(w, c, ev);
@@ -323,14 +332,18 @@ static void detach(struct world *w, struct proc *p, uint64_t start, uint64_t ns)
 {
 	struct space *s = space_of(p);
 	struct endpoint *e = NULL;
+	uint64_t attached_ns = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
 		struct map_range r = s->ranges[i];
 
 		if (r.start - r.offset != start ||
-		    r.end_point->chan->key.kind != LENS_KIND_SYSV_SHM || (e && r.end_point != e))
+		    r.end_point->chan->key.kind != LENS_KIND_SYSV_SHM)
+			continue;
+		if (e && (r.end_point != e || r.attached_ns != attached_ns))
 			continue;
 		e = r.end_point;
+		attached_ns = r.attached_ns;
 		space_cut(s, r.start, r.end, ns, count_piece, w);
 		if (i < s->count && s->ranges[i].start == r.start)
 			continue;	/* younger than the detach: it stays */
@@ -365,10 +378,11 @@ static void bury_changed(struct world *w)
 static void apply_move(struct world *w, const struct event *ev, struct proc *p)
 {
 	const struct lens_rec_map *r = ev->lens_rec_map;
+	uint64_t attached_ns = attached_at(p, r->from);
 
 	space_cut(space_of(p), r->from, r->from + r->from_len, ev->ts_ns, count_piece, w);
 	if (r->chan.kind)
-		add_range(w, ev, p);
+		add_range(w, ev, p, attached_ns);
 	else
 		space_cut(p->space, r->start, r->start + r->len, ev->ts_ns, count_piece, w);
 }
@@ -400,11 +414,13 @@ void mapping_apply(struct world *w, const struct event *ev)
 	case LENS_MAP_FOUND:
 		/* the end of a process is told before its memory goes */
 		if (!p->exited || ev->ts_ns < p->exit_ns)
-			add_range(w, ev, p);
+			add_range(w, ev, p, attached_at(p, r->start));
 		break;
 	case LENS_MAP_MAP:
+		add_range(w, ev, p, 0);
+		break;
 	case LENS_MAP_ATTACH:
-		add_range(w, ev, p);
+		add_range(w, ev, p, ev->ts_ns);
 		break;
 	case LENS_MAP_UNMAP:
 		space_cut(space_of(p), r->start, end, ev->ts_ns, count_piece, w);

@@ -21,6 +21,7 @@ struct map_range {
 	uint64_t start, end;
 	uint64_t offset;		/* of start in the object */
 	uint64_t ns;			/* known since */
+	uint64_t attached_ns;		/* by shmat(2), each opens a file; 0: not seen */
 	struct endpoint *end_point;	/* object and process */
 	uint32_t prot;			/* LENS_PROT_* */
 };
