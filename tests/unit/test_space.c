@@ -103,8 +103,8 @@ static void check_same(const struct model *m)
 
 		while (at < m->space->count && m->space->ranges[at].end <= i * PAGE)
 			at++;
-		r = &m->space->ranges[at];
-		CHECK_EQ_U64(at < m->space->count && r->start <= i * PAGE, p->mapped);
+		r = at < m->space->count ? &m->space->ranges[at] : NULL;
+		CHECK_EQ_U64(r && r->start <= i * PAGE, p->mapped);
 		if (!p->mapped)
 			continue;
 		CHECK(r->end_point == &m->end[p->object]);

@@ -269,5 +269,5 @@ const struct guess *ways_guesses(const struct world *w, const struct chan *over,
 	for (end = first; end < ways->guess_count && ways->guess[end].over == over;)
 		end++;
 	*ret_count = end - first;
-	return ways->guess + first;
+	return *ret_count ? ways->guess + first : NULL;
 }
