@@ -199,15 +199,17 @@ check:
 unit: $(UNITS)
 	$(Q)tools/tally $(foreach t,$(UNITS),$(notdir $(t))=$(t))
 
+# one tree for both: what fuzzers need beside the sanitizers harms nobody, and compiling takes long
+sanitized = $(wide) O=$(O)/sanitize CC=$(CLANG) SAN=fuzzer-no-link,address,undefined WERROR=
+
 sanitize:
-	$(Q)$(wide) O=$(O)/sanitize SAN=address,undefined WERROR= unit
+	$(Q)$(sanitized) unit
 
 fuzzers-sanitized:
-	$(Q)$(wide) O=$(O)/fuzz CC=$(CLANG) SAN=fuzzer-no-link,address,undefined WERROR= \
-		fuzzers
+	$(Q)$(sanitized) fuzzers
 
 fuzz: fuzzers-sanitized
-	$(Q)FUZZ_JOBS=$(FUZZ_JOBS) tools/fuzz $(FUZZ_SECONDS) $(FUZZERS:$(O)/%=$(O)/fuzz/%)
+	$(Q)FUZZ_JOBS=$(FUZZ_JOBS) tools/fuzz $(FUZZ_SECONDS) $(FUZZERS:$(O)/%=$(O)/sanitize/%)
 
 replay: all
 	$(Q)IPCLENS=$(abspath $(O))/ipclens tests/golden/run
