@@ -327,7 +327,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p, u
 	raise_peak(c);
 }
 
-/* the segment that shmdt(2) of this address detaches: all of it that is still in place */
+/* the attachment that shmdt(2) of this address detaches: all of it that is still in place */
 static void detach(struct world *w, struct proc *p, uint64_t start, uint64_t ns)
 {
 	struct space *s = space_of(p);

@@ -135,7 +135,7 @@ static void need_pipe(const struct stuck *s, const struct stuck_thread *t, struc
 	bool input = want == WANT_DATA || (want == WANT_HANGUP && d->rec.mode & MODE_READ);
 	uint32_t expected = input ? d->rec.writers : d->rec.readers;
 	unsigned files = stuck_add_holders(s, n, stuck_find_self(s, d->rec.self),
-				     input ? MODE_WRITE : MODE_READ, WHY_HOLDS_END);
+					   input ? MODE_WRITE : MODE_READ, WHY_HOLDS_END);
 
 	n->want = want;
 	if (files < expected)
@@ -166,7 +166,7 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 	bool input = n->want == WANT_DATA;
 
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
-		    WHY_HOLDS_END);
+			  WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (open_files(s, d) < d->rec.readers)
@@ -347,7 +347,7 @@ static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct s
 		return;
 	}
 	stuck_add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
-		    other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
+			  other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
 }
 
 /* its receiver may be named in memory that was not read */
