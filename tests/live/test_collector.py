@@ -185,6 +185,36 @@ def killed_leaves_nothing():
     finish_load(work)
 
 
+def function_hooks(*launch):
+    """What doctor says of them, of pipes: (state, reason)"""
+    rows = lens.parse(lens.run("doctor", "--json", launch=launch)[0])["variants"]
+    return next((row["state"], row.get("why")) for row in rows
+                if row["group"] == "pipe" and row["variant"] == "fexit")
+
+
+@lens.test()
+def pidns_ends():
+    """Its first process is killed, and the kernel ends all others while that one waits."""
+    launch = [os.path.join(lens.WORK, "launch"), "--pidns"]
+    inside, outside = function_hooks(*launch), function_hooks()
+    release = tuple(int(n) for n in os.uname().release.split(".")[:2])
+    if outside[0] == "chosen" and release < (6, 9):
+        lens.equal("state inside", "refused", inside[0])
+        lens.require("pid namespace" in inside[1], inside[1])
+    else:
+        lens.equal("inside, as outside", outside, inside)
+    ours, its = os.pipe()
+    started = lens.start(launch + ["sh", "-c", lens.BINARY + " report; :"], stdout=its, stderr=its,
+                         stdin=subprocess.DEVNULL)
+    os.close(its)
+    with open(ours) as said:
+        lens.require(any(line == lens.OBSERVING + "\n" for line in said), "it did not observe")
+        os.kill(lens.descendants(started.pid)[1], signal.SIGKILL)
+    started.wait(lens.LIMIT_S * lens.PATIENCE)
+    # what takes function hooks off, and what puts them on, still works
+    lens.observe("-t", "pipe").document()
+
+
 def all_objects():
     """{(kind, id)} of everything that the kernel has; what another one has meanwhile is in it."""
     import ctypes

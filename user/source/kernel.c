@@ -19,6 +19,40 @@
 
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 
+/* inode of the initial pid namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define INITIAL_PIDNS 0xEFFFFFFCu
+
+bool kernel_in_initial_pidns(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS;
+}
+
+static bool has_member(const struct kernel_types *types, const char *type, const char *member)
+{
+	uint32_t id = kernel_types_find(types, type, BTF_KIND_STRUCT);
+	const struct btf_type *t = id ? kernel_types_at(types, id) : NULL;
+
+	for (unsigned i = 0; t && i < btf_vlen(t); i++)
+		if (!strcmp(kernel_types_string(types, btf_members(t)[i].name_off), member))
+			return true;
+	return false;
+}
+
+/*
+ * The first process of a pid namespace waits, when it ends, for all others, and up to v6.8 it
+ * holds up the grace periods of RCU Tasks meanwhile; who takes a function hook off waits for
+ * one. On 6.1 a shell that was killed as the first process of a namespace with ipclens
+ * in it left both, and every later user of function hooks, waiting for ever. The member came
+ * with the remedy ("rcu-tasks: Eliminate deadlocks involving do_exit() and RCU tasks", v6.9).
+ */
+static bool hangs_with_pidns(const struct kernel *k)
+{
+	return !kernel_in_initial_pidns() &&
+	       !has_member(k->types, "task_struct", "rcu_tasks_exit_list");
+}
+
 /* the smallest fexit program, on a function that every kernel with pipes has */
 static void probe_fexit(struct kernel *k)
 {
@@ -32,6 +66,11 @@ static void probe_fexit(struct kernel *k)
 
 	if (!id) {
 		snprintf(k->fexit_why, sizeof(k->fexit_why), "BTF lists no kernel functions");
+		return;
+	}
+	if (hangs_with_pidns(k)) {
+		snprintf(k->fexit_why, sizeof(k->fexit_why), "in a pid namespace this kernel could "
+			 "hang when hooks come off");
 		return;
 	}
 	opts.attach_btf_id = id;

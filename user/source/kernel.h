@@ -21,6 +21,8 @@ int kernel_probe(struct kernel *k);
 void kernel_fini(struct kernel *k);
 /* the kernel's numbers of the file systems that pipes and sockets live on */
 int kernel_find_devices(uint32_t *ret_pipefs, uint32_t *ret_sockfs);
+/* iterators walk the pid namespace of who opens them */
+bool kernel_in_initial_pidns(void);
 /* names the capability that a load refused with -EPERM misses, or "" */
 const char *kernel_missing_capability(void);
 

@@ -48,17 +48,6 @@ void live_quiet_libbpf(void)
 	libbpf_set_print(print_libbpf);
 }
 
-/* inode of the initial pid namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
-#define INITIAL_PIDNS 0xEFFFFFFCu
-
-/* iterators walk the pid namespace of who opens them */
-static bool in_initial_pidns(void)
-{
-	struct stat st;
-
-	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS;
-}
-
 static const char *const kind_groups[] = {
 #define X(id, value, group, type) [LENS_KIND_##id] = #group,
 	LENS_KINDS(X)
@@ -448,7 +437,7 @@ static int bring_up(struct live *l)
 	kernel_fini(&k);
 	if (!err)
 		live_describe_host(&l->host);
-	l->sees_all = in_initial_pidns();
+	l->sees_all = kernel_in_initial_pidns();
 	return err;
 }
 
