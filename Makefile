@@ -194,11 +194,12 @@ machines: all work
 		$(foreach k,$(VM_KERNELS),$(foreach n,1 2 3,$(call third,$(k),$(n))))
 
 check:
-	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally $(foreach c,$(CHECKS),$(c)="tools/check $(c)") \
+	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally -p \
+		$(foreach c,$(CHECKS),$(c)="tools/check $(c)") \
 		coverage=tools/coverage selftest=tools/check-selftest
 
 unit: $(UNITS)
-	$(Q)tools/tally $(foreach t,$(UNITS),$(notdir $(t))=$(t))
+	$(Q)tools/tally -p $(foreach t,$(UNITS),$(notdir $(t))=$(t))
 
 # one tree for both: what fuzzers need beside the sanitizers harms nobody, and compiling takes long
 sanitized = $(wide) O=$(O)/sanitize CC=$(CLANG) SAN=fuzzer-no-link,address,undefined WERROR=
