@@ -219,28 +219,38 @@ static __noinline bool is_here(struct sock *sk, const struct address *to)
 
 /* --------------------------------------------------------------- the search */
 
-/* is a connected one connected to the sender? which address that has may be up to the route */
-static __always_inline bool is_remote_of(struct sock *sk, struct sock *from)
+/*
+ * Is a connected one connected to the sender? which address that has may be up to the route.
+ * remote: to work with, for there is little stack.
+ */
+static __always_inline bool is_remote_of(struct sock *sk, struct sock *from,
+					 struct address *remote)
 {
-	struct address remote = {}, own = {};
+	struct address own = {};
 
 	if (BPF_CORE_READ(sk, __sk_common.skc_dport) !=
 	    BPF_CORE_READ((struct inet_sock *)from, inet_sport))
 		return false;
-	read_address(sk, true, &remote);
+	read_address(sk, true, remote);
 	read_address(from, false, &own);
-	return is_any(&own) || is_same(&remote, &own);
+	return is_any(&own) || is_same(remote, &own);
 }
 
-/* 0: it does not receive this */
-static __always_inline __u16 score(struct sock *sk, const struct search *s)
+/*
+ * How well a socket suits, 0: it does not receive this. Global: the verifier would walk it for
+ * every result of the one before else.
+ */
+__noinline __u32 datagram_score(__u64 address, const struct search *s)
 {
+	struct sock *sk = (struct sock *)address, *from;
 	struct sock_common *c = &sk->__sk_common;
 	bool six = BPF_CORE_READ(c, skc_family) == KDEF_AF_INET6;
 	__u16 sum = six ? 1 : 1 + SCORE_FOUR;
-	struct sock *from = s->from;
 	struct address a = {};
 
+	if (!s)
+		return 0;
+	from = s->from;
 	if (BPF_CORE_READ((struct inet_sock *)sk, inet_sport) != s->to_port ||
 	    BPF_CORE_READ(c, skc_net.net) != BPF_CORE_READ(from, __sk_common.skc_net.net) ||
 	    (!six && !is_four(&s->to)))
@@ -253,19 +263,19 @@ static __always_inline __u16 score(struct sock *sk, const struct search *s)
 		return 0;
 	if (!BPF_CORE_READ(c, skc_dport))
 		return sum;
-	return is_remote_of(sk, from) ? sum + SCORE_REMOTE : 0;
+	return is_remote_of(sk, from, &a) ? sum + SCORE_REMOTE : 0;
 }
 
 static long consider(__u32 i, struct search *s)
 {
 	struct hlist_node *node = s->node;
 	struct sock *sk;
-	__u16 its;
+	__u32 its;
 
 	if (!node)
 		return 1;
 	sk = (void *)node - bpf_core_field_offset(struct sock_common, skc_node);
-	its = score(sk, s);
+	its = datagram_score((__u64)sk, s);
 	if (its && its == s->best_score)
 		s->is_tied = 1;
 	if (its > s->best_score) {

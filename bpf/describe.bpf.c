@@ -11,6 +11,9 @@
 
 /* ------------------------------------------------------------------- paths */
 
+/* which the verifier does not know, who would walk a climb that has run full once more else */
+static volatile bool unknown_zero;
+
 struct climb {
 	struct dentry *dentry;
 	struct mount *mount;
@@ -73,7 +76,8 @@ static __always_inline __u32 climb_result(const struct climb *c, __u32 start)
 __u32 describe_path(__u32 which, __u32 offset, __u32 limit, __u64 address)
 {
 	struct path *path = (void *)address;
-	struct climb c = { .which = which, .offset = offset, .end = offset + limit };
+	struct climb c = { .which = which, .offset = offset, .end = offset + limit,
+			   .full = unknown_zero };
 	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
 
 	if (!mnt)
@@ -113,7 +117,8 @@ static long climb_kernfs(__u32 i, struct climb *c)
 __u32 describe_cgroup(__u32 which, __u32 offset, __u32 limit, __u64 address)
 {
 	struct kernfs_node *kn = (void *)address;
-	struct climb c = { .which = which, .offset = offset, .end = offset + limit, .kn = kn };
+	struct climb c = { .which = which, .offset = offset, .end = offset + limit, .kn = kn,
+			   .full = unknown_zero };
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 
 	if (!kn || !s || offset >= SCRATCH_SIZE)

@@ -124,13 +124,17 @@ static __always_inline void read_addresses(struct sock *sk, struct lens_rec_sock
 
 /* ------------------------------------------------------------------ streams */
 
-/* does anybody change it right now? Free is what it was when it was looked at */
-static __always_inline bool is_locked(struct sock *sk)
+/*
+ * Does anybody change it right now? Free is what it was when it was looked at. No decision here
+ * and below: the verifier would walk every combination of what several looks have found.
+ */
+static __always_inline __u32 is_locked(struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, sk_lock.owned))
-		return true;
-	return bpf_core_field_exists(sk->sk_lock.slock.rlock) &&
-	       BPF_CORE_READ(sk, sk_lock.slock.rlock.raw_lock.val.counter);
+	__u32 lock = BPF_CORE_READ(sk, sk_lock.owned);
+
+	if (bpf_core_field_exists(sk->sk_lock.slock.rlock))
+		lock |= BPF_CORE_READ(sk, sk_lock.slock.rlock.raw_lock.val.counter);
+	return lock;
 }
 
 /*
@@ -143,7 +147,7 @@ static __always_inline bool read_send_origin(struct tcp_sock *tp, __u32 *ret)
 	__u32 una = BPF_CORE_READ(tp, snd_una);
 
 	*ret = una - (__u32)BPF_CORE_READ(tp, bytes_acked);
-	return !is_locked((struct sock *)tp) && BPF_CORE_READ(tp, snd_una) == una;
+	return !(is_locked((struct sock *)tp) | (BPF_CORE_READ(tp, snd_una) ^ una));
 }
 
 static __always_inline bool read_receive_origin(struct tcp_sock *tp, __u32 *ret)
@@ -151,7 +155,7 @@ static __always_inline bool read_receive_origin(struct tcp_sock *tp, __u32 *ret)
 	__u32 next = BPF_CORE_READ(tp, rcv_nxt);
 
 	*ret = next - (__u32)BPF_CORE_READ(tp, bytes_received);
-	return !is_locked((struct sock *)tp) && BPF_CORE_READ(tp, rcv_nxt) == next;
+	return !(is_locked((struct sock *)tp) | (BPF_CORE_READ(tp, rcv_nxt) ^ next));
 }
 
 static __always_inline void read_origins(struct tcp_sock *tp, struct lens_rec_sock *r)

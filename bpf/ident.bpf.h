@@ -142,20 +142,35 @@ static __always_inline bool ident_mqueue_inode(struct inode *i, struct lens_tota
 	return true;
 }
 
-static __always_inline bool name_is(const char *name, const char *what, __u32 len)
+#define NAME_ALIGNED __attribute__((aligned(8)))
+
+/*
+ * name is aligned, and with a literal, so that words are compared: the verifier would walk
+ * what follows for every byte that may differ else.
+ */
+static __always_inline bool name_begins(const char *name, const char *with, __u32 len)
 {
-	for (__u32 i = 0; i < len; i++)
-		if (name[i] != what[i])
+	const __u64 *words = (const __u64 *)name;
+	__u64 word, mask;
+
+	for (__u32 at = 0; at < len; at += 8) {
+		word = mask = 0;
+		for (__u32 i = 0; i < 8 && at + i < len; i++) {
+			word |= (__u64)(__u8)with[at + i] << i * 8;
+			mask |= 0xffull << i * 8;
+		}
+		if ((words[at / 8] & mask) != word)
 			return false;
+	}
 	return true;
 }
 
-#define NAME_IS(name, literal) name_is(name, literal, sizeof(literal) - 1)
+#define NAME_IS(name, literal) name_begins(name, literal, sizeof(literal) - 1)
 
 /* f is just an address; files without an inode of their own share one, but not their name */
 static __always_inline bool file_is_eventfd(struct file *f)
 {
-	char name[16] = {};
+	char name[16] NAME_ALIGNED = {};
 
 	if (BPF_CORE_READ(f, f_inode, i_sb, s_magic) != KDEF_ANON_INODE_FS_MAGIC)
 		return false;

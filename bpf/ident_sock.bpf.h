@@ -10,22 +10,26 @@
 #include "ident.bpf.h"
 #include "ktypes_sock.bpf.h"
 
+/* kinds by the type of a socket, a byte each */
+#define SOCK_KIND(type, kind) ((__u64)(kind) << (type) * 8)
+#define SOCK_KINDS_UNIX (SOCK_KIND(KDEF_SOCK_STREAM, LENS_KIND_UNIX_STREAM) |		\
+			 SOCK_KIND(KDEF_SOCK_DGRAM, LENS_KIND_UNIX_DGRAM) |		\
+			 SOCK_KIND(KDEF_SOCK_SEQPACKET, LENS_KIND_UNIX_SEQPACKET))
+#define SOCK_KINDS_INET (SOCK_KIND(KDEF_SOCK_STREAM, LENS_KIND_TCP) |			\
+			 SOCK_KIND(KDEF_SOCK_DGRAM, LENS_KIND_UDP))
+
+/* reckoned, so that the verifier does not walk what follows once for every kind */
 static __always_inline __u32 sock_kind(__u16 family, __u16 type, __u16 protocol)
 {
-	if (family == KDEF_AF_INET || family == KDEF_AF_INET6) {
-		if (type == KDEF_SOCK_STREAM && protocol == KDEF_IPPROTO_TCP)
-			return LENS_KIND_TCP;
-		return type == KDEF_SOCK_DGRAM && protocol == KDEF_IPPROTO_UDP ? LENS_KIND_UDP :
-										 LENS_KIND_NONE;
-	}
-	if (family != KDEF_AF_UNIX)
-		return LENS_KIND_NONE;
-	switch (type) {
-	case KDEF_SOCK_STREAM: return LENS_KIND_UNIX_STREAM;
-	case KDEF_SOCK_DGRAM: return LENS_KIND_UNIX_DGRAM;
-	case KDEF_SOCK_SEQPACKET: return LENS_KIND_UNIX_SEQPACKET;
-	}
-	return LENS_KIND_NONE;
+	__u64 kinds = 0;
+
+	if (family == KDEF_AF_UNIX)
+		kinds = SOCK_KINDS_UNIX;
+	else if ((family == KDEF_AF_INET || family == KDEF_AF_INET6) &&
+		 protocol == (type == KDEF_SOCK_STREAM ? KDEF_IPPROTO_TCP : KDEF_IPPROTO_UDP))
+		kinds = SOCK_KINDS_INET;
+	barrier_var(kinds);
+	return type < 8 ? kinds >> type * 8 & 0xff : LENS_KIND_NONE;
 }
 
 static __always_inline bool kind_is_inet(__u32 kind)

@@ -48,7 +48,7 @@ struct {
 static __always_inline int inet_count(struct sock *sk, struct lens_total_key *key, struct file *f,
 				      __u32 dir, const struct call *call)
 {
-	ident_user(bpf_get_current_task_btf(), dir, key);
+	ident_user(ident_current(), dir, key);
 	if (totals_count_new(key, f, FILE_TYPED | FILE_INET, call))
 		inet_introduce(ident_address(sk), key);
 	return 0;
@@ -207,7 +207,7 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 		/* some segments may have been dropped */
 		s->is_certain = note->is_certain || note->pieces_port == port ||
 				BPF_CORE_READ((struct udp_sock *)sk, gso_size);
-		ident_user(t, LENS_WRITE, &s->key);
+		ident_user(ident_current(), LENS_WRITE, &s->key);
 		note->is_counted = true;
 		bpf_loop(used, count_queue, s, 0);
 		note->is_counted = false;
@@ -229,7 +229,7 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 		s->key.gen = LENS_GEN_OUTGOING;
 		return inet_count(sk, &s->key, f, LENS_WRITE, &whole);
 	}
-	ident_user(t, LENS_WRITE, &s->key);
+	ident_user(ident_current(), LENS_WRITE, &s->key);
 	totals_count(&s->key, (struct file *)receiver, FILE_INET, &whole);
 	return 0;
 }

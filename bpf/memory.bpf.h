@@ -18,25 +18,17 @@ static __always_inline void memory_name(struct dentry *d, char name[MEMORY_NAME_
 	bpf_probe_read_kernel_str(name, MEMORY_NAME_LEN, BPF_CORE_READ(d, d_name.name));
 }
 
-static __always_inline bool memory_begins(const char *name, const char *with, __u32 len)
-{
-	for (__u32 i = 0; i < len; i++)
-		if (name[i] != with[i])
-			return false;
-	return true;
-}
-
 /* on the kernel's own mount of tmpfs or hugetlbfs, where nobody else can name files */
 static __always_inline __u32 memory_kind_internal(struct file *f)
 {
-	char name[MEMORY_NAME_LEN];
+	char name[MEMORY_NAME_LEN] NAME_ALIGNED;
 
 	memory_name(BPF_CORE_READ(f, f_path.dentry), name);
-	if (memory_begins(name, "memfd:", 6))
+	if (name_begins(name, "memfd:", 6))
 		return LENS_KIND_MEMFD;
-	if (memory_begins(name, "SYSV", 4))
+	if (name_begins(name, "SYSV", 4))
 		return LENS_KIND_SYSV_SHM;
-	if (memory_begins(name, "dev/zero", 9) || memory_begins(name, "anon_hugepage", 14))
+	if (name_begins(name, "dev/zero", 9) || name_begins(name, "anon_hugepage", 14))
 		return LENS_KIND_SHARED_ANON;
 	return LENS_KIND_NONE;
 }
@@ -50,7 +42,7 @@ static __always_inline __u32 memory_kind_internal(struct file *f)
 static __always_inline bool memory_is_posix(struct file *f)
 {
 	struct vfsmount *mnt = BPF_CORE_READ(f, f_path.mnt);
-	char name[MEMORY_NAME_LEN];
+	char name[MEMORY_NAME_LEN] NAME_ALIGNED;
 	struct dentry *at;
 	struct mount *m;
 
@@ -65,7 +57,7 @@ static __always_inline bool memory_is_posix(struct file *f)
 		at = BPF_CORE_READ(m, mnt_mountpoint);
 	}
 	memory_name(at, name);
-	return memory_begins(name, "shm", 4);
+	return name_begins(name, "shm", 4);
 }
 
 /* the kind of memory behind a file, LENS_KIND_NONE if it is no regular one */

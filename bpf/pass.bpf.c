@@ -126,11 +126,13 @@ int pass_fetched(const struct lens_chan *via, __u64 file, __u32 fd)
 /* every header and every descriptor is a step: net.core.optmem_max allows no more */
 #define STEPS_MAX 8192
 
+#define CONTROL_ENDS (~0u)
+
 struct control_walk {
 	struct passage p;
 	__u64 at, end;			/* the next header; where all ends */
 	__u64 fd_at;			/* the next descriptor */
-	__u32 left;			/* descriptors */
+	__u32 left;			/* descriptors, CONTROL_ENDS: they cannot be read */
 	__u32 flags;			/* PASS_* */
 };
 
@@ -148,15 +150,24 @@ static __always_inline bool control_read(const struct control_walk *w, void *to,
 	return !bpf_probe_read_user(to, size, (void *)from);
 }
 
-static __always_inline long walk_header(struct control_walk *w)
+/*
+ * The next header; 1: there is none. Global, like what follows: the verifier would walk them
+ * anew for every state of a walk else.
+ */
+__noinline int control_header(struct control_walk *w)
 {
-	bool compat = w->flags & PASS_COMPAT;
-	__u32 header = compat ? COMPAT_HEADER_BYTES : HEADER_BYTES;
+	__u32 header = COMPAT_HEADER_BYTES;
+	bool compat;
 	__u64 len = 0;
 	struct {
 		__s32 level, type;
 	} about;
 
+	if (!w)
+		return 1;
+	compat = w->flags & PASS_COMPAT;
+	if (!compat)
+		header = HEADER_BYTES;
 	if (w->at + header > w->end || !control_read(w, &len, compat ? 4 : 8, w->at) ||
 	    !control_read(w, &about, sizeof(about), w->at + header - sizeof(about)))
 		return 1;
@@ -172,26 +183,38 @@ static __always_inline long walk_header(struct control_walk *w)
 	return 0;
 }
 
-static __always_inline long walk_descriptor(struct control_walk *w)
+/* reads the next descriptor, and returns its file; 0: it has none */
+__noinline __u64 control_file(struct control_walk *w)
 {
 	struct file *file;
 
-	if (!control_read(w, &w->p.fd, sizeof(w->p.fd), w->fd_at))
-		return 1;
+	if (!w)
+		return 0;
+	if (!control_read(w, &w->p.fd, sizeof(w->p.fd), w->fd_at)) {
+		w->left = CONTROL_ENDS;
+		return 0;
+	}
 	file = ident_fd_probe((void *)bpf_get_current_task_btf(), w->p.fd);
-	if (file)
-		pass_event(&w->p, (__u64)file);
-	else	/* another thread has closed it meanwhile */
+	if (!file)	/* another thread has closed it meanwhile */
 		loss_add(w->p.via.kind, LENS_LOSS_AMBIGUOUS_FD, 1, 0);
 	w->fd_at += sizeof(__s32);
-	w->p.index++;
 	w->left--;
-	return 0;
+	return (__u64)file;
 }
 
 static long walk_step(__u32 i, struct control_walk *w)
 {
-	return w->left ? walk_descriptor(w) : walk_header(w);
+	__u64 file;
+
+	if (w->left == CONTROL_ENDS)
+		return 1;
+	if (!w->left)
+		return control_header(w) != 0;
+	file = control_file(w);
+	if (file)
+		pass_event(&w->p, file);
+	w->p.index++;
+	return 0;
 }
 
 /* inline in what follows, because the kernel limits how deeply functions call each other */
@@ -257,13 +280,13 @@ static __always_inline __u32 find_receiver(struct sock *sk, bool noted, struct l
 }
 
 /* the queue that a message sent or received by the socket of a file goes through; kind 0: none */
-static __noinline int find_queue(struct file *file, __u32 dir, bool noted, struct passage *ret)
+__noinline int pass_queue(__u64 file, __u32 dir, __u32 noted, struct passage *ret)
 {
-	struct sock *sk = ident_file_sock(file);
+	struct sock *sk = ident_file_sock((struct file *)file);
 	struct lens_total_key key = {};
 	struct lens_proc unused;
 
-	if (!ident_sock_probe(sk, &key) || !kind_is_unix(key.kind))
+	if (!ret || !ident_sock_probe(sk, &key) || !kind_is_unix(key.kind))
 		return 0;
 	if (key.kind == LENS_KIND_UNIX_DGRAM && dir == LENS_WRITE)
 		ret->flags = find_receiver(sk, noted, &key);
@@ -280,7 +303,7 @@ int pass_returned(__u64 file, __u64 header, __u32 dir, __u32 compat, __u32 noted
 	sock_take_control(&control);
 	if (!header_control(header, compat, &control))
 		return 0;
-	find_queue((struct file *)file, dir, noted, &w.p);
+	pass_queue(file, dir, noted, &w.p);
 	return w.p.via.kind ? control_tell(&w, &control, dir) : 0;
 }
 

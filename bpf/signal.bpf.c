@@ -49,6 +49,6 @@ int BPF_PROG(signal__tp__generate, int number, struct kernel_siginfo *info,
 		return 0;
 	ident_proc(to, &target);
 	ident_target(&target, LENS_KIND_SIGNAL, number, &key);
-	ident_user(t, LENS_WRITE, &key);
+	ident_user(ident_current(), LENS_WRITE, &key);
 	return totals_count(&key, NULL, FILE_NONE, &call);
 }

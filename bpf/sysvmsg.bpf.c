@@ -9,9 +9,10 @@
 #include "message.bpf.h"
 #include "sysvmsg.bpf.h"
 
-/* does the namespace of t have a queue of this id? */
-static __noinline bool queue_exists(struct task_struct *t, __s32 id)
+/* does the namespace of the current task have a queue of this id? Global: walked once */
+__noinline int sysvmsg_exists(__s32 id)
 {
+	struct task_struct *t = (void *)bpf_get_current_task_btf();
 	struct msg_queue *q = ipc_at(BPF_CORE_READ(t, nsproxy, ipc_ns), IPC_MESSAGES,
 				     id & IPC_INDEX_MASK);
 
@@ -22,7 +23,7 @@ static __noinline bool queue_exists(struct task_struct *t, __s32 id)
 static __always_inline bool sysvmsg_is_stray(__s32 id, __s64 ret)
 {
 	return (ret == -KDEF_EINVAL || ret == -KDEF_EFAULT) &&
-	       !queue_exists((void *)bpf_get_current_task_btf(), id);
+	       !sysvmsg_exists(id);
 }
 
 int sysvmsg_sent(const struct lens_total_key *key, __s64 type, __u64 size, __s64 ret)

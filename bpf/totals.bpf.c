@@ -152,15 +152,24 @@ int totals_stream_pipe(__u32 id, const struct lens_total_key *key, __u64 file,
 /* not on the stack, of which a chain of calls has 512 bytes */
 static const volatile struct users no_users;
 
-/* counts this endpoint in; true if the channel's flows need its operations one by one */
-static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
+/*
+ * Counts this endpoint in; true if the channel's flows need its operations one by one. Global:
+ * the verifier would walk it for every set of flags else.
+ */
+__noinline int totals_enter(const struct lens_chan *wanted, __u32 dir)
 {
-	struct users *u = bpf_map_lookup_elem(&lens_chans, chan);
+	/* on the stack, as in totals_evict() */
+	struct lens_chan chan;
+	struct users *u;
 	__u32 before;
 
+	if (!wanted)
+		return true;
+	chan = *wanted;
+	u = bpf_map_lookup_elem(&lens_chans, &chan);
 	if (!u) {
-		bpf_map_update_elem(&lens_chans, chan, (void *)&no_users, BPF_NOEXIST);
-		u = bpf_map_lookup_elem(&lens_chans, chan);
+		bpf_map_update_elem(&lens_chans, &chan, (void *)&no_users, BPF_NOEXIST);
+		u = bpf_map_lookup_elem(&lens_chans, &chan);
 		if (!u)
 			return true;	/* map full: streaming is the safe side */
 		u->shown.look = lens_look;
@@ -170,7 +179,7 @@ static __noinline bool channel_enter(const struct lens_chan *chan, __u32 dir)
 	if (before == 1)
 		__sync_fetch_and_add(&totals_epoch, EPOCH_ONE);
 	if (before >= 1 && u->shown.count[dir != LENS_WRITE] >= 2 &&
-	    (chan->kind == LENS_KIND_SYSV_MSG || chan->kind == LENS_KIND_POSIX_MQ))
+	    (chan.kind == LENS_KIND_SYSV_MSG || chan.kind == LENS_KIND_POSIX_MQ))
 		__sync_fetch_and_add(&lens_crowded, 1);
 	return before >= 1 || u->shown.count[dir != LENS_WRITE] >= 2;
 }
@@ -261,7 +270,7 @@ __u64 totals_endpoint(const struct lens_total_key *wanted)
 	flags = task_end_flags(&proc, &chan, key.dir);
 	/* before: who comes next and raises it may be the one that has this one streamed */
 	epoch = totals_epoch;
-	if (channel_enter(&chan, key.dir) || lens_stream_all)
+	if (totals_enter(&chan, key.dir) || lens_stream_all)
 		if (!(flags & LENS_END_SELF))
 			flags |= LENS_END_OPS;
 	/* not on the stack, of which there is little left when this is called */

@@ -226,6 +226,18 @@ static __always_inline void packet_received(struct call *call)
 
 /* --------------------------------------- calls; type is of the socket */
 
+/* Global: the verifier would walk all that follows for every way through this else */
+__noinline int unix_taken(struct call *call, __u32 type, __u32 flags)
+{
+	if (!call)
+		return 0;
+	if (type != KDEF_SOCK_STREAM)
+		packet_received(call);
+	if (flags & KDEF_MSG_PEEK && call->ret >= 0)
+		call_is_look(call);
+	return 0;
+}
+
 static __always_inline int unix_sent(struct sock *sk, __u16 type, __s64 ret, bool is_short)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
@@ -252,10 +264,7 @@ static __always_inline int unix_received(struct sock *sk, __u16 type, __s64 ret,
 	sock_take_control(&control);
 	if (is_restart(ret))
 		return 0;
-	if (type != KDEF_SOCK_STREAM)
-		packet_received(&call);
-	if (flags & KDEF_MSG_PEEK && ret >= 0)
-		call_is_look(&call);
+	unix_taken(&call, type, flags);
 	return unix_count(sk, LENS_READ, &call, &control);
 }
 

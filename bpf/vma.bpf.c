@@ -37,44 +37,53 @@ static __always_inline void maple_shape(__u64 node, __u32 type, struct maple_sha
 	ret->last = BPF_CORE_READ(r, pivot[14]) ? 15 : BPF_CORE_READ(r, meta.end);
 }
 
-/* small: from the end of a system call to here little is left of the stack */
-struct maple_walk {
-	__u64 address;		/* looked for; 0: entry is what was found there */
-	__u64 entry;
-};
-
-static long maple_descend(__u32 level, struct maple_walk *w)
+/*
+ * What the node of an entry has at an address, 0: nothing. Global: the verifier would walk
+ * the pivots anew for every level else.
+ */
+__noinline __u64 maple_slot(__u64 entry, __u64 address)
 {
-	__u64 node = w->entry & ~MAPLE_NODE_MASK, pivot = 0;
-	__u32 type = w->entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, slot;
+	__u64 node = entry & ~MAPLE_NODE_MASK, pivot = 0;
 	struct maple_shape shape;
+	__u32 slot;
 
-	if (!node || type < MAPLE_LEAF_64 || type > MAPLE_ARANGE_64)
-		return 1;
-	maple_shape(node, type, &shape);
+	maple_shape(node, entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, &shape);
 	for (slot = 0; slot < 15 && slot < shape.last; slot++) {
 		if (bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)shape.pivots + slot * 8))
-			return 1;
-		if (pivot >= w->address)
+			return 0;
+		if (pivot >= address)
 			break;
 	}
-	if (bpf_probe_read_kernel(&w->entry, sizeof(w->entry), (void *)shape.slots + slot * 8))
-		return 1;
-	if (type != MAPLE_LEAF_64)
+	/* no longer of use: what was read last */
+	if (bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)shape.slots + slot * 8))
 		return 0;
-	w->address = 0;
-	return 1;
+	return pivot;
+}
+
+/* the entry at an address, 0: none. No bpf_loop(): what it calls would need room on the stack */
+static __always_inline __u64 maple_find(__u64 entry, __u64 address)
+{
+	__u32 level, type;
+
+#pragma clang loop unroll(disable)
+	for (level = 0; level < MAPLE_LEVELS; level++) {
+		type = entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK;
+		if (entry <= MAPLE_NODE_MASK || type < MAPLE_LEAF_64 || type > MAPLE_ARANGE_64)
+			return 0;
+		entry = maple_slot(entry, address);
+		if (type == MAPLE_LEAF_64)
+			return entry;
+	}
+	return 0;
 }
 
 static __always_inline bool vma_find(struct mm_struct *mm, __u64 address, struct vma_view *ret)
 {
-	struct maple_walk w = { .address = address };
+	__u64 vma = maple_find((__u64)BPF_CORE_READ(mm, mm_mt.ma_root), address);
 
-	w.entry = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root);
-	bpf_loop(MAPLE_LEVELS, maple_descend, &w, 0);
-	if (w.address || !w.entry)
+	if (!vma)
 		return false;
-	vma_read((void *)w.entry, ret);
+	vma_read((void *)vma, ret);
 	return ret->start <= address && address < ret->end;
 }
 
