@@ -111,6 +111,7 @@ static int set_sizes(struct live *l)
 	bpf_map__set_max_entries(s->maps.lens_ops_ring, ops_ring);
 	bpf_map__set_max_entries(s->maps.lens_totals, ends);
 	bpf_map__set_max_entries(s->maps.lens_chans, ends);
+	live_size_notes(s, &l->plan);
 	return live_size_cache(s, !l->opt.snapshot);
 }
 

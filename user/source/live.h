@@ -73,6 +73,8 @@ uint64_t live_now_ns(void);
 int live_emit(source_sink sink, void *arg, struct lens_rec *rec, unsigned type, uint32_t len);
 /* live.c: detaches the hook at the end of system calls once nothing needs it any more */
 void live_release_calls(struct live *l);
+/* live_notes.c: before loading; plan: of what is observed, NULL: nothing is */
+void live_size_notes(struct lens *s, const struct plan *plan);
 /* live.c: what a look without tracing needs, too */
 int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_types_fd);
 /* live_cache.c: before loading; is_used: calls are counted */
