@@ -52,6 +52,21 @@ TEST(finds_what_was_added)
 	}
 }
 
+TEST(the_first_to_claim_a_key_has_it)
+{
+	_cleanup_(hash_freep) struct hash *h = hash_new(sizeof(uint64_t));
+	const uint64_t count = 20000;
+
+	for (size_t round = 0; round < 2; round++)
+		for (uint64_t i = 0; i < count; i++)
+			CHECK(hash_claim(h, &i, value(i + round)) == value(i));
+	CHECK_EQ_U64(hash_count(h), count);
+	for (uint64_t i = 0; i < count; i++) {
+		CHECK(hash_get(h, &i) == value(i));
+		CHECK(hash_at(h, i) == value(i));
+	}
+}
+
 TEST(iterates_in_order_of_insertion)
 {
 	_cleanup_(hash_freep) struct hash *h = hash_new(4);

@@ -113,6 +113,8 @@ void hash_freep(struct hash **h);
 void *hash_get(const struct hash *h, const void *key);
 /* value must not be NULL; key must not be present */
 void hash_add(struct hash *h, const void *key, void *value);
+/* adds value unless there is one for the key; the one that is there then, by one search */
+void *hash_claim(struct hash *h, const void *key, void *value);
 size_t hash_count(const struct hash *h);
 void *hash_at(const struct hash *h, size_t index);	/* index < hash_count() */
 const void *hash_key_at(const struct hash *h, size_t index);

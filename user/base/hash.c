@@ -12,7 +12,7 @@
 #define HASH_FIRST_SLOTS 16	/* power of two */
 
 struct slot {
-	uint32_t tag;		/* upper half of the key's hash */
+	uint32_t tag;		/* half of the key's hash, which also says where to look first */
 	uint32_t position;	/* in the entries, + 1; 0 = free */
 };
 
@@ -100,24 +100,29 @@ static const void *key_at(const struct hash *h, size_t position)
 	return h->keys + position * h->key_size;
 }
 
+static uint32_t key_tag(const struct hash *h, const void *key)
+{
+	return (uint32_t)(key_hash(h, key) >> 32);
+}
+
 /* the slot of the key, or the free one where it would go */
-static struct slot *find_slot(const struct hash *h, const void *key, uint64_t sum)
+static struct slot *find_slot(const struct hash *h, const void *key, uint32_t tag)
 {
 	size_t mask = h->slot_count - 1;
 
-	for (size_t i = sum & mask;; i = (i + 1) & mask) {
+	for (size_t i = tag & mask;; i = (i + 1) & mask) {
 		struct slot *s = &h->slots[i];
 
 		if (!s->position)
 			return s;
-		if (s->tag == sum >> 32 && !memcmp(key_at(h, s->position - 1), key, h->key_size))
+		if (s->tag == tag && !memcmp(key_at(h, s->position - 1), key, h->key_size))
 			return s;
 	}
 }
 
 void *hash_get(const struct hash *h, const void *key)
 {
-	const struct slot *s = find_slot(h, key, key_hash(h, key));
+	const struct slot *s = find_slot(h, key, key_tag(h, key));
 
 	return s->position ? h->values[s->position - 1] : NULL;
 }
@@ -129,38 +134,68 @@ static void set_room(struct hash *h, size_t room)
 	h->values = xrealloc(h->values, h->room, sizeof(*h->values));
 }
 
+static void put_slot(struct hash *h, struct slot slot)
+{
+	size_t mask = h->slot_count - 1, i = slot.tag & mask;
+
+	while (h->slots[i].position)
+		i = (i + 1) & mask;
+	h->slots[i] = slot;
+}
+
+/* of the same entries: their tags are known, and none is there twice */
+static void grow_slots(struct hash *h, size_t slot_count)
+{
+	_cleanup_free_ struct slot *old = h->slots;
+	size_t old_count = h->slot_count;
+
+	h->slot_count = slot_count;
+	h->slots = xcalloc(h->slot_count, sizeof(*h->slots));
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i].position)
+			put_slot(h, old[i]);
+}
+
 static void remake_slots(struct hash *h, size_t slot_count)
 {
 	free(h->slots);
 	h->slot_count = slot_count;
 	h->slots = xcalloc(h->slot_count, sizeof(*h->slots));
-	for (size_t i = 0; i < h->count; i++) {
-		uint64_t sum = key_hash(h, key_at(h, i));
-
-		*find_slot(h, key_at(h, i), sum) = (struct slot){
-			.tag = (uint32_t)(sum >> 32),
-			.position = (uint32_t)i + 1,
-		};
-	}
+	for (size_t i = 0; i < h->count; i++)
+		put_slot(h, (struct slot){
+				    .tag = key_tag(h, key_at(h, i)),
+				    .position = (uint32_t)i + 1,
+			    });
 }
 
-void hash_add(struct hash *h, const void *key, void *value)
+void *hash_claim(struct hash *h, const void *key, void *value)
 {
-	uint64_t sum = key_hash(h, key);
+	uint32_t tag = key_tag(h, key);
 	struct slot *s;
 
 	assert(value);
 	assert(h->count < UINT32_MAX);
-	if (h->count == h->room)
-		set_room(h, h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2);
 	/* at most two thirds full: longer searches would cost more than the memory */
 	if (h->count * 3 >= h->slot_count * 2)
-		remake_slots(h, h->slot_count * 2);
-	s = find_slot(h, key, sum);
-	assert(!s->position);
+		grow_slots(h, h->slot_count * 2);
+	s = find_slot(h, key, tag);
+	if (s->position)
+		return h->values[s->position - 1];
+	if (h->count == h->room)
+		set_room(h, h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2);
 	memcpy(h->keys + h->count * h->key_size, key, h->key_size);
 	h->values[h->count++] = value;
-	*s = (struct slot){ .tag = (uint32_t)(sum >> 32), .position = (uint32_t)h->count };
+	*s = (struct slot){ .tag = tag, .position = (uint32_t)h->count };
+	return value;
+}
+
+void hash_add(struct hash *h, const void *key, void *value)
+{
+	size_t before = h->count;
+
+	hash_claim(h, key, value);
+	assert(h->count == before + 1);
+	(void)before;
 }
 
 void hash_filter(struct hash *h, bool (*keep)(void *arg, void *value), void *arg)

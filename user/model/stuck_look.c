@@ -14,6 +14,9 @@
 /* include/linux/proc_ns.h: PROC_PID_INIT_INO */
 #define INITIAL_PIDNS 0xeffffffc
 
+/* allocated together: there are many */
+#define DESCS_OF_BLOCK 256
+
 void *stuck_look_new(void)
 {
 	struct stuck_look *l = xcalloc(1, sizeof(*l));
@@ -80,10 +83,10 @@ void stuck_look_free(void *look)
 {
 	struct stuck_look *l = look;
 
-	for (size_t i = 0; i < l->desc_count; i++) {
+	for (size_t i = 0; i < l->desc_count; i++)
 		free(l->descs[i]->name);
+	for (size_t i = 0; i < l->desc_count; i += DESCS_OF_BLOCK)
 		free(l->descs[i]);
-	}
 	for (size_t i = 0; i < hash_count(l->memory); i++)
 		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
 	free_values(l->memory);
@@ -183,8 +186,7 @@ static struct stuck_proc *get_proc(struct stuck *s, const struct lens_proc *key)
 	p = stuck_add_proc(s, key);
 	p->about = world_proc(s->world, key);
 	hash_add(l->procs, key, p);
-	if (!hash_get(l->procs_by_tgid, &key->tgid))
-		hash_add(l->procs_by_tgid, &key->tgid, p);
+	hash_claim(l->procs_by_tgid, &key->tgid, p);
 	return p;
 }
 
@@ -234,10 +236,10 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		p->has_several_tables = true;
 	if (r->files)
 		p->files = r->files;
-	if (r->files && !hash_get(l->tables, &r->files))
-		hash_add(l->tables, &r->files, p);
-	if (r->cred && !hash_get(l->creds, &r->cred))
-		hash_add(l->creds, &r->cred, p);
+	if (r->files)
+		hash_claim(l->tables, &r->files, p);
+	if (r->cred)
+		hash_claim(l->creds, &r->cred, p);
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;
@@ -248,9 +250,22 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 
 /* ------------------------------------------------------------------- holders */
 
+static struct stuck_desc *new_desc(struct stuck_look *l)
+{
+	size_t at = l->desc_count % DESCS_OF_BLOCK;
+	struct stuck_desc *d = at ? l->descs[l->desc_count - at] + at :
+				    xcalloc(DESCS_OF_BLOCK, sizeof(*d));
+
+	if (!(l->desc_count & (l->desc_count - 1)))
+		l->descs = xrealloc(l->descs, l->desc_count ? l->desc_count * 2 : 1,
+				    sizeof(*l->descs));
+	l->descs[l->desc_count++] = d;
+	return d;
+}
+
 static struct stuck_desc *add_desc(struct stuck_look *l, const struct event *ev)
 {
-	struct stuck_desc *d = xcalloc(1, sizeof(*d));
+	struct stuck_desc *d = new_desc(l);
 	struct buf path = {};
 
 	d->rec = *ev->lens_rec_desc;
@@ -263,10 +278,6 @@ static struct stuck_desc *add_desc(struct stuck_look *l, const struct event *ev)
 		memcpy(d->name, ev->name.data, ev->name.len);
 		d->name_len = ev->name.len;
 	}
-	if (!(l->desc_count & (l->desc_count - 1)))
-		l->descs = xrealloc(l->descs, l->desc_count ? l->desc_count * 2 : 1,
-				    sizeof(*l->descs));
-	l->descs[l->desc_count++] = d;
 	return d;
 }
 
@@ -277,25 +288,20 @@ static void take_desc(struct stuck *s, const struct event *ev)
 	struct stuck_fd fd = { .tgid = d->rec.proc.tgid, .fd = d->rec.fd };
 
 	if (d->rec.flags & LENS_DESC_OPENING) {
-		if (!hash_get(l->opening, &d->rec.fd))
-			hash_add(l->opening, &d->rec.fd, d);
+		hash_claim(l->opening, &d->rec.fd, d);
 		return;
 	}
-	if (fd.tgid && !hash_get(l->by_fd, &fd))
-		hash_add(l->by_fd, &fd, d);
-	head = stuck_find_self(s, d->rec.self);
-	if (head) {
+	if (fd.tgid)
+		hash_claim(l->by_fd, &fd, d);
+	head = d->rec.self ? hash_claim(l->by_self, &d->rec.self, d) : d;
+	if (head != d) {
 		d->next_self = head->next_self;
 		head->next_self = d;
-	} else if (d->rec.self) {
-		hash_add(l->by_self, &d->rec.self, d);
 	}
-	head = stuck_find_file(s, d->rec.file);
-	if (head) {
+	head = d->rec.file ? hash_claim(l->by_file, &d->rec.file, d) : d;
+	if (head != d) {
 		d->next_file = head->next_file;
 		head->next_file = d;
-	} else if (d->rec.file) {
-		hash_add(l->by_file, &d->rec.file, d);
 	}
 }
 
@@ -306,8 +312,7 @@ static void take_tuple(struct stuck_look *l, struct stuck_desc *d)
 	if (d->rec.object != LENS_OBJECT_TCP && d->rec.object != LENS_OBJECT_UDP)
 		return;
 	tuple = stuck_tuple_of(&d->rec, false);
-	if (!hash_get(l->by_tuple, &tuple))
-		hash_add(l->by_tuple, &tuple, d);
+	hash_claim(l->by_tuple, &tuple, d);
 }
 
 static void take_item(struct stuck_look *l, const struct lens_rec_item *r)
