@@ -60,6 +60,9 @@ extern const volatile bool lens_has_cast;
 /* a field behind a pointer: core_cast() made it where there is that, else any address will do */
 #define core_field(pointer, field) \
 	(lens_has_cast ? (pointer)->field : BPF_CORE_READ(pointer, field))
+/* ... behind a pointer there */
+#define core_field_of(pointer, next, field) \
+	(lens_has_cast ? (pointer)->next->field : BPF_CORE_READ(pointer, next, field))
 
 /*
  * Operands that user space fills in (LENS_FILL_*): one instruction, where a constant in

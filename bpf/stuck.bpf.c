@@ -30,17 +30,17 @@ static __always_inline void restarted(struct task_struct *t, __u32 *flags, struc
 __u32 stuck_call(struct task_struct *t, __u32 *ret_nr, __u32 *ret_flags, struct call_args *ret_args)
 {
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(t);
-	bool compat = BPF_CORE_READ(t, thread_info.status) & KDEF_TS_COMPAT;
+	bool compat = t->thread_info.status & KDEF_TS_COMPAT;
 	__u32 call;
 	__u64 nr;
 
 	if (!regs)
 		return LENS_CALL_NONE;
-	nr = BPF_CORE_READ(regs, orig_ax);
+	nr = regs->orig_ax;
 	*ret_nr = nr;
 	if ((__s64)nr == NOT_IN_A_CALL)
 		return LENS_CALL_NONE;
-	arch_args_probe(regs, compat, ret_args);
+	arch_args(regs, compat, ret_args);
 	if (nr >= CALL_TABLE)
 		return LENS_CALL_OTHER;
 	barrier_var(nr);
@@ -103,6 +103,9 @@ static __always_inline __u64 entered(struct task_struct *t, __u32 nr)
 }
 
 /* ----------------------------------------------------------------- threads */
+
+/* of the first of two rounds only the call counts, and whether its thread stays in it */
+bool lens_calls_only = false;
 
 /* number of a process in the pid namespace of its parent */
 static __always_inline __u32 pid_at_level(struct pid *pid, __u32 level)
@@ -187,21 +190,25 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 	return flags;
 }
 
+#define SIGNALS 64
+
+/* all of them by one read: they are many */
 static __always_inline __u64 handled_signals(struct task_struct *t)
 {
+	__u32 which = SCRATCH_LOOK, size = bpf_core_type_size(struct k_sigaction);
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
-	void *actions = (void *)hand + bpf_core_field_offset(struct sighand_struct, action);
 	__u64 handlers = 0;
 
-	for (__u32 i = 0; hand && i < 64; i++) {
-		__u64 handler = 0;
-
-		bpf_probe_read_kernel(&handler, sizeof(handler),
-				      actions + i * bpf_core_type_size(struct k_sigaction));
+	if (!s || !hand ||
+	    bpf_probe_read_kernel(s->data, SIGNALS * size,
+				  (void *)hand +
+					  bpf_core_field_offset(struct sighand_struct, action)))
+		return 0;
+	for (__u32 i = 0; i < SIGNALS; i++)
 		/* 0 is the default, 1 ignores */
-		if (handler > 1)
+		if (*(__u64 *)(s->data + i * size) > 1)
 			handlers |= 1ull << i;
-	}
 	return handlers;
 }
 
@@ -221,62 +228,73 @@ static __always_inline bool is_supervised(struct task_struct *t)
 	return f != NULL;
 }
 
-static __always_inline void fill_process(struct task_struct *t, struct lens_rec_thread *r)
+static __always_inline void fill_process(struct task_struct *t, struct task_struct *u,
+					 struct lens_rec_thread *r)
 {
-	struct signal_struct *s = BPF_CORE_READ(t, signal);
-	struct nsproxy *ns = BPF_CORE_READ(t, nsproxy);
+	struct signal_struct *s = core_field(u, signal);
+	struct nsproxy *ns = core_field(u, nsproxy);
+	struct mm_struct *mm = core_field(u, mm);
 
-	r->parent = BPF_CORE_READ(t, real_parent, tgid);
-	if (BPF_CORE_READ(t, ptrace))
-		r->tracer = BPF_CORE_READ(t, parent, tgid);
-	r->written = BPF_CORE_READ(t, ioac.wchar);
+	r->parent = core_field_of(u, real_parent, tgid);
+	if (core_field(u, ptrace))
+		r->tracer = core_field_of(u, parent, tgid);
+	r->written = core_field(u, ioac.wchar);
 	if (stuck_timer(t))
 		r->flags |= LENS_THREAD_TIMER;
 	if (is_supervised(t))
 		r->flags |= LENS_THREAD_SUPERVISED;
-	if (BPF_CORE_READ(t, mm, mm_users.counter) > BPF_CORE_READ(s, nr_threads))
+	if (core_field(mm, mm_users.counter) > core_field(s, nr_threads))
 		r->flags |= LENS_THREAD_SHARES_MEMORY;
-	if (BPF_CORE_READ(t, vfork_done))
+	if (core_field(u, vfork_done))
 		r->flags |= LENS_THREAD_VFORKED;
-	if (BPF_CORE_READ(t, io_uring, xa.xa_head))
-		r->flags |= LENS_THREAD_URING;
-	if (ns) {
-		r->ipcns = BPF_CORE_READ(ns, ipc_ns, ns.inum);
-		r->netns = BPF_CORE_READ(ns, net_ns, ns.inum);
-	}
+	r->ipcns = core_field_of(ns, ipc_ns, ns.inum);
+	r->netns = core_field_of(ns, net_ns, ns.inum);
 	if (t->pid != t->tgid)
 		return;
-	r->written += BPF_CORE_READ(s, ioac.wchar);
+	r->written += core_field(s, ioac.wchar);
 	r->handlers = handled_signals(t);
 	r->flags |= family_flags(t);
+}
+
+/* what both rounds tell */
+static __always_inline void fill_thread(struct task_struct *t, struct task_struct *u,
+					struct lens_rec_thread *r)
+{
+	if (t->flags & (KDEF_PF_IO_WORKER | KDEF_PF_USER_WORKER))
+		r->flags |= LENS_THREAD_WORKER;
+	r->state = core_field(u, __state);
+	r->entered_ns = entered(t, r->nr);
+	r->switches = t->nvcsw + t->nivcsw;
+	if (core_field(u, jobctl) & KDEF_JOBCTL_TRAP_FREEZE)
+		r->flags |= LENS_THREAD_FROZEN;
+	if (core_field_of(u, io_uring, xa.xa_head))
+		r->flags |= LENS_THREAD_URING;
+	r->tid = t->pid;
+	r->files = (__u64)BPF_CORE_READ(t, files);
+	r->undo = (__u64)BPF_CORE_READ(t, sysvsem.undo_list);
+	r->cred = (__u64)BPF_CORE_READ(t, cred);
+	r->task = ident_address(t);
+	r->proc.tgid = t->tgid;
+	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);
 }
 
 SEC("?iter/task")
 int stuck__iter__threads(struct bpf_iter__task *ctx)
 {
-	struct task_struct *t = ctx->task;
+	struct task_struct *t = ctx->task, *u;
 	struct lens_rec_thread r = {};
 	struct call_args args = {};
 
 	if (!t || t->flags & KDEF_PF_KTHREAD)
 		return 0;
-	if (t->flags & (KDEF_PF_IO_WORKER | KDEF_PF_USER_WORKER))
-		r.flags |= LENS_THREAD_WORKER;
-	r.state = BPF_CORE_READ(t, __state);
+	u = ident_task(t);
 	r.call = stuck_call(t, &r.nr, &r.flags, &args);
-	r.entered_ns = entered(t, r.nr);
 	__builtin_memcpy(r.arg, args.arg, sizeof(r.arg));
-	r.switches = t->nvcsw + t->nivcsw;
-	if (BPF_CORE_READ(t, jobctl) & KDEF_JOBCTL_TRAP_FREEZE)
-		r.flags |= LENS_THREAD_FROZEN;
-	r.tid = t->pid;
-	r.files = (__u64)BPF_CORE_READ(t, files);
-	r.undo = (__u64)BPF_CORE_READ(t, sysvsem.undo_list);
-	r.cred = (__u64)BPF_CORE_READ(t, cred);
-	r.task = ident_address(t);
-	ident_proc(t, &r.proc);
-	fill_numbers(t, &r);
-	fill_process(t, &r);
+	fill_thread(t, u, &r);
+	if (!lens_calls_only) {
+		fill_numbers(t, &r);
+		fill_process(t, u, &r);
+	}
 	BPF_CORE_READ_STR_INTO(&r.comm, t, comm);
 	rec_init(&r.h, LENS_REC_THREAD, sizeof(r));
 	r.h.flags = LENS_F_SNAPSHOT;

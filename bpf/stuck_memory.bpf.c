@@ -362,7 +362,8 @@ int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
 	struct lens_rec_mapping r = {};
 	struct inode *i;
 
-	if (!t || !v || !(BPF_CORE_READ(v, vm_flags) & KDEF_VM_SHARED))
+	/* most are not; a plain load */
+	if (!t || !v || !(v->vm_flags & KDEF_VM_SHARED))
 		return 0;
 	i = BPF_CORE_READ(v, vm_file, f_inode);
 	if (!i || BPF_CORE_READ(i, i_sb, s_magic) == KDEF_ANON_INODE_FS_MAGIC)

@@ -91,28 +91,31 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 
 int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	__u8 shut = BPF_CORE_READ(sk, sk_shutdown);
+	/* as core_field() takes it; sk is just an address */
+	struct sock *typed = lens_has_cast ? core_cast(sk, LENS_FILL_TYPE_SOCK) : sk;
+	__u16 family = core_field(typed, __sk_common.skc_family);
+	__u8 shut;
 
 	if (!sk || !name)
 		return 0;
+	shut = BPF_CORE_READ(sk, sk_shutdown);
 	d->self = (__u64)sk;
-	d->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	d->queued_msgs = BPF_CORE_READ(sk, sk_receive_queue.qlen);
-	d->queued_bytes = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
-	d->capacity_bytes = BPF_CORE_READ(sk, sk_rcvbuf);
-	d->sent_bytes = BPF_CORE_READ(sk, sk_wmem_alloc.refs.counter) - 1;
-	d->send_capacity_bytes = BPF_CORE_READ(sk, sk_sndbuf);
-	d->capacity_msgs = BPF_CORE_READ(sk, sk_max_ack_backlog);
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN)
+	d->netns = core_field_of(typed, __sk_common.skc_net.net, ns.inum);
+	d->queued_msgs = core_field(typed, sk_receive_queue.qlen);
+	d->queued_bytes = core_field(typed, sk_backlog.rmem_alloc.counter);
+	d->capacity_bytes = core_field(typed, sk_rcvbuf);
+	d->sent_bytes = core_field(typed, sk_wmem_alloc.refs.counter) - 1;
+	d->send_capacity_bytes = core_field(typed, sk_sndbuf);
+	d->capacity_msgs = core_field(typed, sk_max_ack_backlog);
+	if (core_field(typed, __sk_common.skc_state) == KDEF_TCP_LISTEN)
 		d->flags |= LENS_DESC_LISTEN;
 	if (shut & KDEF_RCV_SHUTDOWN)
 		d->flags |= LENS_DESC_RECV_SHUT;
 	if (shut & KDEF_SEND_SHUTDOWN)
 		d->flags |= LENS_DESC_SEND_SHUT;
-	if (BPF_CORE_READ(sk, sk_rcvtimeo) != KDEF_SCHEDULE_FOREVER)
+	if (core_field(typed, sk_rcvtimeo) != KDEF_SCHEDULE_FOREVER)
 		d->flags |= LENS_DESC_RECV_TIMEOUT;
-	if (BPF_CORE_READ(sk, sk_sndtimeo) != KDEF_SCHEDULE_FOREVER)
+	if (core_field(typed, sk_sndtimeo) != KDEF_SCHEDULE_FOREVER)
 		d->flags |= LENS_DESC_SEND_TIMEOUT;
 	d->object = BPF_CORE_READ(sk, sk_type);
 	if (family == KDEF_AF_UNIX)

@@ -313,8 +313,10 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 		err = live_emit(sink, arg, &host->h, LENS_REC_HOST, sizeof(*host));
 	if (err >= 0)
 		err = walk(l, l->procs);
+	l->skel->bss->lens_calls_only = true;
 	if (err >= 0)
 		err = live_walk(l->threads, on_thread, l);
+	l->skel->bss->lens_calls_only = false;
 	if (err >= 0)
 		err = pause_ns(between_ns);
 	if (err >= 0)
