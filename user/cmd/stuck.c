@@ -134,12 +134,23 @@ static int take(void *arg, const struct lens_rec *rec)
 	return 0;
 }
 
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* what took how much of a processor, the kernel's part included: others do not show in it */
+static void say_cost(uint64_t *since_ns, const char *what)
+{
+	uint64_t now = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	char text[TEXT_NUM];
+
+	log_msg(LOG_DEBUG, "%s took %s of processor time", what,
+		text_duration(text, now - *since_ns));
+	*since_ns = now;
 }
 
 struct stacks {
@@ -174,24 +185,23 @@ static int look(struct stuck_live *live, const struct stuck_options *o, struct s
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
 	struct stacks stacks = { s, o };
-	uint64_t begin = now_ns(), read;
+	uint64_t used = now_ns(CLOCK_PROCESS_CPUTIME_ID), begin;
 	int err = stuck_live_look(live, o->between_ns, take, s);
-	char looking[TEXT_NUM], judging[TEXT_NUM];
+	char text[TEXT_NUM];
 
 	if (err < 0)
 		return err;
-	read = now_ns();
+	say_cost(&used, "reading");
 	stuck_settle(s);
-	log_msg(LOG_DEBUG, "%zu threads: reading took %s beside the pause, judging %s",
-		s->thread_count, text_duration(looking, read - begin - o->between_ns),
-		text_duration(judging, now_ns() - read));
-	begin = now_ns();
+	say_cost(&used, "judging");
+	begin = now_ns(CLOCK_MONOTONIC);
 	if (o->stack)
 		err = stuck_live_stacks(live, wants_stack, take_frames, &stacks);
 	if (err < 0)
 		return err;
 	if (o->stack)
-		log_msg(LOG_DEBUG, "stacks took %s", text_duration(looking, now_ns() - begin));
+		log_msg(LOG_DEBUG, "stacks took %s",
+			text_duration(text, now_ns(CLOCK_MONOTONIC) - begin));
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -212,10 +222,12 @@ static bool print(FILE *f, const struct stuck *s, const struct stuck_options *o)
 
 static int show(const struct stuck *s, const struct stuck_options *o)
 {
+	uint64_t used = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	bool bad = print(stdout, s, o);
 
 	if (fflush(stdout))
 		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
+	say_cost(&used, "printing");
 	return bad ? EXIT_STUCK : EXIT_OK;
 }
 
