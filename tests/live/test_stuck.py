@@ -50,7 +50,8 @@ RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringm
                " ringwrite ringreceive ringfifo").split()
 URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
                         " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
-FUTEXES = "deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex".split()
+FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex"
+           " wordalone wordhandler wordthread").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
@@ -133,6 +134,10 @@ KNOTS = {
     "wordstimed": ({"waiter": "waiting", "reader": "waiting"},
                    {"waiter": ["reader", "waiter"],
                     "reader": ["waiter"]}, {}),
+    # no process waits for another one, so that this is no circle
+    "wordalone": ({"waiter": "dead-end"}, {"waiter": ["waiter"]}, {"waiter": ("dead-end", 0)}),
+    "wordhandler": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
+    "wordthread": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
     "robust": ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)}),
     "nomatch": ({"receiver": "no-match"}, {}, {"receiver": ("no-match", 0)}),
     "noroom": ({"receiver": "no-match", "sender": "no-match"}, {},

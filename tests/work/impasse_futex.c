@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -147,6 +148,71 @@ static void words_timed(void)
 	any_word(wait_for_any_word_timed);
 }
 
+/* ------------------------------------------------ a word that nobody else maps */
+
+/* a file that nobody else maps, nor has a descriptor of */
+static void wait_alone(void *unused)
+{
+	int fd = memfd_create("alone", 0);
+
+	if (fd < 0 || ftruncate(fd, 4096))
+		work_die("memfd_create");
+	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (words == MAP_FAILED)
+		work_die("mmap");
+	close(fd);
+	if (syscall(SYS_futex, words, FUTEX_WAIT, 0, NULL, NULL, 0))
+		work_die("futex");
+}
+
+static void on_signal(int number)
+{
+}
+
+/* a handler may wake it: sem_post(3) is one of the few things it may do */
+static void wait_with_handler(void *unused)
+{
+	signal(SIGUSR1, on_signal);
+	wait_alone(NULL);
+}
+
+static void *doze(void *unused)
+{
+	pause();
+	return NULL;
+}
+
+static void wait_beside_thread(void *unused)
+{
+	pthread_t other;
+
+	if (pthread_create(&other, NULL, doze, NULL))
+		work_die("pthread_create");
+	wait_alone(NULL);
+}
+
+static void alone(void (*waits)(void *))
+{
+	role("waiter", work_spawn(waits, NULL));
+	asleep_anywhere("waiter", SYS_futex);
+}
+
+static void word_alone(void)
+{
+	alone(wait_alone);
+}
+
+static void word_and_handler(void)
+{
+	alone(wait_with_handler);
+}
+
+static void word_and_thread(void)
+{
+	alone(wait_beside_thread);
+	asleep_anywhere("waiter", SYS_pause);
+}
+
 /* whose owner the kernel knows, as it lends him its priority */
 static void heir_owner(void)
 {
@@ -235,6 +301,8 @@ static const struct work_mode modes[] = {
 	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
 	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
 	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
+	{ "wordalone", word_alone }, { "wordhandler", word_and_handler },
+	{ "wordthread", word_and_thread },
 };
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
  * memory the word may tell who owns it; else all who map the memory may wake.
  */
 #include <linux/futex.h>
+#include <signal.h>
 
 #include "model/stuck_look.h"
 
@@ -146,27 +147,45 @@ static bool has_more_references(const struct stuck *s, const struct lens_rec_map
 	return map->refs > seen + stuck_count_references(s, map->file);
 }
 
+/* its own process wakes a thread by another one: that is no circle of processes */
+static void add_mapper(struct stuck_need *n, const struct stuck_thread *t, struct stuck_proc *p)
+{
+	stuck_add_provider(n, p, p == t->proc ? WHY_OWN_THREADS : WHY_MAPS, 0);
+}
+
 /* who has a descriptor of it can map it */
-static void add_file_holders(const struct stuck *s, struct stuck_need *n,
-			     const struct lens_rec_mapping *map)
+static void add_file_holders(const struct stuck *s, const struct stuck_thread *t,
+			     struct stuck_need *n, const struct lens_rec_mapping *map)
 {
 	const struct stuck_desc *d = stuck_find_self(s, map->object);
 
 	for (; d && stuck_may_visit(s, n); d = d->next_self) {
 		if (d->proc)
-			stuck_add_provider(n, d->proc, WHY_MAPS, 0);
+			add_mapper(n, t, d->proc);
 		else
 			stuck_hope_outside(n, HOPE_OUTSIDE,
 					   "a process that receives its descriptor");
 	}
 }
 
-static void add_mappers(const struct stuck *s, struct stuck_need *n,
+/*
+ * Of a word that no other process can reach nobody is told who would wake it, but what might:
+ * a signal handler, unless it is that for SIGINT, which every Python program has.
+ */
+static bool is_for_handler(const struct stuck_thread *t, const struct stuck_need *n)
+{
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc != t->proc)
+			return false;
+	return t->proc->handlers & ~(1ull << (SIGINT - 1));
+}
+
+static void add_mappers(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
 			const struct lens_rec_mapping *map)
 {
 	const struct stuck_look *l = stuck_look(s);
 
-	add_file_holders(s, n, map);
+	add_file_holders(s, t, n, map);
 	if (has_more_references(s, map))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (stuck_is_inside(s))
@@ -179,7 +198,7 @@ static void add_mappers(const struct stuck *s, struct stuck_need *n,
 		p = hash_get(l->procs, &l->mappings[i].proc);
 		if (!p)
 			continue;
-		stuck_add_provider(n, p, WHY_MAPS, 0);
+		add_mapper(n, t, p);
 		/* its mappings are told of twice, and hide a reference */
 		if (p->flags & LENS_THREAD_SHARES_MEMORY)
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
@@ -194,7 +213,9 @@ static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens
 
 	n->thing = memory_thing(s, map, address);
 	n->inferred = true;
-	add_mappers(s, n, map);
+	add_mappers(s, t, n, map);
+	if (is_for_handler(t, n))
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 	if (map->flags & LENS_DESC_NAMED)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that maps it by name");
 }
