@@ -85,8 +85,10 @@
 #define KDEF_CLOCK_BOOTTIME_ALARM 9
 
 /* include/uapi/asm-generic/siginfo.h, signal.h */
+#define KDEF_SIGEV_SIGNAL 0
 #define KDEF_SIGEV_NONE 1
 #define KDEF_SIGALRM 14
+#define KDEF_SIGIO 29
 
 /* include/linux/mm.h: VM_SHARED; not exported */
 #define KDEF_VM_SHARED 8
@@ -128,6 +130,7 @@
 
 /* include/uapi/asm-generic/fcntl.h; x86 has no other */
 #define KDEF_O_NONBLOCK 04000
+#define KDEF_O_ASYNC 020000
 #define KDEF_O_DIRECT 040000
 
 /* include/uapi/linux/msg.h, ipc.h */

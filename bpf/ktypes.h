@@ -129,6 +129,7 @@ struct file {
 	const struct cred *f_cred;
 	void *private_data;
 	file_ref_t f_ref;	/* v6.13: was f_count; counts from -1 */
+	struct fown_struct *f_owner;	/* v6.12: was no pointer */
 };
 
 struct file___pre613 {
@@ -363,7 +364,7 @@ struct mq_attr {
 };
 
 struct sigevent {
-	int sigev_notify;
+	int sigev_signo, sigev_notify;
 };
 
 struct ext_wait_queue {

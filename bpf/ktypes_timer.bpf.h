@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Timers: the part of ktypes.h that only few programs need.
+ * Timers, and who is sent signals: the part of ktypes.h that only few programs need.
  */
 #ifndef LENS_KTYPES_TIMER_BPF_H
 #define LENS_KTYPES_TIMER_BPF_H
@@ -44,6 +44,16 @@ struct k_itimer {
 
 struct k_itimer___pre613 {
 	struct sigqueue *sigq;
+};
+
+/* who is sent a signal when a file is ready (O_ASYNC) */
+struct fown_struct {
+	struct pid *pid;
+	int signum;
+};
+
+struct file___pre612 {
+	struct fown_struct f_owner;
 };
 
 #pragma clang attribute pop

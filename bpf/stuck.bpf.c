@@ -193,23 +193,26 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 #define SIGNALS 64
 
 /* all of them by one read: they are many */
-static __always_inline __u64 handled_signals(struct task_struct *t)
+static __always_inline void fill_signals(struct task_struct *t, struct lens_rec_thread *r)
 {
 	__u32 which = SCRATCH_LOOK, size = bpf_core_type_size(struct k_sigaction);
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
-	__u64 handlers = 0;
 
 	if (!s || !hand ||
 	    bpf_probe_read_kernel(s->data, SIGNALS * size,
 				  (void *)hand +
 					  bpf_core_field_offset(struct sighand_struct, action)))
-		return 0;
-	for (__u32 i = 0; i < SIGNALS; i++)
+		return;
+	for (__u32 i = 0; i < SIGNALS; i++) {
+		__u64 handler = *(__u64 *)(s->data + i * size);
+
 		/* 0 is the default, 1 ignores */
-		if (*(__u64 *)(s->data + i * size) > 1)
-			handlers |= 1ull << i;
-	return handlers;
+		if (handler > 1)
+			r->handlers |= 1ull << i;
+		else if (handler)
+			r->ignored |= 1ull << i;
+	}
 }
 
 #define FILTERS_MAX 32
@@ -226,6 +229,19 @@ static __always_inline bool is_supervised(struct task_struct *t)
 		f = BPF_CORE_READ(f, prev);
 	}
 	return f != NULL;
+}
+
+static __always_inline void fill_group(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct pid *group = NULL;
+
+	bpf_probe_read_kernel(&group, sizeof(group),
+			      (void *)BPF_CORE_READ(t, signal) +
+				      bpf_core_field_offset(struct signal_struct, pids) +
+				      PIDS_GROUP * sizeof(void *));
+	r->group = (__u64)group;
+	r->nsgroup_in_parent =
+		pid_at_level(group, BPF_CORE_READ(t, real_parent, thread_pid, level));
 }
 
 static __always_inline void fill_process(struct task_struct *t, struct task_struct *u,
@@ -249,10 +265,13 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 		r->flags |= LENS_THREAD_VFORKED;
 	r->ipcns = core_field_of(ns, ipc_ns, ns.inum);
 	r->netns = core_field_of(ns, net_ns, ns.inum);
+	r->blocked = core_field(u, blocked.sig[0]);
+	r->pid = (__u64)BPF_CORE_READ(t, thread_pid);
 	if (t->pid != t->tgid)
 		return;
 	r->written += core_field(s, ioac.wchar);
-	r->handlers = handled_signals(t);
+	fill_signals(t, r);
+	fill_group(t, r);
 	r->flags |= family_flags(t);
 }
 

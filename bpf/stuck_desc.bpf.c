@@ -97,6 +97,11 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 	d->capacity_msgs = BPF_CORE_READ(m, attr.mq_maxmsg);
 	d->queued_bytes = BPF_CORE_READ(m, qsize);
 	d->capacity_bytes = BPF_CORE_READ(m, attr.mq_maxmsg) * BPF_CORE_READ(m, attr.mq_msgsize);
+	if (BPF_CORE_READ(m, notify_owner) &&
+	    BPF_CORE_READ(m, notify.sigev_notify) == KDEF_SIGEV_SIGNAL) {
+		d->signalled = (__u64)BPF_CORE_READ(m, notify_owner);
+		d->signal = BPF_CORE_READ(m, notify.sigev_signo);
+	}
 	/* each open file has its dentry, and so has nobody else once the name is gone */
 	if (!(d->flags & LENS_DESC_NAMED))
 		d->readers = BPF_CORE_READ(f, f_path.dentry, d_lockref.count);
@@ -167,6 +172,21 @@ __u64 stuck_references(struct file *f)
 	return BPF_CORE_READ(f, f_ref.refcnt.counter) + 1;
 }
 
+/* f is just an address */
+static __always_inline void fill_owner(struct file *f, struct lens_rec_desc *d)
+{
+	struct fown_struct *owner;
+
+	if (bpf_core_field_exists(f->f_owner))
+		owner = BPF_CORE_READ(f, f_owner);
+	else
+		owner = (void *)f + bpf_core_field_offset(struct file___pre612, f_owner);
+	d->signalled = (__u64)BPF_CORE_READ(owner, pid);
+	d->signal = BPF_CORE_READ(owner, signum);
+	if (!d->signal)
+		d->signal = KDEF_SIGIO;
+}
+
 int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 {
 	struct inode *i = core_field(f, f_inode);
@@ -185,6 +205,8 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 		d->flags |= LENS_DESC_NAMED;
 	if (core_field(f, f_flags) & KDEF_O_NONBLOCK)
 		d->flags |= LENS_DESC_NONBLOCK;
+	if (core_field(f, f_flags) & KDEF_O_ASYNC)
+		fill_owner(file_address(d), d);
 	if (mode == KDEF_S_IFIFO)
 		fill_pipe(i, d);
 	else if (mode == KDEF_S_IFSOCK && magic == KDEF_SOCKFS_MAGIC)

@@ -70,6 +70,9 @@ struct lens_rec_thread {
 	__u64 cred;		/* token of its credentials, which no other process has */
 	__u64 task;		/* token of the thread itself */
 	__u64 handlers;		/* signals with a handler, bit 0 = signal 1; group leaders only */
+	__u64 ignored;		/* likewise; signals that are ignored */
+	__u64 blocked;		/* signals the thread does not take now */
+	__u64 pid, group;	/* tokens of what signals are sent to: thread, process group */
 	__u64 written;		/* bytes it has written by system calls, to anything */
 	__u32 tid;
 	__u32 nr;		/* system call number, as the caller's ABI has it */
@@ -80,6 +83,8 @@ struct lens_rec_thread {
 	__u32 nstid;		/* tid in its own pid namespace */
 	__u32 nstgid_in_parent;	/* tgid as its parent sees it */
 	__u32 pidns, ipcns, netns;
+	__u32 nsgroup_in_parent;	/* its process group as its parent sees it */
+	__u32 pad;
 	char comm[LENS_COMM_LEN];
 };
 
@@ -136,6 +141,7 @@ struct lens_rec_desc {
 	__u64 self, peer;	/* tokens of the end behind it, and of the other end */
 	__u64 carrier;		/* token of the socket whose queue holds it */
 	__u64 cred;		/* token of the credentials that it was opened with */
+	__u64 signalled;	/* token: who is sent a signal of what happens there, 0: nobody */
 	__u64 ino;
 	__u64 queued_bytes, capacity_bytes;	/* to be read here; pipe: in it */
 	__u64 sent_bytes, send_capacity_bytes;	/* sockets: not yet taken by the peer */
@@ -150,7 +156,9 @@ struct lens_rec_desc {
 	__u16 local_port, remote_port;
 	__u8 local_addr[16], remote_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
 	__u32 pid;		/* pidfd: the process */
+	__u32 signal;		/* which one, if signalled */
 	__u32 name_len;
+	__u32 pad;
 };
 
 /* a thread that waits until a unix socket, not its own, has room for what it sends, or accepts */

@@ -58,6 +58,7 @@ ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
+SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -72,6 +73,8 @@ def program_of(mode):
         return "impasse_timer"
     if mode in ROOMS:
         return "impasse_room"
+    if mode in SIGNALS:
+        return "impasse_signal"
     if mode in THIRDS:
         return "impasse_third"
     if mode in ORIGINS:

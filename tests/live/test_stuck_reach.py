@@ -44,6 +44,11 @@ REACHED = {
                     {"reader": ["taker"]}, {}),
     "deletedfile": ({"waiter": "external", "reader": "external"},
                     {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
+    # the handler of a signal that the sender could cause
+    "mqsignal": ({"waiter": "external", "reader": "external"},
+                 {"waiter": ["reader"], "reader": ["waiter"]}, {}),
+    "asyncsignal": ({"waiter": "external", "reader": "external"},
+                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "epollshared": ({"waiter": "external", "reader": "external"},
                     {"reader": ["waiter"]}, {}),
     "fifoalone": ({"writer": "external"}, {"writer": ["writer"]}, {}),
@@ -56,6 +61,14 @@ REACHED.update(dgramrenamed=RENAMED, clientrenamed=RENAMED)
 OUT_OF_REACH = {
     "unixquarter": {"poll": "reader", "reader": "poll"},
     "vforkother": {"parent": "child", "child": "parent"},
+    # a signal that is set, but would do nothing
+    "mqblocked": {"waiter": "reader", "reader": "waiter"},
+    "asyncignored": {"waiter": "reader", "reader": "waiter"},
+    # the other child is not of the process group that is waited for
+    "waitgroup": {"waiter": "reader", "reader": "waiter"},
+    "waitidgroup": {"waiter": "reader", "reader": "waiter"},
+    # it has room, but not for what is written
+    "eventfull": {"waiter": "reader", "reader": "waiter"},
     # whom a sendmsg(2) names is in memory that is not read
     "dgramsendmsg": {"sender": "reader", "reader": "sender"},
 }

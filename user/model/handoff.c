@@ -10,7 +10,9 @@
 
 static const char why_several[] = "several processes wake and wait at this word";
 static const char why_self[] = "a process is taken never to wake itself";
-static const char why_late[] = "not every process that was woken has returned";
+static const char why_others[] = "others were woken here by the kernel, or after a requeue";
+static const char why_late[] =
+	"not all who were woken have returned from here: late, or moved by a requeue";
 
 struct party_count {
 	struct proc *proc;		/* NULL: somebody who is forgotten */
@@ -210,8 +212,10 @@ static void settle_word(struct chan *c, struct word *word)
 		col[i] = woken[i].count;
 	/* the kernel wakes, too: at the death of the owner of a robust lock */
 	row[rows] = waited > woke ? waited - woke : 0;
-	if (rows + (row[rows] != 0) > 1)
-		why = cols > 1 ? why_several : waited < woke ? why_late : NULL;
+	if (cols > 1 && (rows > 1 || (rows && row[rows])))
+		why = rows > 1 ? why_several : why_others;
+	else if (rows > 1 && waited < woke)
+		why = why_late;
 	cells = xcalloc((rows + 1) * cols, sizeof(*cells));
 	share_out(row, rows + 1, col, cols, cells);
 	keep_all_apart(&(struct pairs){ word, rows + 1, cols, cells });

@@ -170,7 +170,8 @@ struct stuck_proc {
 	struct lens_proc key;
 	const struct proc *about; /* names; NULL in a graph made by hand */
 	uint32_t parent, tracer;
-	uint64_t handlers, written;
+	uint64_t handlers, ignored, written;
+	uint64_t pid, group;	   /* tokens of what signals are sent to */
 	uint64_t files;		   /* token of its table of descriptors ... */
 	bool has_several_tables;   /* ... of which some threads have their own */
 	uint32_t flags; /* LENS_THREAD_* of its leader */

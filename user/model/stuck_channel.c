@@ -181,15 +181,17 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 		n->inferred = true;
 }
 
-static void need_eventfd(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
-			 bool edge)
+/* a write waits until its own number fits, which may be any; who polls, until 1 does */
+static void need_eventfd(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+			 const struct stuck_desc *d, bool edge)
 {
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
 	if (d->rec.flags & LENS_DESC_KERNEL_USER)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_bytes)
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
-	if (n->want == WANT_ROOM && !edge && d->rec.queued_bytes < UINT64_MAX - 1)
+	if (n->want == WANT_ROOM && !edge && is_set_call(t->rec.call) &&
+	    d->rec.queued_bytes < UINT64_MAX - 1)
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 }
 
@@ -489,7 +491,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	else if (d->rec.object == LENS_OBJECT_POSIX_MQ)
 		need_mq(s, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_EVENTFD)
-		need_eventfd(s, n, d, edge);
+		need_eventfd(s, t, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_PTY)
 		need_pty(s, t, n, d);
 	else if (is_socket(d->rec.object))

@@ -42,6 +42,7 @@ void *stuck_look_new(void)
 	l->submitters = hash_new(sizeof(uint64_t));
 	l->memory = hash_new(sizeof(uint32_t));
 	l->locks = hash_new(sizeof(uint32_t));
+	l->notices = hash_new(sizeof(uint64_t));
 	l->uses = hash_new(sizeof(uint64_t));
 	l->holders = hash_new(sizeof(struct stuck_end));
 	l->by_chan = hash_new(sizeof(struct stuck_chan));
@@ -95,6 +96,7 @@ void stuck_look_free(void *look)
 	free_values(l->requests);
 	free_values(l->requests_by_tid);
 	free_values(l->users);
+	free_values(l->notices);
 	hash_free(l->requests_by_ring);
 	free_values(l->first);
 	free_values(l->uses);
@@ -245,6 +247,9 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	p->parent = r->parent;
 	p->tracer = r->tracer;
 	p->handlers = r->handlers;
+	p->ignored = r->ignored;
+	p->pid = r->pid;
+	p->group = r->group;
 	p->flags = r->flags;
 }
 
@@ -490,6 +495,9 @@ static void set_own(const struct stuck *s, struct stuck_thread *t)
 		/* the kernel carries them out whatever the thread itself waits for */
 		t->own = HOPE_OUTSIDE;
 		t->own_why = "waiting, with a ring of asynchronous requests";
+	} else if (stuck_find_notice(s, t)) {
+		t->own = HOPE_OUTSIDE;
+		t->own_why = stuck_find_notice(s, t);
 	}
 }
 
@@ -518,6 +526,7 @@ static void find_holders(struct stuck *s)
 void stuck_settle(struct stuck *s)
 {
 	find_holders(s);
+	stuck_find_notices(s);
 	stuck_count_uses(s);
 	stuck_count_requests(s);
 	for (size_t i = 0; i < s->thread_count; i++) {

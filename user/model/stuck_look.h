@@ -55,6 +55,12 @@ struct stuck_lock {
 	struct stuck_lock *next; /* found for the same thread */
 };
 
+/* what sends signals to a thread, a process or a group */
+struct stuck_notice {
+	uint64_t signals;
+	unsigned object; /* enum lens_object, of one of those that do */
+};
+
 /* how many references to an open file description calls in progress may hold */
 struct stuck_uses {
 	uint64_t references;
@@ -102,6 +108,7 @@ struct stuck_look {
 	struct hash *users;	    /* struct stuck_user -> stuck_submitter */
 	struct hash *memory;	    /* tid -> stuck_memory */
 	struct hash *locks;	    /* tid -> stuck_lock */
+	struct hash *notices;	    /* token of who is sent signals -> stuck_notice */
 	struct hash *uses;	    /* token of the file -> stuck_uses */
 	struct hash *things;	    /* id, hashed -> stuck_thing */
 	struct hash *holders;	    /* struct stuck_end -> stuck_holders */
@@ -239,6 +246,11 @@ void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock);
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id);
 void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool send,
 		      int64_t type);
+
+/* stuck_signal.c: whom a message in a queue, or what is at a descriptor, sends a signal */
+void stuck_find_notices(struct stuck *s);
+/* NULL: nothing would have a signal reach the thread */
+const char *stuck_find_notice(const struct stuck *s, const struct stuck_thread *t);
 
 /* stuck_verdict.c: nobody but the process itself, and what is in flight, keeps the end open */
 bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n);

@@ -36,7 +36,17 @@ void stuck_own_hope(struct stuck_thread *t, enum stuck_hope own, const char *why
 
 /* ------------------------------------------------------------------ children */
 
-/* a tracer waits for threads, each of its own */
+#define ANY_CHILD (-1) /* of waitpid(2), which has less for groups, and 0 for its own */
+
+/* a process group in the numbers of who waits; 0: its own; a tracer has other numbers */
+static bool is_in_group(const struct stuck_thread *o, const struct stuck_proc *p, int64_t group)
+{
+	if (!group)
+		return o->proc->group == p->group;
+	return o->rec.parent != p->key.tgid || o->rec.nsgroup_in_parent == group;
+}
+
+/* pid as waitpid(2) has it; a tracer waits for threads, each of its own */
 static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p, int64_t pid,
 		       uint32_t flags)
 {
@@ -44,16 +54,20 @@ static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p,
 
 	if (o->rec.tid != o->proc->key.tgid)
 		return traced && !flags && (pid <= 0 || o->rec.nstid == pid || o->rec.tid == pid);
+	if (pid <= 0 && pid != ANY_CHILD && !is_in_group(o, p, -pid))
+		return false;
 	return (o->rec.parent == p->key.tgid || traced) &&
 	       (pid <= 0 || o->rec.nstgid_in_parent == pid || o->rec.tid == pid) &&
 	       (o->rec.flags & flags) == flags;
 }
 
-/* pid as the call has it: one child, or any for 0 and below; flags that it must have */
+/* flags that a child must have */
 static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_EXIT);
 
+	/* others may still join the group */
+	n->inferred = pid <= 0 && pid != ANY_CHILD;
 	for (size_t i = 0; i < s->thread_count; i++) {
 		const struct stuck_thread *o = s->threads[i];
 
@@ -77,9 +91,11 @@ static void need_waitid(struct stuck *s, struct stuck_thread *t, const uint64_t 
 		need_children(s, t, (int32_t)arg[1], 0);
 	} else if (arg[0] == WAIT_P_PIDFD) {
 		d = stuck_find_fd(s, t->proc, arg[1]);
-		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : -1, 0);
+		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : ANY_CHILD, 0);
+	} else if (arg[0] == WAIT_P_PGID && (int32_t)arg[1] != -ANY_CHILD) {
+		need_children(s, t, -(int64_t)(int32_t)arg[1], 0);
 	} else {
-		need_children(s, t, -1, 0);
+		need_children(s, t, ANY_CHILD, 0);
 	}
 }
 
@@ -292,7 +308,7 @@ static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned cal
 		return true;
 	case LENS_CALL_VFORK:
 	case LENS_CALL_CLONE:
-		need_children(s, t, -1, LENS_THREAD_VFORKED);
+		need_children(s, t, ANY_CHILD, LENS_THREAD_VFORKED);
 		return true;
 	}
 	return false;
