@@ -13,6 +13,12 @@
  * outside it. 0 is no object.
  */
 
+/*
+ * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
+ * record that only looks have changes its layout or the meaning of what is in it.
+ */
+#define LENS_STUCK_VERSION 1
+
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
 	X(READ, "read") X(READV, "readv") X(PREAD, "pread64") X(PREADV, "preadv")	\
@@ -350,6 +356,18 @@ struct lens_rec_frames {
 	/* struct lens_frame[count], then function and module of each, one behind the other */
 };
 
+/* these are recorded: see LENS_STUCK_VERSION */
+_Static_assert(sizeof(struct lens_rec_thread) == 248, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_desc) == 224, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_waiter) == 32, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_item) == 40, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_uring) == 168, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_request) == 56, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_submitter) == 32, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_memory) == 48, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_mapping) == 96, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_lock) == 88, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_stack) == 384, "wire layout changed");
 _Static_assert(sizeof(struct lens_frame) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_frames) == 56, "wire layout changed");

@@ -435,7 +435,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	mark(&l, LENS_MARK_STUCK_BEGIN, 0);
+	mark(&l, LENS_MARK_STUCK_BEGIN, LENS_STUCK_VERSION);
 	pass(&l, data, size, true, false);
 	mark(&l, LENS_MARK_STUCK_HOLDERS, 0);
 	pass(&l, data, size, false, false);

@@ -91,3 +91,24 @@ TEST(handoffs_that_are_open)
 	world_settle(f.w);
 	check_handoff(&f, 1, 2, 0, 5, false);
 }
+
+/* of two that return one was woken by another process, and one by none that is known */
+TEST(handoffs_of_one_and_the_kernel)
+{
+	_feed_ struct feed f = feed_new();
+	const struct handoff *h;
+
+	feed_mappers(&f, 3);
+	feed_edge(&f, 1, LENS_WRITE, 0, 1);
+	feed_edge(&f, 2, LENS_READ, 0, 1);
+	feed_edge(&f, 3, LENS_READ, 0, 1);
+	/* by nobody at all */
+	feed_edge(&f, 2, LENS_READ, 64, 1);
+	feed_edge(&f, 3, LENS_READ, 64, 2);
+	world_settle(f.w);
+	h = handoff(&f, 1, 2, 0) ? handoff(&f, 1, 2, 0) : handoff(&f, 1, 3, 0);
+	CHECK(h && !h->exact);
+	CHECK_STR(h->why, "others were woken here by the kernel, or after a requeue");
+	check_handoff(&f, 0, 2, 64, 1, true);
+	check_handoff(&f, 0, 3, 64, 2, true);
+}

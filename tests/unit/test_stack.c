@@ -124,6 +124,7 @@ static void mark(struct stuck *s, enum lens_mark which)
 {
 	begin(LENS_REC_MARK, sizeof(rec.mark));
 	rec.mark.mark = which;
+	rec.mark.value = which == LENS_MARK_STUCK_BEGIN ? LENS_STUCK_VERSION : 0;
 	apply(s);
 }
 

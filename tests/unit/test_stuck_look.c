@@ -21,7 +21,10 @@ static void apply(struct stuck *s, void *rec, enum lens_rec_type type, size_t le
 
 static void mark(struct stuck *s, enum lens_mark which)
 {
-	struct lens_rec_mark r = { .mark = which };
+	struct lens_rec_mark r = {
+		.mark = which,
+		.value = which == LENS_MARK_STUCK_BEGIN ? LENS_STUCK_VERSION : 0,
+	};
 
 	apply(s, &r, LENS_REC_MARK, sizeof(r));
 }

@@ -160,6 +160,8 @@ static int take(void *arg, const struct lens_rec *rec)
 	struct event ev;
 	size_t skip;
 
+	if (stuck_skips(to->stuck, rec))
+		return 0;
 	if (event_decode(rec, rec->len, &ev, &skip) < 0) {
 		to->world->loss.bad_records++;
 		return 0;
@@ -183,6 +185,9 @@ static int run_replay(const struct options *o)
 		return status;
 	if (stuck->taken_ns)
 		judge(w, stuck);
+	if (stuck->is_foreign)
+		log_msg(LOG_WARNING, "what %s tells of who is stuck is of another version of"
+			" ipclens, and left out", o->input);
 	status = show(o, w);
 	if (damaged)
 		return EXIT_FAILED;

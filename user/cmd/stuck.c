@@ -126,6 +126,8 @@ static int take(void *arg, const struct lens_rec *rec)
 	struct event ev;
 	size_t skip;
 
+	if (stuck_skips(s, rec))
+		return 0;
 	if (event_decode(rec, rec->len, &ev, &skip) < 0) {
 		s->incomplete = true;
 		return 0;
@@ -249,6 +251,9 @@ static int run_replay(const struct stuck_options *o)
 
 	if (status != EXIT_OK)
 		return status;
+	if (s->is_foreign)
+		return log_err(EXIT_FAILED, "what %s tells of who is stuck is of another version of"
+			       " ipclens: use the one that made it", o->common.input);
 	if (!s->taken_ns)
 		return log_err(EXIT_FAILED, "%s has no look at who is stuck: record with --stuck",
 			       o->common.input);

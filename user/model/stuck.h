@@ -211,6 +211,7 @@ struct stuck {
 	size_t root_count;
 	uint64_t taken_ns;   /* 0: there was no look */
 	bool incomplete;     /* some records were lost */
+	bool is_foreign;     /* there was a look, which another version of ipclens took */
 	struct world *world; /* processes, queues, host */
 	void *look;	     /* model/ only: the records of the look */
 };
@@ -220,6 +221,8 @@ struct stuck {
 struct stuck *stuck_new(void);
 void stuck_freep(struct stuck **s);
 void stuck_apply(struct stuck *s, const struct event *ev);
+/* not to be decoded: of a look that another version took */
+bool stuck_skips(const struct stuck *s, const struct lens_rec *rec);
 /* the look is over: resolves every wait, then stuck_judge() */
 void stuck_settle(struct stuck *s);
 /* a thread of the look that, with so many switches, has not run since; or NULL */

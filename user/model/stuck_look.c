@@ -386,7 +386,8 @@ static void take_mark(struct stuck *s, const struct event *ev)
 
 	switch (ev->lens_rec_mark->mark) {
 	case LENS_MARK_STUCK_BEGIN:
-		l->round = STUCK_ROUND_FIRST;
+		s->is_foreign = ev->lens_rec_mark->value != LENS_STUCK_VERSION;
+		l->round = s->is_foreign ? STUCK_ROUND_END : STUCK_ROUND_FIRST;
 		break;
 	case LENS_MARK_STUCK_HOLDERS:
 		l->round = STUCK_ROUND_HOLDERS;
@@ -402,6 +403,13 @@ static void take_mark(struct stuck *s, const struct event *ev)
 	default:
 		break;
 	}
+}
+
+bool stuck_skips(const struct stuck *s, const struct lens_rec *rec)
+{
+	return s->is_foreign &&
+	       ((rec->type >= LENS_REC_THREAD && rec->type <= LENS_REC_SUBMITTER) ||
+		rec->type == LENS_REC_WAITER);
 }
 
 void stuck_apply(struct stuck *s, const struct event *ev)

@@ -308,7 +308,7 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 	l->sink_arg = arg;
 	l->want_mappings = l->want_queues = l->want_urings = false;
 	if (err >= 0)
-		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, 0);
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, LENS_STUCK_VERSION);
 	if (err >= 0)
 		err = live_emit(sink, arg, &host->h, LENS_REC_HOST, sizeof(*host));
 	if (err >= 0)
