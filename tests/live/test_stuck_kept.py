@@ -67,6 +67,24 @@ def check_deadlock(pids, doc, seconds):
     lens.equal("exact times", 1, exact)
 
 
+def check_passed(pids, doc, seconds):
+    """The report has seen the passing that a look alone can only infer."""
+    wait, = [w for w in stuck_waits(doc).values() if w["verdict"] == "eof-leak"]
+    holder, = wait["waits_for"]
+    origin = holder["origin"]
+    lens.equal("how, from whom, inferred", ("received", wait["process"], False),
+               (origin["how"], origin["from"], origin["inferred"]))
+    over = [c["type"] for c in doc["channels"] if c["id"] == origin["over"]]
+    lens.equal("over", ["unix-stream"], over)
+    lens.require("received over a socket from " in wait["explanation"] and
+                 "(it was seen to come)" in wait["explanation"], wait["explanation"])
+
+
+@lens.test()
+def stuck_kept_passed_descriptor():
+    kept("elder", check_passed)
+
+
 @lens.test()
 def stuck_kept_deadlock():
     kept("two", check_deadlock)

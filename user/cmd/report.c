@@ -118,6 +118,7 @@ struct summary {
 /* the look at who is stuck is complete */
 static void judge(struct world *w, struct stuck *stuck)
 {
+	stuck->trace = w;
 	stuck_settle(stuck);
 	w->stuck = stuck;
 }

@@ -111,6 +111,7 @@ struct endpoint {
 	bool opened;			/* by its path, since the start */
 	bool received;			/* such a descriptor, over a unix socket */
 	struct lens_chan received_over;	/* ... the last time */
+	int32_t received_writer;	/* the last such that can be written to; 0: none */
 	/* in the last look that saw it; see end_fds() */
 	uint32_t fd_count;
 	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;

@@ -109,6 +109,8 @@ static void hold(struct world *w, struct chan *c, const struct lens_rec_pass *r)
 	if (r->dir == LENS_READ) {
 		e->received = true;
 		e->received_over = r->via;
+		if (r->mode & 2)
+			e->received_writer = r->fd;
 	}
 }
 

@@ -96,6 +96,7 @@ enum stuck_evidence {
 	STUCK_BY_ADOPTION,    /* the process it was born to, or one before, may be gone */
 	STUCK_BY_AGE,	      /* who made it is younger than the process */
 	STUCK_BY_STRANGER,    /* ... is none of its ancestors, all of whom are there */
+	STUCK_BY_TRACE,	      /* it was seen to come, before the look */
 };
 
 struct stuck_origin {
@@ -103,6 +104,7 @@ struct stuck_origin {
 	enum stuck_evidence why;
 	bool inferred;
 	const struct stuck_proc *from; /* who had, or has, it before; NULL: nobody, or not known */
+	const struct chan *over;       /* STUCK_BY_TRACE: by which socket; NULL: not known */
 };
 
 struct stuck_provider {
@@ -213,6 +215,7 @@ struct stuck {
 	bool incomplete;     /* some records were lost */
 	bool is_foreign;     /* there was a look, which another version of ipclens took */
 	struct world *world; /* processes, queues, host */
+	const struct world *trace; /* what was seen before the look; NULL: nothing */
 	void *look;	     /* model/ only: the records of the look */
 };
 

@@ -128,6 +128,32 @@ static void from_maker(const struct stuck *s, const struct stuck_desc *d,
 		received(ret, maker, STUCK_BY_STRANGER);
 }
 
+/* a report has seen that very descriptor come from another process */
+static bool was_seen(const struct stuck *s, const struct stuck_desc *d, struct stuck_origin *ret)
+{
+	const struct lens_chan key = {
+		.kind = d->rec.object, .dev = d->rec.dev, .ino = d->rec.ino,
+		.gen = d->rec.object == LENS_OBJECT_PIPE ? 0 : d->rec.gen,
+	};
+	const struct world *w = s->trace;
+	const struct chan *c = w ? hash_get(w->chans, &key) : NULL;
+	struct proc *holder = w ? hash_get(w->procs, &d->rec.proc) : NULL;
+	const struct endpoint *e = c && holder ? chan_find_endpoint(c, holder) : NULL;
+	struct origin o;
+
+	if (!e || !e->received || e->received_writer <= 0 ||
+	    (uint32_t)e->received_writer != d->rec.fd)
+		return false;
+	origin_of(w, e, &o);
+	if ((o.how != ORIGIN_RECEIVED && o.how != ORIGIN_FETCHED) || o.inferred)
+		return false;
+	*ret = (struct stuck_origin){
+		.how = o.how, .over = o.over, .why = STUCK_BY_TRACE,
+		.from = o.from ? hash_get(stuck_look(s)->procs, &o.from->key) : NULL,
+	};
+	return true;
+}
+
 void stuck_origin_of(const struct stuck *s, const struct stuck_provider *v,
 		     struct stuck_origin *ret)
 {
@@ -137,6 +163,8 @@ void stuck_origin_of(const struct stuck *s, const struct stuck_provider *v,
 
 	*ret = (struct stuck_origin){ .why = STUCK_BY_NOTHING };
 	if (!d || v->why != WHY_HOLDS_END || v->proc->has_several_tables)
+		return;
+	if (was_seen(s, d, ret))
 		return;
 	if (maker && (maker == v->proc || (maker->files && maker->files == v->proc->files)))
 		*ret = (struct stuck_origin){

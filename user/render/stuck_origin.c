@@ -40,7 +40,24 @@ static void add_evidence(struct buf *out, const struct stuck_origin *o)
 		label_stuck_proc(out, o->from);
 		buf_puts(out, ", which made it, is no ancestor");
 		break;
+	case STUCK_BY_TRACE:
+		buf_puts(out, "it was seen to come");
+		break;
 	}
+}
+
+static void add_passing(struct buf *out, const struct stuck_origin *o)
+{
+	if (o->why != STUCK_BY_TRACE) {
+		buf_puts(out, "received over a socket or by pidfd_getfd");
+		return;
+	}
+	buf_puts(out, o->how == ORIGIN_FETCHED ? "taken by pidfd_getfd" :
+						 "received over a socket");
+	if (!o->from)
+		return;
+	buf_puts(out, " from ");
+	label_stuck_proc(out, o->from);
 }
 
 static void add_way(struct buf *out, const struct stuck_origin *o)
@@ -61,7 +78,7 @@ static void add_way(struct buf *out, const struct stuck_origin *o)
 		break;
 	case ORIGIN_RECEIVED:
 	case ORIGIN_FETCHED:
-		buf_puts(out, "received over a socket or by pidfd_getfd");
+		add_passing(out, o);
 		break;
 	case ORIGIN_UNKNOWN:
 		buf_puts(out, "from where is not known");
@@ -96,7 +113,7 @@ struct json_object *js_stuck_origin(const struct stuck *s, const struct stuck_pr
 	js_put(object, "how", js_str(origin_word(o.how)));
 	js_put(object, "from", o.from ? js_proc_id(o.from->about) : NULL);
 	if (o.how == ORIGIN_RECEIVED)
-		js_put(object, "over", NULL);
+		js_put(object, "over", o.over ? js_chan_id(o.over) : NULL);
 	js_put(object, "inferred", js_bool(o.inferred));
 	add_evidence(&text, &o);
 	js_put(object, "evidence", js_label(&text));
