@@ -2,6 +2,7 @@
 """Who is stuck, as told by report, list and recordings: the same as `ipclens stuck` says."""
 
 import os
+import shutil
 import tempfile
 import time
 
@@ -65,6 +66,26 @@ def check_deadlock(pids, doc, seconds):
         lens.require(not younger or seconds[0] <= wait["blocked_ns"] / 1e9 <= seconds[1],
                      "blocked for %d ns, not within %r s" % (wait["blocked_ns"], seconds))
     lens.equal("exact times", 1, exact)
+
+
+# of before the records of looks had a version
+OLD_LOOK = os.path.join(lens.ROOT, "tests/golden/stuck-0.lens")
+
+
+@lens.test()
+def stuck_kept_by_another_version():
+    """A recording whose look has other records: a line says so, and the rest can be read."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = shutil.copy(OLD_LOOK, directory)
+        text, said = lens.run("stuck", "-i", path, status=1)
+        lens.equal("text", b"", text)
+        lens.equal("lines", 1, said.count("\n") + 1)
+        lens.require("stuck-0.lens" in said and "of another version" in said, said)
+        text, said = lens.run("report", "--json", "-i", path)
+        lens.require("of another version" in said, said)
+        doc = lens.parse(text)
+        lens.equal("records that could not be read", 0, doc["loss"].get("bad_records", 0))
+        lens.equal("who is stuck", {}, stuck_waits(doc))
 
 
 def check_passed(pids, doc, seconds):
