@@ -294,7 +294,8 @@ int BPF_PROG(inet__sock_any__received, struct sock *sk, int ret, int flags)
 {
 	__s64 moved = ret;
 
-	if (flags & KDEF_MSG_TRUNC && sk->sk_type == KDEF_SOCK_DGRAM && ret > 0)
+	if (flags & KDEF_MSG_TRUNC && sk->sk_type == KDEF_SOCK_DGRAM && ret > 0 &&
+	    sk->__sk_common.skc_family != KDEF_AF_UNIX)
 		moved = sockcall_fitting(ret);
 	return inet_received(sk, moved, flags, false);
 }

@@ -107,6 +107,10 @@ struct io_rw {
 	__u32 len;
 };
 
+struct io_sr_msg {
+	__u16 flags;		/* what an SQE has as ioprio */
+};
+
 struct io_splice {
 	int splice_fd_in;
 	__u32 flags;

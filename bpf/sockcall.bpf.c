@@ -232,5 +232,7 @@ __s64 sockcall_fitting(__s64 ret)
 		return fitting(ret, a.arg[2]);
 	if (class == CALL_RECVMSG || class == CALL_RECVMMSG)
 		return fitting(ret, sockcall_header_room(a.arg[1], compat));
+	/* nobody else but io_uring has flags, and where its buffers are nothing tells here */
+	loss_add(LENS_KIND_UDP, LENS_LOSS_UNSEEN, 1, 0);
 	return ret;
 }

@@ -12,8 +12,9 @@ __hidden int sockcall(struct pt_regs *regs, __u32 class, bool compat, __s64 ret,
 
 /*
  * With MSG_TRUNC a call returns all the length of a message, whatever of it there was room for:
- * the least of ret and that room, for the call the current task is in. Of the messages of one
- * recvmmsg(2) it is the room of the first. A global function, walked once.
+ * the least of ret and that room, for the call on a UDP socket that the current task is in. Of
+ * the messages of one recvmmsg(2) it is the room of the first; of io_uring's it is not known,
+ * which counts as unseen. A global function, walked once.
  */
 __s64 sockcall_fitting(__s64 ret);
 

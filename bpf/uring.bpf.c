@@ -8,6 +8,7 @@
  */
 #include "eventfd.bpf.h"
 #include "fd.bpf.h"
+#include "ident_sock.bpf.h"
 #include "ktypes_uring.bpf.h"
 
 /* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
@@ -22,12 +23,30 @@ static __always_inline struct task_struct *uring_owner(struct io_kiocb *req)
 	return BPF_CORE_READ(req, tctx, task);
 }
 
+/*
+ * What sockets move is counted where their calls end, which know what was a look, and where a
+ * message went: here it is just known to be missing. An empty datagram is a message, too.
+ */
+static __noinline int uring_is_socket(struct file *file, __s64 ret)
+{
+	struct lens_total_key key = {};
+
+	if (!ident_sock_probe(ident_file_sock(file), &key))
+		return false;
+	if (lens_sys_kinds >> (key.kind & 63) & 1 &&
+	    (ret > 0 || (!ret && (key.kind == LENS_KIND_UDP || key.kind == LENS_KIND_UNIX_DGRAM))))
+		loss_add(key.kind, LENS_LOSS_UNSEEN, 1, 0);
+	return true;
+}
+
 /* one end of an operation; file and owner are addresses */
 static __always_inline int uring_count(struct task_struct *owner, struct file *file, __u32 dir,
 				       __s64 ret, __u32 asked)
 {
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = ret > 0 && ret < asked };
 
+	if (lens_sys_kinds & KINDS_SOCK && uring_is_socket(file, ret))
+		return 0;
 	return fd_count_file((__u64)owner, (__u64)file, dir, &call, lens_sys_kinds & ~KINDS_SOCK);
 }
 
@@ -95,6 +114,13 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 		return uring_count(owner, file, LENS_WRITE, ret, 0);
 	case KDEF_IORING_OP_TEE:	/* copies; the source keeps its bytes */
 		return uring_count(owner, file, LENS_WRITE, ret, 0);
+	case KDEF_IORING_OP_SENDMSG:
+	case KDEF_IORING_OP_RECVMSG:
+	case KDEF_IORING_OP_SEND:
+	case KDEF_IORING_OP_RECV:
+	case KDEF_IORING_OP_SEND_ZC:
+	case KDEF_IORING_OP_SENDMSG_ZC:
+		return lens_sys_kinds & KINDS_SOCK ? uring_is_socket(file, ret) : 0;
 	}
 	return 0;
 }
@@ -147,9 +173,23 @@ static __always_inline bool uring_moves_bytes(__u32 opcode)
 	case KDEF_IORING_OP_WRITEV_FIXED:
 	case KDEF_IORING_OP_SPLICE:
 	case KDEF_IORING_OP_TEE:
+	case KDEF_IORING_OP_SENDMSG:
+	case KDEF_IORING_OP_RECVMSG:
+	case KDEF_IORING_OP_SEND:
+	case KDEF_IORING_OP_RECV:
+	case KDEF_IORING_OP_SEND_ZC:
+	case KDEF_IORING_OP_SENDMSG_ZC:
 		return true;
 	}
 	return false;
+}
+
+/* its completions, all but the last one, are told of without the operation */
+static __always_inline bool uring_is_multishot(struct io_kiocb *req, __u32 opcode)
+{
+	if (opcode == KDEF_IORING_OP_RECV || opcode == KDEF_IORING_OP_RECVMSG)
+		return BPF_CORE_READ((struct io_sr_msg *)req, flags) & KDEF_IORING_RECV_MULTISHOT;
+	return opcode == KDEF_IORING_OP_READ_MULTISHOT;
 }
 
 static __always_inline int uring_submitted(struct io_kiocb *req)
@@ -157,7 +197,7 @@ static __always_inline int uring_submitted(struct io_kiocb *req)
 	__u64 flags = BPF_CORE_READ(req, flags);
 	__u32 opcode = BPF_CORE_READ(req, opcode);
 
-	if (!(flags & KDEF_REQ_F_CQE_SKIP) && opcode != KDEF_IORING_OP_READ_MULTISHOT)
+	if (!(flags & KDEF_REQ_F_CQE_SKIP) && !uring_is_multishot(req, opcode))
 		return 0;
 	if (uring_moves_bytes(opcode) && uring_may_be_channel(req, flags))
 		uring_unseen();

@@ -92,6 +92,48 @@ def uring_sockets():
     lens.compare(doc, without_attempts(truth))
 
 
+SOCKETS_SYS = ("--variant", "unix=sys", "--variant", "inet=sys")
+
+
+@lens.test()
+def uring_sys_sockets():
+    """The end of system calls sees none of them, and the report says how many there were."""
+    doc, truth = lens.watched("uring", "sockets", options=SOCKETS_SYS)
+    for kind in ("unix-stream", "tcp"):
+        lens.equal("unseen of " + kind, truth["facts"]["each"],
+                   doc["loss"]["by_type"][kind]["unseen"])
+        limits = [row["detail"] for row in doc["coverage"] if row["type"] == kind]
+        lens.require("io_uring" in limits[0], "limits: %r" % limits)
+
+
+@lens.test()
+def uring_sys_multishot():
+    """Of several completions of one operation it is known that there was something."""
+    doc, truth = lens.watched("uring", "multishot", options=SOCKETS_SYS)
+    lens.require(doc["loss"]["unseen"] >= truth["facts"]["operations"],
+                 "loss: %r" % doc["loss"])
+
+
+@lens.test()
+def uring_multishot():
+    doc, truth = lens.watched("uring", "multishot")
+    lens.compare(doc, without_attempts(truth))
+
+
+def uring_cut_as(*options):
+    """What of a message there was room for is what was moved."""
+    doc, truth = lens.watched("uring", "cut", options=lens.narrow("udp") + options)
+    variant = {c["type"]: c["variant"] for c in doc["coverage"]}["udp"]
+    if variant == "fexit":
+        lens.compare(doc, without_attempts(truth))
+    else:
+        lens.equal("unseen", truth["facts"]["cut"], doc["loss"]["by_type"]["udp"]["unseen"])
+
+
+lens.register("uring_cut", uring_cut_as)
+lens.register("uring_sys_cut", lambda: uring_cut_as("--variant", "inet=sys"))
+
+
 def uring_pty_as(*options):
     doc, truth = lens.watched("uring", "pty", options=lens.narrow("pty") + options)
     variant = {c["type"]: c["variant"] for c in doc["coverage"]}["pty"]

@@ -256,6 +256,55 @@ static void run_sockets(void)
 	work_ready();
 	over_connection(local);
 	over_connection(tcp);
+	work_fact("each", 50 * 6);
+}
+
+/* with MSG_TRUNC a call returns more than it moved */
+static void run_cut(void)
+{
+	struct iovec v = { line_bytes, 40 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct line ends[2];
+
+	need_ring(0);
+	line_open(AF_INET, SOCK_DGRAM, ends);
+	work_ready();
+	for (unsigned i = 0; i < 30; i++) {
+		struct io_uring_sqe op = ring_operation(IORING_OP_RECVMSG, ends[1].fd, &m, 1);
+
+		op.off = 0;
+		op.msg_flags = MSG_TRUNC;
+		op.flags = i % 2 ? IOSQE_ASYNC : 0;
+		line_put(&ends[0], 100);
+		work_expect(ring_do(&op), 100, "io_uring recvmsg");
+		line_did(&ends[1], WORK_READ, 40);
+	}
+	line_put(&ends[1], 5);
+	work_discarded(ends[1].in, 30 * 60, 0);
+	work_fact("cut", 30);
+}
+
+/* one operation, and a completion for each message that comes in */
+static void run_multishot(void)
+{
+	struct io_uring_sqe op = { .opcode = IORING_OP_PROVIDE_BUFFERS, .fd = 4, .len = 100 };
+	struct line ends[2];
+
+	need_ring(0);
+	line_open(AF_UNIX, SOCK_SEQPACKET, ends);
+	op.addr = (uintptr_t)duct_sink;
+	work_expect(ring_do(&op), 0, "io_uring buffers");
+	op = ring_operation(IORING_OP_RECV, ends[1].fd, NULL, 0);
+	op.off = 0;
+	op.ioprio = IORING_RECV_MULTISHOT;
+	op.flags = IOSQE_BUFFER_SELECT;
+	work_ready();
+	ring_submit(&op);
+	for (unsigned i = 0; i < 3; i++) {
+		line_put(&ends[0], 100);
+		work_expect(line_did(&ends[1], WORK_READ, ring_complete()), 100, "io_uring recv");
+	}
+	work_fact("operations", 1);
 }
 
 static void run_pty(void)
@@ -318,6 +367,8 @@ static const struct work_mode modes[] = {
 	{ "silent", run_silent },
 	{ "eventfd", run_eventfd },
 	{ "sockets", run_sockets },
+	{ "cut", run_cut },
+	{ "multishot", run_multishot },
 	{ "pty", run_pty },
 	{ "passing", run_passing },
 };

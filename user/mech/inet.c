@@ -11,26 +11,31 @@
 #define ZEROCOPY "TCP_ZEROCOPY_RECEIVE is not seen; "
 #define NO_SHORTS "a send that moved less than asked is not told apart; "
 #define COMPUTED "discarded bytes are computed"
+#define RING_COUNTED "io_uring counts as unseen; "
+#define NO_RING "no hooks of io_uring"
 
 static const struct mech_variant tcp_variants[] = {
 	{ "sockfexit", ZEROCOPY NO_SHORTS COMPUTED },
 	{ "sock", ZEROCOPY NO_SHORTS COMPUTED },
 	{ "fexit", ZEROCOPY COMPUTED },
-	{ "sys", "io_uring operations are not seen; " ZEROCOPY COMPUTED },
+	{ "sys", RING_COUNTED ZEROCOPY COMPUTED, NO_RING },
 	{}
 };
 
+#define TRUNCATED \
+	"what io_uring receives with MSG_TRUNC counts in full, and as unseen; "
 #define GUESSED \
 	"datagrams that leave a cork by setsockopt(2), and those to more than 8 sockets at once, " \
 	"count as from outside; "
 
 static const struct mech_variant udp_variants[] = {
-	{ "sockfexit", GUESSED COMPUTED },
-	{ "sock", GUESSED COMPUTED },
+	{ "sockfexit", GUESSED TRUNCATED COMPUTED },
+	{ "sock", GUESSED TRUNCATED COMPUTED },
 	{ "fexit", GUESSED COMPUTED },
 	{ "sys", "datagrams to sockets that share a port, to several and to other network "
 		 "namespaces count as sent elsewhere and as from outside; segments of one send are "
-		 "one message; io_uring operations are not seen; " COMPUTED },
+		 "one message; " RING_COUNTED COMPUTED,
+	  NO_RING },
 	{}
 };
 

@@ -7,16 +7,17 @@
 
 #define NO_SHORTS "a send that moved less than asked is not told apart; "
 #define LOOKED_UP "passed descriptors are looked up when the call returns"
+#define NO_RING "no hooks of io_uring"
 #define COMPUTED "discarded bytes are computed; " LOOKED_UP
 
 static const struct mech_variant variants[] = {
 	{ "sockfexit", NO_SHORTS COMPUTED },
 	{ "sock", NO_SHORTS COMPUTED ", and not seen of io_uring" },
 	{ "fexit", COMPUTED },
-	{ "sys", "no io_uring; datagrams sent to an address count as unseen, or for a "
-		 "connected peer; the rest of a cut message is unaccounted; an empty message of an "
-		 "ended connection is taken for its end; who closed before accept(2) is not "
-		 "known; " LOOKED_UP },
+	{ "sys", "io_uring counts as unseen; datagrams to an address do, or else as for a peer; "
+		 "the rest of a cut message is unaccounted; an empty one at the "
+		 "end is taken for that; who closed before accept(2) is not known; "
+		 LOOKED_UP, NO_RING },
 	{}
 };
 
