@@ -4,6 +4,7 @@
 import re
 import shutil
 import socket
+import struct
 import subprocess
 
 import lens
@@ -28,6 +29,39 @@ def netns_apart_sys():
     lens.compare(doc, truth)
 
 
+def check_from_nobody(doc, queue):
+    """Who sent it is not known, and that is told."""
+    flows = [f for f in doc["flows"] if f["channel"] == queue["id"]]
+    lens.equal("senders and what is said of them",
+               {(None, False, "who sent it was not seen: another host, or whom no hook tells of")},
+               {(f["from"], f["exact"], f.get("why")) for f in flows})
+
+
+def udp_from_raw_test(*options):
+    def one():
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with raw, receiver:
+            receiver.bind(("127.0.0.1", 0))
+            port = receiver.getsockname()[1]
+            observer = lens.observe("-t", "udp", *options)
+            for _ in range(10):
+                raw.sendto(struct.pack("!4H", 9, port, 8 + 30, 0) + b"x" * 30, ("127.0.0.1", 0))
+                lens.equal("received", 30, len(receiver.recv(100)))
+            doc = lens.parse(observer.interrupt())
+            queue = [c for c in doc["channels"] if is_queue(c)
+                     and c["name"] == "127.0.0.1:%d" % port]
+        lens.equal("queues", 1, len(queue))
+        lens.equal("written, read, unaccounted", [300, 300, 0],
+                   [queue[0]["ledger"][k] for k in ("written", "read", "unaccounted")])
+        check_from_nobody(doc, queue[0])
+    return one
+
+
+lens.register("udp_from_raw", udp_from_raw_test())
+lens.register("udp_sys_from_raw", udp_from_raw_test("--variant", "inet=sys"))
+
+
 @lens.test()
 def udp_sys_reuseport():
     """Of sockets that share a port none is named: what was sent left, what was read came in."""
@@ -44,8 +78,7 @@ def udp_sys_reuseport():
         reader = [e for e in channel["ends"] if e["dir"] == "read"]
         lens.equal("written to a queue", 0, sum(e["write"]["bytes"] for e in queue["endpoints"]))
         lens.equal("read", sum(r["bytes"] for r in reader), queue["ledger"]["read"])
-        lens.equal("senders", {None}, {pid.get(f["from"]) for f in doc["flows"]
-                                       if f["channel"] == queue["id"]})
+        check_from_nobody(doc, queue)
     limits = [c["detail"] for c in doc["coverage"] if c["type"] == "udp"]
     lens.require("share a port" in limits[0], "limits: %r" % limits)
 

@@ -19,6 +19,8 @@ static const char why_excess[] = "more was read than was seen to be written";
 static const char why_kernel[] = "the kernel itself added to what was written, or took some away";
 static const char why_counter[] = "a counter does not keep apart who added what";
 static const char why_partly[] = "apportioned: some of its operations were not followed";
+static const char why_outside[] =
+	"who sent it was not seen: another host, or whom no hook tells of";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
 /* apportioned flows of one channel; a crowd is not worth a guess for each pair */
@@ -260,6 +262,14 @@ static void set_doubt(struct flow *f, const struct flow_cell *cell, const bool *
 		 " bytes is inferred", bytes < f->bytes ? bytes : f->bytes, f->bytes);
 }
 
+/* of a queue that anybody on a network may fill, more than what was there at the start */
+static bool is_from_outside(const struct chan *c, const struct flow_cell *cell)
+{
+	return !cell->from && inet_takes_from_outside(c) &&
+	       (cell->bytes > (uint64_t)chan_state(c)->before ||
+		cell->messages > (uint64_t)c->ledger.msgs_before);
+}
+
 static void add_flows(struct world *w, struct chan *c, const struct flow_matrix *m,
 		      const struct flow_matrix *timed, const char *why, const bool *by_places)
 {
@@ -278,6 +288,10 @@ static void add_flows(struct world *w, struct chan *c, const struct flow_matrix 
 		};
 		if (by_places)
 			set_doubt(f, cell, by_places);
+		if (f->exact && is_from_outside(c, cell)) {
+			f->exact = false;
+			f->why = why_outside;
+		}
 		if (timed)
 			set_residency(f, flow_cell_find(timed, cell->from, cell->to));
 		w->flow_count++;
