@@ -311,3 +311,12 @@ def check_postgres(server, idle, blocked, its_backend, other_backend):
     objects = {need["type"] for need in waits[other_backend]["any_of"]}
     lens.require("signalfd" in objects, "the backend waits for a signal: %r" % objects)
     lens.require(idle.pid in waits, "the idle client waits for its input")
+
+
+@lens.test()
+def exit_empty_name():
+    """A variable that was never set is no name of a file, and that is what is said."""
+    for args in (("record", "-o"), ("report", "-i"), ("report", "--save"), ("stuck", "-i")):
+        _, said = lens.run(*args, "", status=2)
+        lens.require(said.startswith("ipclens %s: %s was given an empty name" % args) and
+                     "name a file" in said, "said: %s" % said)

@@ -201,6 +201,14 @@ const struct argp options_stuck = { stuck_options, parse_stuck };
 
 /* ---------------------------------------------------------------- everyone */
 
+const char *options_file(const struct argp_state *state, const char *option, const char *name)
+{
+	if (!*name)
+		argp_error(state, "%s was given an empty name (an unset variable?); name a file, "
+			   "as in %s trace.lens", option, option);
+	return name;
+}
+
 error_t options_take_command(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;

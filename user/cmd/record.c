@@ -20,7 +20,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' is not a duration such as 10s or 500ms", arg);
 		return 0;
 	case 'o':
-		o->output = arg;
+		o->output = options_file(state, "-o", arg);
 		return 0;
 	case OPT_OVERWRITE:
 		o->overwrite = true;

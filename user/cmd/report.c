@@ -24,13 +24,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' is not a duration such as 10s or 500ms", arg);
 		return 0;
 	case 'i':
-		o->input = arg;
+		o->input = options_file(state, "-i", arg);
 		return 0;
 	case 'J':
 		o->json = true;
 		return 0;
 	case OPT_SAVE:
-		o->save = arg;
+		o->save = options_file(state, "--save", arg);
 		return 0;
 	case OPT_OVERWRITE:
 		o->overwrite = true;

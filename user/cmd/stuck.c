@@ -57,7 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->common.json = true;
 		return 0;
 	case 'i':
-		o->common.input = arg;
+		o->common.input = options_file(state, "-i", arg);
 		return 0;
 	case 'a':
 		o->all = true;
