@@ -83,6 +83,25 @@ def udp_sys_reuseport():
     lens.require("share a port" in limits[0], "limits: %r" % limits)
 
 
+@lens.test()
+def tcp_anew():
+    """A socket that was connected twice has flows, and none of them claims to be exact."""
+    doc, truth = lens.watched("inet", "anew", options=lens.narrow("inet"))
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "tcp" and not c.get("listening")
+            and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
+    flows = [f for f in doc["flows"] if f["channel"] in {c["id"] for c in mine}]
+    lens.equal("bytes received", 170, sum(e["read"]["bytes"] for c in mine
+                                          for e in c["endpoints"]))
+    lens.equal("what is said of flows",
+               {"a socket was connected anew: its connections are counted as the first one",
+                "the other end, which is of this host, was not found"},
+               {f.get("why") for f in flows})
+    lens.equal("exact", {False}, {f["exact"] for f in flows})
+    books = [d["ledger"] for c in mine for d in c.get("directions", [c])]
+    lens.equal("books that claim to balance", [], [b for b in books if b])
+
+
 def multipath_pair():
     """The ends of a connection that is not TCP's but made of some."""
     try:

@@ -24,7 +24,7 @@ PLAIN = (
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
-                    " straddleread again own reuseport fastopen zerocopy"),
+                    " straddleread again own reuseport fastopen zerocopy itself"),
     ("pty", "pty", "raw queued writers errors devtty splice straddle cooked packet instances"),
     ("udp", "udp", "sendto six mapped own nearest connected cork elsewhere"),
     ("netns", "netns", "apart"),

@@ -396,6 +396,49 @@ static void run_pending(void)
 		work_expect(write(connected(), line_bytes, 10), 10, "write");
 }
 
+/* one end that is both */
+static void run_itself(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), chan;
+	struct line l;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(fd, (struct sockaddr *)&at, len) ||
+	    getsockname(fd, (struct sockaddr *)&at, &len) ||
+	    connect(fd, (struct sockaddr *)&at, len))
+		work_die("connect");
+	chan = work_socket(fd);
+	l = (struct line){ fd, chan, chan, false };
+	work_ready();
+	for (int i = 0; i < 20; i++) {
+		line_put(&l, 300);
+		line_get(&l, 290);
+	}
+}
+
+/* a socket that leaves its server for another one */
+static void run_anew(void)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int client, accepted;
+
+	connect_pair("127.0.0.1");
+	client = one[0].fd;
+	work_ready();
+	line_put(&one[0], 100);
+	line_get(&one[1], 100);
+	if (connect(client, &none, sizeof(none)))
+		work_die("disconnect");
+	listen_at("127.0.0.1", 5);
+	if (connect(client, (struct sockaddr *)&server, server_len))
+		work_die("connect");
+	accepted = accept(listener, NULL, NULL);
+	work_expect(write(client, line_bytes, 70), 70, "write");
+	work_expect(read(accepted, line_bytes, 70), 70, "read");
+}
+
 static const struct work_mode modes[] = {
 	{ "pair", run_pair },
 	{ "six", run_six },
@@ -417,6 +460,8 @@ static const struct work_mode modes[] = {
 	{ "early", run_early },
 	{ "waiting", run_waiting },
 	{ "pending", run_pending },
+	{ "itself", run_itself },
+	{ "anew", run_anew },
 };
 
 int main(int argc, char **argv)

@@ -21,6 +21,9 @@ static const char why_counter[] = "a counter does not keep apart who added what"
 static const char why_partly[] = "apportioned: some of its operations were not followed";
 static const char why_outside[] =
 	"who sent it was not seen: another host, or whom no hook tells of";
+static const char why_anew[] =
+	"a socket was connected anew: its connections are counted as the first one";
+static const char why_peer[] = "the other end, which is of this host, was not found";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
 /* apportioned flows of one channel; a crowd is not worth a guess for each pair */
@@ -301,6 +304,10 @@ static void add_flows(struct world *w, struct chan *c, const struct flow_matrix 
 /* reasons to doubt what totals and order say otherwise */
 static const char *doubt(const struct chan *c)
 {
+	if (inet_was_connected_anew(c))
+		return why_anew;
+	if (inet_misses_peer(c))
+		return why_peer;
 	if (c->ledger.unaccounted < 0)
 		return why_excess;
 	if (c->ledger.by_kernel)
@@ -389,7 +396,7 @@ static void settle_outgoing(struct world *w, struct chan *c)
 
 		add(&out, c->ends[i]->proc, NULL, t->bytes, t->msgs);
 	}
-	add_flows(w, c, &out, NULL, NULL, NULL);
+	add_flows(w, c, &out, NULL, inet_misses_peer(c) ? why_peer : NULL, NULL);
 	flow_matrix_fini(&out);
 }
 

@@ -10,6 +10,8 @@ struct chan *chan_source(const struct chan *c)
 	/* what leaves a socket for where nobody is known is not read here */
 	if (inet_is_outgoing(c))
 		return NULL;
+	if (c->inet && c->inet->joined == INET_ITSELF)
+		return (struct chan *)c;
 	return event_kind_has_halves(c->key.kind) ? c->peer : (struct chan *)c;
 }
 

@@ -93,9 +93,14 @@ static void find_peer(struct world *w, struct chan *c)
 {
 	struct hash *seats = world_state(w)->seats;
 	struct chan_inet *mine = c->inet, *its;
-	/* of an opener's peer the origin is known for certain, by either of them */
-	struct chan *peer = find_in(seats, c, mine->receive_origin, true);
+	struct chan *peer;
 
+	if (is_reversed(mine, mine) && are_halves(mine, mine)) {
+		mine->joined = INET_ITSELF;
+		return;
+	}
+	/* of an opener's peer the origin is known for certain, by either of them */
+	peer = find_in(seats, c, mine->receive_origin, true);
 	if (!peer)
 		peer = find_in(seats, c, mine->send_origin, false);
 	if (!peer) {
@@ -108,6 +113,19 @@ static void find_peer(struct world *w, struct chan *c)
 	mine->joined = its->joined = how(mine, its);
 	mine->is_opener = its->receive_origin != mine->send_origin;
 	its->is_opener = mine->receive_origin != its->send_origin;
+}
+
+/* is it not the same, to within what the end of a stream may add? */
+static bool is_other_stream(uint32_t origin, uint32_t other)
+{
+	return origin - other + 1 > 2;
+}
+
+static bool is_connected_anew(const struct chan_inet *known, const struct lens_rec_sock *r)
+{
+	return r->flags & LENS_SOCK_SYNCED &&
+	       is_other_stream(known->send_origin, r->send_origin) &&
+	       is_other_stream(known->receive_origin, r->receive_origin);
 }
 
 /* an earlier record than the latest says nothing new */
@@ -143,7 +161,8 @@ void inet_apply(struct world *w, const struct event *ev)
 		s->now->taken = r->taken;
 	}
 	if (known) {
-		/* it is what it was, but for its state */
+		/* it is what it was, but for its state, unless it was connected anew */
+		c->inet->anew |= is_connected_anew(c->inet, r);
 		c->inet->state = r->state;
 		c->inet->send_room = r->send_room;
 		c->inet->drops = r->drops;
@@ -152,6 +171,17 @@ void inet_apply(struct world *w, const struct event *ev)
 	take(c->inet, r);
 	if (r->flags & LENS_SOCK_SYNCED && event_kind_has_halves(c->key.kind))
 		find_peer(w, c);
+}
+
+bool inet_was_connected_anew(const struct chan *c)
+{
+	return (c->inet && c->inet->anew) || (c->peer && c->peer->inet && c->peer->inet->anew);
+}
+
+bool inet_misses_peer(const struct chan *c)
+{
+	return c->key.kind == LENS_KIND_TCP && !chan_source(c) && c->inet &&
+	       c->inet->flags & LENS_SOCK_LOCAL;
 }
 
 bool inet_is_outgoing(const struct chan *c)

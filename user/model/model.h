@@ -171,6 +171,7 @@ enum inet_joined {
 	INET_SAME_NETNS,	/* in one network namespace */
 	INET_OTHER_NETNS,	/* in two of this host, whose addresses are each other's */
 	INET_TRANSLATED,	/* by its streams alone: the addresses were translated between */
+	INET_ITSELF,		/* a socket connected to itself: one channel, not two halves */
 };
 
 /* of a socket of the internet protocols; struct lens_rec_sock says what is what */
@@ -181,6 +182,7 @@ struct chan_inet {
 		 drops, first_drops;
 	enum inet_joined joined;
 	bool is_opener;		/* the half that connected; known of two that are joined */
+	bool anew;		/* disconnected and connected again: counts as one connection */
 };
 
 struct type_count { int64_t type; uint64_t messages, bytes; };

@@ -134,6 +134,10 @@ void inet_look_settled(struct world *w);
 /* datagrams that a full queue did not take since it is known */
 uint64_t inet_dropped_messages(const struct chan *c);
 bool inet_may_have_dropped(const struct chan *c);
+/* have several connections of this socket been counted as one? */
+bool inet_was_connected_anew(const struct chan *c);
+/* does the other end of the connection belong to this host, and was not found? */
+bool inet_misses_peer(const struct chan *c);
 /* is this what a UDP socket sends out, and not the queue that it receives from? */
 bool inet_is_outgoing(const struct chan *c);
 /* anybody on a network may send there, unseen: what is missing came from outside */

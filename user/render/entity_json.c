@@ -382,7 +382,7 @@ static void put_inet(struct json_object *o, const struct chan *c)
 {
 	static const char *const joined[] = {
 		[INET_SAME_NETNS] = "same-netns", [INET_OTHER_NETNS] = "other-netns",
-		[INET_TRANSLATED] = "translated",
+		[INET_TRANSLATED] = "translated", [INET_ITSELF] = "itself",
 	};
 	const struct chan_inet *i = c->inet;
 
@@ -392,7 +392,7 @@ static void put_inet(struct json_object *o, const struct chan *c)
 	if (!i->remote_port)
 		return;
 	put_address(o, "remote", i->remote, i->remote_port);
-	if (c->peer)
+	if (i->joined != INET_ALONE)
 		js_put(o, "joined", js_str(joined[i->joined]));
 	js_put(o, "external", js_bool(!c->peer && !(i->flags & LENS_SOCK_LOCAL)));
 }
