@@ -152,6 +152,23 @@ def errors_buffers_sys():
     check_refused("--variant", "inet=sys")
 
 
+def check_unconnected(*options):
+    """What fails for want of a connection is an error of who tried."""
+    doc, truth = lens.watched("errors", "unconnected", options=options)
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    got = dict.fromkeys(truth["facts"], 0)
+    for channel in doc["channels"]:
+        for end in channel["endpoints"]:
+            if pid[end["process"]] == truth["pid"] and channel["type"] in got:
+                got[channel["type"]] += end["read"]["errors"] + end["write"]["errors"]
+    lens.equal("errors by type", truth["facts"], got)
+
+
+SYS = ("--variant", "inet=sys", "--variant", "unix=sys")
+lens.register("errors_unconnected", check_unconnected)
+lens.register("errors_unconnected_sys", lambda: check_unconnected(*SYS))
+lens.register("errors_udp_sys",
+              lambda: lens.compare(*lens.watched("errors", "udp", options=SYS)))
 TOLD_APART = 8     # sockets that one datagram goes to
 
 

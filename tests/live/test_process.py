@@ -82,6 +82,8 @@ def check_memory(doc, truth):
     }, flows(doc, "process-vm", {me, target, reader}))
     lens.equal("that failed", {(target, "memory of %d" % target): 2},
                errors(doc, "process-vm", me))
+    lens.equal("that was refused", {(me, "memory of %d" % me): 1},
+               errors(doc, "process-vm", truth["facts"]["nobody"]))
 
 
 @lens.test()

@@ -158,6 +158,28 @@ static void run_dgram(void)
 	work_expect(errno, EAGAIN, "send");
 }
 
+/*
+ * The second of three messages of one call leads to no memory: the call returns what was before
+ * it, and the next one why there was not more.
+ */
+static void lost_among_others(void)
+{
+	struct iovec v[3] = { { line_bytes, 70 }, { hole, 70 }, { line_bytes, 70 } };
+	struct mmsghdr mm[3] = { 0 };
+
+	for (int i = 0; i < 3; i++) {
+		mm[i].msg_hdr.msg_iov = &v[i];
+		mm[i].msg_hdr.msg_iovlen = 1;
+		line_put(&one[0], 70);
+	}
+	work_expect(recvmmsg(one[1].fd, mm, 3, 0, NULL), 1, "recvmmsg");
+	work_did_message(one[1].in, WORK_READ, 70);
+	work_expect_error(recvmmsg(one[1].fd, mm, 3, 0, NULL), EFAULT, "recvmmsg");
+	work_did(one[1].in, WORK_READ, -1);
+	work_discarded(one[1].in, 70, 1);
+	line_get(&one[1], 70);
+}
+
 static void run_udp(void)
 {
 	begin(AF_INET, SOCK_DGRAM);
@@ -172,6 +194,37 @@ static void run_udp(void)
 	work_did(one[1].in, WORK_READ, -1);
 	work_discarded(one[1].in, 60, 1);
 	fails(&one[1], WORK_READ, recv(one[1].fd, line_bytes, 10, MSG_DONTWAIT), EAGAIN);
+	lost_among_others();
+}
+
+/* calls on sockets that are connected to nobody, or to where nobody listens */
+static void run_unconnected(void)
+{
+	struct sockaddr_in nobody = { .sin_family = AF_INET };
+	int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
+	int local = socket(AF_UNIX, SOCK_STREAM, 0), packets = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	dig_hole();
+	work_ready();
+	work_expect_error(recv(tcp, line_bytes, 10, 0), ENOTCONN, "recv");
+	work_expect_error(send(tcp, line_bytes, 10, 0), EPIPE, "send");
+	work_fact("tcp", 2);
+	work_expect_error(send(local, line_bytes, 10, 0), ENOTCONN, "send");
+	work_expect_error(recv(local, line_bytes, 10, 0), EINVAL, "recv");
+	work_fact("unix-stream", 2);
+	work_expect_error(send(packets, line_bytes, 10, 0), ENOTCONN, "send");
+	work_expect_error(recv(packets, line_bytes, 10, 0), ENOTCONN, "recv");
+	work_fact("unix-seqpacket", 2);
+	work_expect_error(send(udp, line_bytes, 10, 0), EDESTADDRREQ, "send");
+	nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	nobody.sin_port = htons(1);
+	if (connect(udp, (struct sockaddr *)&nobody, sizeof(nobody)))
+		work_die("connect");
+	work_expect(send(udp, line_bytes, 10, 0), 10, "send");
+	work_expect_error(send(udp, line_bytes, 10, 0), ECONNREFUSED, "send");
+	work_expect(send(udp, line_bytes, 10, 0), 10, "send");
+	work_expect_error(recv(udp, line_bytes, 10, 0), ECONNREFUSED, "recv");
+	work_fact("udp", 3);
 }
 
 /* nothing that is sent to it arrives any more */
@@ -256,6 +309,7 @@ static const struct work_mode modes[] = {
 	{ "dgram", run_dgram },
 	{ "udp", run_udp },
 	{ "timeout", run_timeout },
+	{ "unconnected", run_unconnected },
 	{ "buffers", run_buffers },
 };
 

@@ -50,9 +50,16 @@ static void read_parent(void *arg)
 	repeat_on(3, process_vm_readv, getppid(), 500);
 }
 
+static void read_parent_as_nobody(void *arg)
+{
+	if (setuid(65534))
+		work_die("setuid");
+	work_expect_error(on_memory(process_vm_readv, getppid(), 0, 20), EPERM, "memory of others");
+}
+
 static void run_memory(void)
 {
-	pid_t target, reader;
+	pid_t target, reader, nobody;
 
 	map_page();
 	target = work_spawn(nothing, NULL);
@@ -67,6 +74,9 @@ static void run_memory(void)
 	work_expect_error(on_memory(process_vm_readv, 0x3fffff, 0, 20), ESRCH, "nobody");
 	reader = work_spawn(read_parent, NULL);
 	work_wait(reader);
+	nobody = work_spawn(read_parent_as_nobody, NULL);
+	work_wait(nobody);
+	work_fact("nobody", nobody);
 	work_fact("target", target);
 	work_fact("reader", reader);
 }
