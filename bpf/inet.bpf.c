@@ -143,6 +143,8 @@ static long count_queue(__u32 i, struct inet_sending *s)
 		call.ret = q->bytes;
 		if (q->count)
 			call.moved = q->count;
+		if (q->count > 1)
+			call.aux = q->count;
 	}
 	totals_count(&s->key, (struct file *)q->file, FILE_INET, &call);
 	return 0;

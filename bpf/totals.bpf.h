@@ -64,7 +64,7 @@ extern struct cache_map lens_cache SEC(".maps");
 /* one finished call */
 struct call {
 	__s64 ret;		/* bytes moved or -errno */
-	__s64 aux;		/* sysv-msg: message type; posix-mq: priority */
+	__s64 aux;		/* as in struct lens_op, but for places in pipes */
 	/* small: a chain of calls has 512 bytes of stack */
 	__u8 moved;		/* messages that went through */
 	__u8 is_short;		/* less than asked */

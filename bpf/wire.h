@@ -412,7 +412,10 @@ struct lens_rec_total {
 struct lens_op {
 	__u64 ts_ns;		/* CLOCK_BOOTTIME at the end of the call */
 	__s64 ret;		/* bytes moved, or -errno; eventfd: added or taken */
-	/* sysv-msg: message type; posix-mq: priority; pipe, fifo: LENS_PLACE_*, LENS_OP_* */
+	/*
+	 * sysv-msg: message type; posix-mq: priority; pipe, fifo: LENS_PLACE_*, LENS_OP_*; udp:
+	 * how many messages it was, if more than one
+	 */
 	__s64 aux;
 	__u32 id;		/* lens_rec_end.id */
 	__u32 tid;

@@ -131,6 +131,24 @@ def mptcp_is_not_passed_over():
     lens.require(doc["loss"]["by_type"]["tcp"]["unseen"] >= 20, "loss: %r" % doc["loss"])
 
 
+@lens.test()
+def udp_segments_traced():
+    """A send that the kernel cuts into segments is one line, which tells how many there were."""
+    if "inet=sys" in lens.OPTIONS:
+        raise lens.Skip("the end of system calls does not tell")
+    work = lens.Workload("udp", "segments")
+    tracer = lens.observe("-t", "udp", "-p", work.pid, command="trace")
+    work.go()
+    truth = work.truth()
+    lines = [line for line in map(lens.parse, tracer.interrupt().splitlines()) if "op" in line]
+    for op, direction in (("send", "write"), ("recv", "read")):
+        want = [e for c in truth["channels"] for e in c["ends"] if e["dir"] == direction][0]
+        lens.equal("messages and bytes of " + op, (want["messages"], want["bytes"]),
+                   tuple(sum(line[key] for line in lines if line["op"] == op)
+                         for key in ("messages", "bytes")))
+    lens.equal("sends", 5, sum(1 for line in lines if line["op"] == "send"))
+
+
 def check_refused(*options):
     doc, truth = lens.watched("errors", "buffers", options=options)
     lens.compare(doc, truth)

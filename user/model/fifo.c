@@ -279,7 +279,8 @@ void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
 	     const struct lens_op *op, uint64_t since_ns)
 {
 	struct piece p = {
-		.who = e->proc, .bytes = op->ret, .type = op->aux, .ts_ns = op->ts_ns,
+		.who = e->proc, .bytes = op->ret, .ts_ns = op->ts_ns,
+		.type = e->chan->key.kind == LENS_KIND_UDP ? 0 : op->aux,
 		.may_cut = dir == LENS_READ && end_side(e, dir)->total.shorts,
 	};
 	struct taker t = { f, dir };

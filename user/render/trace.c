@@ -159,6 +159,13 @@ void trace_peers_text(struct buf *out, const struct chan *c, enum lens_dir dir)
 		buf_puts(out, "-");
 }
 
+/* one call that was cut into several datagrams */
+static bool is_segmented(const struct traced *t)
+{
+	return t->end && t->end->chan->key.kind == LENS_KIND_UDP && t->op->ret > 0 &&
+	       t->op->aux > 1;
+}
+
 static bool is_ambiguous(const struct traced *t)
 {
 	return t->end && !chan_has_messages(t->end->chan) && t->op->aux == LENS_OP_AMBIGUOUS;
@@ -179,6 +186,8 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 			buf_printf(&line, " type=%lld", (long long)t->op->aux);
 		if (has_priority(t))
 			buf_printf(&line, " priority=%lld", (long long)t->op->aux);
+		if (is_segmented(t))
+			buf_printf(&line, " messages=%lld", (long long)t->op->aux);
 		buf_puts(&line, " ");
 		label_chan(&line, t->end->chan);
 		trace_peers_text(&line, t->end->chan, t->dir);
@@ -233,6 +242,8 @@ static uint64_t messages_moved(const struct traced *t)
 {
 	bool empty_counts = t->end && chan_has_messages(t->end->chan);
 
+	if (is_segmented(t))
+		return (uint64_t)t->op->aux;
 	return t->op->ret > 0 || (t->op->ret == 0 && empty_counts);
 }
 
