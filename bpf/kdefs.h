@@ -12,6 +12,7 @@
 #define KDEF_S_IFSOCK 0140000
 #define KDEF_S_IFREG 0100000
 #define KDEF_S_IFCHR 0020000
+#define KDEF_S_IFDIR 0040000
 
 /* include/linux/err.h: addresses above -this are errors; not exported */
 #define KDEF_MAX_ERRNO 4095
@@ -107,6 +108,10 @@
 
 /* include/linux/sched.h; not exported */
 #define KDEF_PF_KTHREAD 0x00200000
+#define KDEF_PF_EXITING 0x00000004
+
+/* include/linux/sched/signal.h: SIGNAL_GROUP_EXIT; not exported */
+#define KDEF_SIGNAL_GROUP_EXIT 4
 
 /* the same: threads the kernel runs inside a process; PF_IO_WORKER, PF_USER_WORKER */
 #define KDEF_PF_IO_WORKER 0x00000010

@@ -455,8 +455,8 @@ struct mm_struct {
 	struct maple_tree mm_mt;
 	atomic_t mm_users;
 	struct file *exe_file;
-	unsigned long arg_start;
-	unsigned long arg_end;
+	unsigned long arg_start, arg_end;
+	struct task_struct *owner;	/* with CONFIG_MEMCG */
 };
 
 struct hrtimer {
@@ -479,6 +479,7 @@ struct signal_struct {
 	atomic_t live;
 	int nr_threads;
 	int group_exit_code;
+	unsigned int flags;
 	unsigned int is_child_subreaper : 1;
 	struct hrtimer real_timer;
 	struct hlist_head posix_timers;	/* before v6.13 a list_head */
@@ -548,7 +549,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
-	struct { unsigned long sig[1]; } blocked;
+	struct { unsigned long sig[1]; } blocked, saved_sigmask;
 	struct completion *vfork_done;
 	struct {
 		struct seccomp_filter *filter;

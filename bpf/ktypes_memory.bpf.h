@@ -64,6 +64,10 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+struct userfaultfd_ctx {
+	struct mm_struct *mm;
+};
+
 struct bpf_iter__task_vma {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;

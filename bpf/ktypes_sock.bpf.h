@@ -198,6 +198,9 @@ struct tcp_sock {
 	__u32 copied_seq;
 	__u32 write_seq;
 	__u32 snd_una;
+	__u32 snd_nxt;
+	__u32 snd_wnd;
+	__u32 packets_out;
 	__u64 bytes_received;
 	__u64 bytes_acked;
 };

@@ -192,6 +192,15 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 
 #define SIGNALS 64
 
+/* 1 for all but 0, without a branch: with one, the verifier walks on with every set there can be */
+static __always_inline __u64 is_any(__u64 value)
+{
+	__u64 negative = -value;
+
+	barrier_var(negative);
+	return (value | negative) >> 63;
+}
+
 /* all of them by one read: they are many */
 static __always_inline void fill_signals(struct task_struct *t, struct lens_rec_thread *r)
 {
@@ -205,13 +214,11 @@ static __always_inline void fill_signals(struct task_struct *t, struct lens_rec_
 					  bpf_core_field_offset(struct sighand_struct, action)))
 		return;
 	for (__u32 i = 0; i < SIGNALS; i++) {
-		__u64 handler = *(__u64 *)(s->data + i * size);
-
 		/* 0 is the default, 1 ignores */
-		if (handler > 1)
-			r->handlers |= 1ull << i;
-		else if (handler)
-			r->ignored |= 1ull << i;
+		__u64 handler = *(__u64 *)(s->data + i * size), handled = is_any(handler >> 1);
+
+		r->handlers |= handled << i;
+		r->ignored |= (is_any(handler) ^ handled) << i;
 	}
 }
 
@@ -229,6 +236,30 @@ static __always_inline bool is_supervised(struct task_struct *t)
 		f = BPF_CORE_READ(f, prev);
 	}
 	return f != NULL;
+}
+
+/* its registers still show the call that a fatal signal ended */
+static __always_inline bool is_ending(struct task_struct *t, struct signal_struct *s)
+{
+	return t->flags & KDEF_PF_EXITING || BPF_CORE_READ(s, flags) & KDEF_SIGNAL_GROUP_EXIT;
+}
+
+/* those of faults, which nobody sends; and SIGCHLD, which only a child does */
+#define SIGNALS_OF_ITS_OWN                                                                         \
+	(1ull << 3 | 1ull << 4 | 1ull << 6 | 1ull << 7 | 1ull << 10 | 1ull << 16 | 1ull << 30)
+
+static __always_inline bool takes_mask(__u32 call)
+{
+	return call == LENS_CALL_PPOLL || call == LENS_CALL_PSELECT ||
+	       call == LENS_CALL_EPOLL_PWAIT || call == LENS_CALL_EPOLL_PWAIT2 ||
+	       call == LENS_CALL_IO_URING_ENTER;
+}
+
+/* signals that a call which takes a mask lets in, and that are blocked at other times */
+static __always_inline __u64 let_in(struct task_struct *t, __u32 call)
+{
+	return takes_mask(call) ? BPF_CORE_READ(t, saved_sigmask.sig[0]) &
+		~BPF_CORE_READ(t, blocked.sig[0]) & ~SIGNALS_OF_ITS_OWN : 0;
 }
 
 static __always_inline void fill_group(struct task_struct *t, struct lens_rec_thread *r)
@@ -250,6 +281,8 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	struct signal_struct *s = core_field(u, signal);
 	struct nsproxy *ns = core_field(u, nsproxy);
 	struct mm_struct *mm = core_field(u, mm);
+	__u64 listens = let_in(t, r->call);
+	bool leads = t->pid == t->tgid;
 
 	r->parent = core_field_of(u, real_parent, tgid);
 	if (core_field(u, ptrace))
@@ -257,6 +290,13 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	r->written = core_field(u, ioac.wchar);
 	if (stuck_timer(t))
 		r->flags |= LENS_THREAD_TIMER;
+	if (is_ending(t, s))
+		r->flags |= LENS_THREAD_ENDING;
+	if (leads || listens)
+		fill_signals(t, r);
+	/* that is waited for, too */
+	if (listens & r->handlers)
+		r->flags |= LENS_THREAD_LISTENS;
 	if (is_supervised(t))
 		r->flags |= LENS_THREAD_SUPERVISED;
 	if (core_field(mm, mm_users.counter) > core_field(s, nr_threads))
@@ -267,10 +307,11 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	r->netns = core_field_of(ns, net_ns, ns.inum);
 	r->blocked = core_field(u, blocked.sig[0]);
 	r->pid = (__u64)BPF_CORE_READ(t, thread_pid);
-	if (t->pid != t->tgid)
+	if (!leads) {
+		r->handlers = r->ignored = 0;
 		return;
+	}
 	r->written += core_field(s, ioac.wchar);
-	fill_signals(t, r);
 	fill_group(t, r);
 	r->flags |= family_flags(t);
 }

@@ -5,6 +5,7 @@
  * unless somebody has locked the file.
  */
 #include "describe.bpf.h"
+#include "ktypes_memory.bpf.h"
 #include "stuck.bpf.h"
 
 /* ------------------------------------------------------------ anonymous inodes */
@@ -30,6 +31,15 @@ static __always_inline __u32 pid_number(struct pid *p)
 			      (void *)p + bpf_core_field_offset(struct pid, numbers) +
 				      bpf_core_field_offset(struct upid, nr));
 	return nr;
+}
+
+/* whoever has it may have to bring that process its memory */
+static __always_inline __u32 watched_process(struct userfaultfd_ctx *ctx)
+{
+	if (!bpf_core_type_exists(struct userfaultfd_ctx) ||
+	    !bpf_core_field_exists(((struct mm_struct *)NULL)->owner))
+		return 0;
+	return BPF_CORE_READ(ctx, mm, owner, tgid);
 }
 
 static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc *d, char *name)
@@ -58,6 +68,8 @@ static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc 
 		d->object = LENS_OBJECT_INOTIFY;
 	} else {
 		d->object = LENS_OBJECT_DEVICE;
+		if (NAME_IS(name, "[userfaultfd]"))
+			d->pid = watched_process(BPF_CORE_READ(f, private_data));
 	}
 }
 
@@ -102,9 +114,9 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 		d->signalled = (__u64)BPF_CORE_READ(m, notify_owner);
 		d->signal = BPF_CORE_READ(m, notify.sigev_signo);
 	}
-	/* each open file has its dentry, and so has nobody else once the name is gone */
-	if (!(d->flags & LENS_DESC_NAMED))
-		d->readers = BPF_CORE_READ(f, f_path.dentry, d_lockref.count);
+	/* each open file has its dentry, and so has the name */
+	d->readers = BPF_CORE_READ(f, f_path.dentry, d_lockref.count) -
+		     (d->flags & LENS_DESC_NAMED ? 1 : 0);
 	len = bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
 					BPF_CORE_READ(f, f_path.dentry, d_name.name));
 	if (len > 1)
@@ -220,7 +232,7 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 		d->pid = pid_number(BPF_CORE_READ(i, i_private));
 	} else if (mode == KDEF_S_IFCHR)
 		fill_device(f, i, d);
-	else if (mode == KDEF_S_IFREG && BPF_CORE_READ(i, i_flctx))
+	else if ((mode == KDEF_S_IFREG || mode == KDEF_S_IFDIR) && BPF_CORE_READ(i, i_flctx))
 		d->object = LENS_OBJECT_FILE;
 	else if (mode == KDEF_S_IFREG && !(d->flags & LENS_DESC_NAMED))
 		fill_memory(i, d);

@@ -68,6 +68,16 @@ static __always_inline void fill_addresses(struct sock *sk, __u16 family, struct
 	__builtin_memcpy(d->remote_addr + 12, &remote, 4);
 }
 
+/* sent and not acknowledged, or to be sent, as the peer has room for it */
+static __always_inline bool is_sending(struct tcp_sock *tcp)
+{
+	__u32 next = BPF_CORE_READ(tcp, snd_nxt);
+	__s32 room = (__s32)(BPF_CORE_READ(tcp, snd_una) + BPF_CORE_READ(tcp, snd_wnd) - next);
+
+	return BPF_CORE_READ(tcp, packets_out) ||
+	       (BPF_CORE_READ(tcp, write_seq) != next && room > 0);
+}
+
 static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens_rec_desc *d)
 {
 	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -79,8 +89,12 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 	fill_addresses(sk, family, d);
 	if (d->remote_port)
 		d->flags |= LENS_DESC_CONNECTED;
+	if (d->object == LENS_OBJECT_TCP && d->flags & LENS_DESC_LISTEN)
+		d->queued_msgs = BPF_CORE_READ(sk, sk_ack_backlog);
 	if (d->object != LENS_OBJECT_TCP || d->flags & LENS_DESC_LISTEN)
 		return;
+	if (is_sending(tcp))
+		d->flags |= LENS_DESC_SENDING;
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
 		d->flags |= LENS_DESC_USER_TIMEOUT;
 	d->queued_bytes = (__u32)(BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq));

@@ -64,6 +64,8 @@ enum lens_call {
 #define LENS_THREAD_SUPERVISED 1024	/* a seccomp filter may hold its calls for a supervisor */
 #define LENS_THREAD_SHARES_MEMORY 2048	/* with a process that is not its own */
 #define LENS_THREAD_VFORKED 4096	/* its parent waits in vfork(2) for it */
+#define LENS_THREAD_ENDING 8192		/* leaves its last call never again, or dumps core */
+#define LENS_THREAD_LISTENS 16384	/* lets in, for this call, a signal that it handles */
 
 struct lens_rec_thread {
 	struct lens_rec h;
@@ -137,6 +139,7 @@ enum lens_object {
 #define LENS_DESC_IDLE 32768	/* timerfd: not set */
 #define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less than SO_RCVLOWAT to be read */
 #define LENS_DESC_NONBLOCK 131072
+#define LENS_DESC_SENDING 262144	/* tcp: what it sent is on its way, or may go */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {
@@ -161,7 +164,7 @@ struct lens_rec_desc {
 	__u32 netns;
 	__u16 local_port, remote_port;
 	__u8 local_addr[16], remote_addr[16];	/* IPv4 as ::ffff:a.b.c.d */
-	__u32 pid;		/* pidfd: the process */
+	__u32 pid;		/* pidfd: the process; userfaultfd: whose memory it is about */
 	__u32 signal;		/* which one, if signalled */
 	__u32 name_len;
 	__u32 pad;

@@ -59,6 +59,10 @@ ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
 SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull".split()
+HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit acceptedhidden"
+          " connectedbefore").split()
+GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
+          " namedpipe").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -77,6 +81,10 @@ def program_of(mode):
         return "impasse_signal"
     if mode in THIRDS:
         return "impasse_third"
+    if mode in HIDDEN:
+        return "impasse_hidden"
+    if mode in GUISES:
+        return "impasse_guise"
     if mode in ORIGINS:
         return "impasse_origin"
     if mode in FUTEXES:

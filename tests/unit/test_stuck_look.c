@@ -232,7 +232,7 @@ TEST(words_that_were_not_read)
 enum { RING = 50, RING_PIPE = 60, OTHER_PIPE = 61 };
 
 static struct {
-	uint32_t under_way, ring_flags, operation, events, maker;
+	uint32_t under_way, ring_flags, operation, events, maker, references;
 	bool is_pipe_seen;
 } requests;
 
@@ -241,8 +241,8 @@ static void make_requests(struct stuck *s)
 {
 	struct lens_rec_desc d = {
 		.proc = { .start_ns = 1, .tgid = 7 }, .fd = 4, .file = RING_PIPE,
-		.self = RING_PIPE, .ino = 1, .object = LENS_OBJECT_PIPE, .mode = 3, .refs = 2,
-		.readers = 1, .writers = 1, .capacity_msgs = 16,
+		.self = RING_PIPE, .ino = 1, .object = LENS_OBJECT_PIPE, .mode = 3,
+		.refs = requests.references, .readers = 1, .writers = 1, .capacity_msgs = 16,
 	};
 	struct lens_rec_request q = {
 		.ring = RING, .request = 70, .tid = requests.maker, .operation = requests.operation,
@@ -276,6 +276,7 @@ static void reset_requests(void)
 	requests.under_way = 1;
 	requests.ring_flags = requests.events = 0;
 	requests.maker = 7;
+	requests.references = 2;
 	requests.operation = 22; /* IORING_OP_READ */
 	requests.is_pipe_seen = true;
 }
@@ -324,6 +325,9 @@ static const char *verdict_beside(unsigned tgid, uint32_t under_way)
 	struct lens_rec_submitter by = { .ring = RING, .tid = 9 };
 
 	reset_requests();
+	/* in a call beside another thread's it has one of its own */
+	if (tgid == 7)
+		requests.references = 3;
 	t.arg[3] = 1;
 	t.files = other.files = 100;
 	other.tid = 9;

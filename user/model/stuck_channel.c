@@ -117,7 +117,7 @@ static bool wants_input(enum stuck_want want)
 	return want == WANT_DATA || want == WANT_HANGUP;
 }
 
-/* who opens a FIFO both ways, to wait for nobody, expects its reader to come later */
+/* who opens it both ways, to wait for nobody, expects its reader to come later */
 static bool is_alone(const struct stuck_need *n, const struct stuck_thread *t)
 {
 	for (size_t i = 0; i < n->provider_count; i++)
@@ -140,6 +140,8 @@ static void need_pipe(const struct stuck *s, const struct stuck_thread *t, struc
 	n->want = want;
 	if (files < expected)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+	/* a reader may come by name, though who reads already is the one to be expected */
+	n->inferred = d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED;
 	if (!edge && n->want == WANT_DATA && d->rec.queued_msgs)
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (!edge && n->want == WANT_ROOM && d->rec.queued_msgs < d->rec.capacity_msgs)
@@ -160,8 +162,8 @@ static unsigned open_files(const struct stuck *s, const struct stuck_desc *any)
 	return files;
 }
 
-static void need_mq(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
-		    bool edge)
+static void need_mq(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+		    const struct stuck_desc *d, bool edge)
 {
 	bool input = n->want == WANT_DATA;
 
@@ -173,9 +175,11 @@ static void need_mq(const struct stuck *s, struct stuck_need *n, const struct st
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!(d->rec.flags & LENS_DESC_NAMED))
 		return;
-	/* strangers send to a queue; that one takes what was meant for others is not to be expected
+	/*
+	 * Strangers send to a queue; that one takes what was meant for others is not to be
+	 * expected, but where nobody has it to receive from, whoever is meant comes later.
 	 */
-	if (input)
+	if (input || is_alone(n, t))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
 	else
 		n->inferred = true;
@@ -195,12 +199,30 @@ static void need_eventfd(const struct stuck *s, const struct stuck_thread *t, st
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 }
 
+/* what somebody else writes to the master comes back from the terminal */
+static void add_echoers(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+			const struct stuck_desc *d)
+{
+	const struct stuck_desc *one = stuck_find_self(s, d->rec.self);
+
+	for (; one && stuck_may_visit(s, n); one = one->next_self) {
+		if (one->proc && one->proc != t->proc)
+			add_holder(n, one, WHY_HOLDS_END);
+		else if (!one->proc)
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a process that receives it");
+	}
+	if (stuck_is_hidden(s, d))
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+}
+
 static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
 		     const struct stuck_desc *d)
 {
 	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
 
 	stuck_add_holders(s, n, other, 0, WHY_HOLDS_END);
+	if (d->rec.flags & LENS_DESC_MASTER && n->want == WANT_DATA)
+		add_echoers(s, t, n, d);
 	/* others may open a terminal by its name, though few do */
 	n->inferred = true;
 	if (!n->provider_count || (n->provider_count == 1 && n->providers[0].proc == t->proc))
@@ -257,101 +279,6 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 								: "a peer it has not got yet");
 }
 
-static bool is_any_address(const uint8_t a[16])
-{
-	static const uint8_t six[16], four[16] = { [10] = 0xff, [11] = 0xff };
-
-	return !memcmp(a, six, 16) || !memcmp(a, four, 16);
-}
-
-/*
- * The next listener, from *at on, that may have a connection nobody has accepted: several can
- * share a port, and which of them has it is not known.
- */
-static const struct stuck_desc *next_listener(const struct stuck *s, const struct stuck_desc *d,
-					      size_t *at)
-{
-	const struct stuck_look *l = stuck_look(s);
-
-	while (*at < l->desc_count) {
-		const struct stuck_desc *one = l->descs[(*at)++];
-		const struct lens_rec_desc *r = &one->rec;
-
-		if (r->object == d->rec.object && r->flags & LENS_DESC_LISTEN &&
-		    r->netns == d->rec.netns && r->local_port == d->rec.remote_port &&
-		    (is_any_address(r->local_addr) ||
-		     !memcmp(r->local_addr, d->rec.remote_addr, 16)) &&
-		    stuck_find_self(s, r->self) == one)
-			return one;
-	}
-	return NULL;
-}
-
-/* each of the others is one more who could: a need of its own */
-static void need_more_listeners(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
-				uint32_t fd, enum stuck_want want, size_t at)
-{
-	size_t first = t->need_count - 1;
-	const struct stuck_desc *one;
-	struct stuck_need *n;
-
-	while ((one = next_listener(s, d, &at)) && stuck_may_visit(s, NULL)) {
-		n = stuck_add_need(t, want);
-		n->fd = fd;
-		n->thing = stuck_thing_of(s, d);
-		stuck_add_holders(s, n, one, 0, WHY_LISTENS);
-		n->inferred = t->needs[first].inferred = true;
-	}
-	if (one)
-		stuck_need_outside(t, want, HOPE_OUTSIDE, "more listeners at its port");
-}
-
-static bool is_loopback(const struct lens_rec_desc *d)
-{
-	static const uint8_t v6[16] = { [15] = 1 };
-
-	return !memcmp(d->remote_addr, d->local_addr, 16) || !memcmp(d->remote_addr, v6, 16) ||
-	       (d->remote_addr[10] == 0xff && d->remote_addr[12] == 127);
-}
-
-static const struct stuck_desc *tcp_peer(const struct stuck *s, const struct stuck_desc *d)
-{
-	struct stuck_tuple back = stuck_tuple_of(&d->rec, true);
-
-	return hash_get(stuck_look(s)->by_tuple, &back);
-}
-
-static bool is_tcp_connection(const struct stuck_desc *d)
-{
-	return d->rec.object == LENS_OBJECT_TCP && d->rec.flags & LENS_DESC_CONNECTED &&
-	       !(d->rec.flags & LENS_DESC_LISTEN);
-}
-
-/* connected to this host, but nobody has the other end: it waits to be accepted */
-static bool is_pending(const struct stuck *s, const struct stuck_desc *d)
-{
-	return is_tcp_connection(d) && !tcp_peer(s, d) && is_loopback(&d->rec);
-}
-
-/* at: the listener behind the one that is taken here */
-static void need_tcp(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
-		     size_t *at)
-{
-	const struct stuck_desc *other = tcp_peer(s, d);
-
-	if (is_pending(s, d))
-		other = next_listener(s, d, at);
-	if (d->rec.flags & LENS_DESC_USER_TIMEOUT && d->rec.sent_bytes)
-		stuck_hope_outside(n, HOPE_RUNS, "a time limit of the connection");
-	if (!other) {
-		stuck_hope_outside(n, HOPE_OUTSIDE,
-				   "a peer outside this host or network namespace");
-		return;
-	}
-	stuck_add_holders(s, n, stuck_find_self(s, other->rec.self), 0,
-			  other->rec.flags & LENS_DESC_LISTEN ? WHY_LISTENS : WHY_HOLDS_END);
-}
-
 /* its receiver may be named in memory that was not read */
 static bool is_sendmsg(unsigned call)
 {
@@ -366,8 +293,8 @@ static void need_socket(const struct stuck *s, struct stuck_need *n, const struc
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a client");
 		return;
 	}
-	if (is_tcp_connection(d))
-		need_tcp(s, n, d, at);
+	if (stuck_is_tcp_connection(d))
+		stuck_need_tcp(s, n, d, at);
 	else if (d->rec.object == LENS_OBJECT_TCP || d->rec.object == LENS_OBJECT_UDP)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever sends to its address");
 	else
@@ -489,7 +416,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 	if (d->rec.object == LENS_OBJECT_PIPE || d->rec.object == LENS_OBJECT_FIFO)
 		need_pipe(s, t, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_POSIX_MQ)
-		need_mq(s, n, d, edge);
+		need_mq(s, t, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_EVENTFD)
 		need_eventfd(s, t, n, d, edge);
 	else if (d->rec.object == LENS_OBJECT_PTY)
@@ -500,8 +427,21 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 		stuck_hope_outside(n, HOPE_OUTSIDE, "what it stands for is not resolved");
 	if (wants_input(want))
 		doubt_own_end(s, t, n);
-	if (is_pending(s, d))
-		need_more_listeners(s, t, d, fd, want, listener);
+	if (stuck_is_pending(s, d))
+		stuck_need_more_listeners(s, t, d, fd, want, listener);
+}
+
+/*
+ * Who is in no list of his peer's waits for room of his own, which has what lies in the queue of
+ * whoever he was connected to before as well.
+ */
+static void doubt_peer(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
+{
+	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
+
+	n->inferred = true;
+	if (!peer || !peer->rec.queued_msgs)
+		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever has not taken what it sent");
 }
 
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
@@ -526,28 +466,20 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 			t->needs[t->need_count - 1].thing = stuck_thing_of(s, d);
 		}
 	}
+	if (stuck_is_elsewhere(s, t, d))
+		stuck_need_outside(t, want, HOPE_OUTSIDE, "what its descriptor stood for before");
 	stuck_need_desc(s, t, d, fd, want, partly);
+	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && want == WANT_ROOM)
+		doubt_peer(s, &t->needs[t->need_count - 1], d);
 }
 
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 {
-	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd), *other;
-	struct stuck_need *n;
-	size_t at = 0;
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
 
 	if (!d || d->rec.object < LENS_OBJECT_UNIX_STREAM ||
 	    d->rec.object > LENS_OBJECT_UNIX_SEQPACKET) {
-		/* the kernel gives up after some minutes */
-		stuck_need_outside(t, WANT_ACCEPT, HOPE_RUNS, "a time limit of the kernel");
-		n = &t->needs[t->need_count - 1];
-		if (!d)
-			return;
-		n->fd = fd;
-		n->thing = stuck_thing_of(s, d);
-		other = next_listener(s, d, &at);
-		if (other)
-			stuck_add_holders(s, n, other, 0, WHY_LISTENS);
-		need_more_listeners(s, t, d, fd, WANT_ACCEPT, at);
+		stuck_need_syn(s, t, d, fd);
 		return;
 	}
 	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)

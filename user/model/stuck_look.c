@@ -151,6 +151,15 @@ bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p)
 	return !p->files || hash_get(stuck_look(s)->tables, &p->files) == p;
 }
 
+size_t stuck_live_threads(const struct stuck_proc *p)
+{
+	size_t live = 0;
+
+	for (size_t i = 0; i < p->thread_count; i++)
+		live += !p->threads[i]->is_dead;
+	return live;
+}
+
 bool stuck_is_inside(const struct stuck *s)
 {
 	return !stuck_look(s)->sees_all;
@@ -479,14 +488,18 @@ static void set_own(const struct stuck *s, struct stuck_thread *t)
 	bool frozen = r->flags & LENS_THREAD_FROZEN || r->state & STATE_FROZEN;
 
 	t->own = HOPE_NONE;
-	if (frozen || r->state & STATE_STOPPED_OR_TRACED) {
+	if (t->moved || !r->state) {
+		/* also where it is stopped again: by strace(1), which lets it go on at once */
+		t->own = HOPE_RUNS;
+		t->own_why = "running";
+	} else if (frozen || r->state & STATE_STOPPED_OR_TRACED) {
 		t->own = HOPE_STOPPED;
 		t->own_why = frozen ? "frozen by its cgroup"
 			     : r->state & 8		   ? "stopped by a tracer"
 							   : "stopped by a signal";
-	} else if (t->moved || !r->state) {
+	} else if (r->flags & LENS_THREAD_ENDING) {
 		t->own = HOPE_RUNS;
-		t->own_why = "running";
+		t->own_why = "ending";
 	} else if (stuck_is_helper(s, t)) {
 		t->own_why = "working for io_uring";
 	} else if (r->flags & LENS_THREAD_WORKER) {
@@ -513,6 +526,7 @@ static void set_own(const struct stuck *s, struct stuck_thread *t)
 static void find_holders(struct stuck *s)
 {
 	struct stuck_look *l = stuck_look(s);
+	struct stuck_proc *watched;
 
 	for (size_t i = 0; i < l->desc_count; i++) {
 		struct stuck_desc *d = l->descs[i];
@@ -520,6 +534,9 @@ static void find_holders(struct stuck *s)
 		if (d->rec.proc.tgid)
 			d->proc = get_proc(s, &d->rec.proc);
 		take_tuple(l, d);
+		watched = stuck_find_proc(s, d->rec.pid);
+		if (watched && d->rec.object == LENS_OBJECT_DEVICE)
+			watched->is_watched = true;
 	}
 	for (size_t i = 0; i < s->proc_count; i++) {
 		struct stuck_thread *t;

@@ -160,6 +160,8 @@ struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 /* of several processes that share a table of descriptors only one does */
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
+/* threads that have not ended */
+size_t stuck_live_threads(const struct stuck_proc *p);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
 bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
@@ -191,6 +193,9 @@ void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references);
 uint64_t stuck_count_references(const struct stuck *s, uint64_t file);
 /* true if there are more references than holders: somebody cannot be seen */
 bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file);
+/* ... or less: the thread is in a call about what its descriptor stood for before */
+bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
+			const struct stuck_desc *d);
 
 /* stuck_channel.c */
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
@@ -210,6 +215,18 @@ bool stuck_need_room(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum 
 void stuck_need_address(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *from,
 			uint32_t fd, enum stuck_want want);
 void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+
+/* stuck_tcp.c; d NULL: what it stands for is not seen */
+bool stuck_is_tcp_connection(const struct stuck_desc *d);
+/* connected to this host, but nobody has the other end: it waits to be accepted */
+bool stuck_is_pending(const struct stuck *s, const struct stuck_desc *d);
+/* at: where to go on with the listeners behind the one that is taken */
+void stuck_need_tcp(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d,
+		    size_t *at);
+void stuck_need_more_listeners(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+			       uint32_t fd, enum stuck_want want, size_t at);
+void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
+		    uint32_t fd);
 
 #define STUCK_SET_DEPTH 5 /* sets in sets; of epoll sets EP_MAX_NESTS of the kernel */
 

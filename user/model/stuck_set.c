@@ -123,6 +123,8 @@ static void need_sharers(struct stuck *s, struct stuck_thread *t, const struct s
 		}
 		stuck_add_provider(n, d->proc, WHY_HOLDS_END, d->rec.fd);
 	}
+	if (set && stuck_is_hidden(s, set))
+		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a holder that is not seen");
 }
 
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,

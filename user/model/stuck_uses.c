@@ -84,7 +84,7 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 	default:
 		/* the first argument of most is a descriptor; where it is none, this only */
 		/* makes the proof weaker for a file that happens to have that number */
-		if (t->proc->thread_count > 1 || t->rec.call == LENS_CALL_SENDFILE ||
+		if (stuck_live_threads(t->proc) > 1 || t->rec.call == LENS_CALL_SENDFILE ||
 		    t->rec.call == LENS_CALL_TEE)
 			count(&c, arg[0], WANT_DATA);
 	}
@@ -105,10 +105,15 @@ void stuck_count_uses(struct stuck *s)
 			count_call(s, s->threads[i]);
 }
 
-/* a table that several processes share holds one reference for all of them */
+/*
+ * A table that several processes share holds one reference for all of them; and one whose leader
+ * has ended is told of by each thread.
+ */
 static bool is_reference(const struct stuck *s, const struct stuck_desc *d)
 {
-	return !d->proc || stuck_owns_table(s, d->proc);
+	return !d->proc || (stuck_owns_table(s, d->proc) &&
+			    (d->proc->has_several_tables ||
+			     stuck_find_fd(s, d->proc, d->rec.fd) == d));
 }
 
 uint64_t stuck_count_references(const struct stuck *s, uint64_t file)
@@ -121,16 +126,35 @@ uint64_t stuck_count_references(const struct stuck *s, uint64_t file)
 	return seen;
 }
 
-static bool has_more_references(const struct stuck *s, const struct stuck_desc *d)
+static uint64_t references(const struct stuck_desc *d)
 {
-	uint64_t seen = stuck_count_references(s, d->rec.file), refs = UINT64_MAX;
+	uint64_t refs = UINT64_MAX;
 
 	for (; d; d = d->next_file) {
 		/* the walk that found it in a queue held none itself */
 		if (d->rec.refs < refs)
 			refs = d->rec.refs;
 	}
-	return refs != UINT64_MAX && refs > seen;
+	return refs;
+}
+
+static bool has_more_references(const struct stuck *s, const struct stuck_desc *d)
+{
+	uint64_t refs = references(d);
+
+	return refs != UINT64_MAX && refs > stuck_count_references(s, d->rec.file);
+}
+
+/*
+ * While other threads could close the descriptor, the call holds a reference of its own: if it
+ * holds none to what the descriptor stands for now, another thread has put that in its place.
+ */
+bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
+			const struct stuck_desc *d)
+{
+	return stuck_live_threads(t->proc) > 1 &&
+	       references(stuck_find_file(s, d->rec.file)) <
+		       stuck_count_references(s, d->rec.file);
 }
 
 bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file)

@@ -61,6 +61,37 @@ static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p,
 	       (o->rec.flags & flags) == flags;
 }
 
+/* an init or subreaper, as a child of its shows */
+static bool adopts(const struct stuck *s, const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < s->proc_count; i++)
+		if (s->procs[i]->parent == p->key.tgid && s->procs[i]->flags & LENS_THREAD_ADOPTED)
+			return true;
+	return false;
+}
+
+#define GENERATIONS_MAX 64
+
+/* how many generations p is below an ancestor, 0: not at all */
+static unsigned generations(const struct stuck *s, const struct stuck_proc *p,
+			    const struct stuck_proc *ancestor)
+{
+	for (unsigned i = 1; p && i < GENERATIONS_MAX; i++) {
+		if (p->parent == ancestor->key.tgid)
+			return i;
+		p = stuck_find_proc(s, p->parent);
+	}
+	return 0;
+}
+
+/* grandchildren become children when a child ends, which is noticed by itself; others before */
+static void add_adoptable(struct stuck *s, struct stuck_thread *t, struct stuck_need *n)
+{
+	for (size_t i = 0; i < s->proc_count && stuck_may_visit(s, n); i++)
+		if (generations(s, s->procs[i], t->proc) > 2)
+			stuck_add_provider(n, s->procs[i], WHY_IS_CHILD, 0);
+}
+
 /* flags that a child must have */
 static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags)
 {
@@ -77,6 +108,8 @@ static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, 
 			break;
 		stuck_add_provider(n, o->proc, WHY_IS_CHILD, 0);
 	}
+	if (pid == ANY_CHILD && !flags && adopts(s, t->proc))
+		add_adoptable(s, t, n);
 	if (n->provider_count)
 		return;
 	n->outside = HOPE_OUTSIDE;
@@ -365,8 +398,13 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		t->rec.call = call;
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
+	if (t->rec.flags & LENS_THREAD_LISTENS)
+		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for a signal as well");
 	if (t->rec.flags & LENS_THREAD_SUPERVISED)
 		stuck_own_hope(t, HOPE_OUTSIDE, "under a seccomp filter with a supervisor");
+	/* a call that seems to wait for data may wait for the page to put it in */
+	if (t->proc->is_watched)
+		stuck_own_hope(t, HOPE_OUTSIDE, "in memory that userfaultfd(2) watches");
 	/* whose descriptor it is cannot be told by process and number */
 	if (t->proc->has_several_tables)
 		stuck_own_hope(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Knots that look like deadlocks and are none: somebody who could end them has what
+ * it takes where no look finds it, or it is on its way.
+ */
+#define _GNU_SOURCE 1
+#include <mqueue.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "knot_pipes.h"
+#include "work.h"
+
+static int s[2];
+
+/* ------------------------------------------------------------------- what is hidden */
+
+static int hiding[2];
+
+static void keep_hiding(void *unused)
+{
+	close_others(hiding[0], hiding[1]);
+}
+
+/* in a connection that nobody has accepted: "keeper" can have it, and no look finds it */
+static void hide(int fd)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int n = snprintf(a.sun_path + 1, 32, "lens-hiding-%d", getpid());
+	socklen_t len = (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)n);
+
+	hiding[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	hiding[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(hiding[0], (void *)&a, len) || listen(hiding[0], 1) ||
+	    connect(hiding[1], (void *)&a, len))
+		work_die("hide");
+	send_descriptor(hiding[1], fd);
+	role("keeper", work_spawn(keep_hiding, NULL));
+}
+
+static int set;
+
+static void wait_in_set(void *unused)
+{
+	struct epoll_event event;
+
+	close(p[1]);
+	close(q[0]);
+	epoll_wait(set, &event, 1, -1);
+}
+
+/* whoever receives the set can put into it what is ready */
+static void hidden_set(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	make_pipes();
+	set = epoll_create1(0);
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, p[0], &event))
+		work_die("epoll");
+	hide(set);
+	role("waiter", work_spawn(wait_in_set, NULL));
+	role("reader", work_spawn(read_q, NULL));
+	let_go();
+	asleep("waiter", SYS_epoll_wait);
+	asleep("reader", SYS_read);
+}
+
+static mqd_t queue, receiving;
+
+static void send_again(void *unused)
+{
+	close_others(queue, q[1]);
+	mq_send(queue, "x", 1, 0);
+}
+
+static void read_q_with_queue(void *unused)
+{
+	close_others(receiving, q[0]);
+	get(q[0]);
+}
+
+/* full, with a name for as long as the workload lives */
+static void make_full_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	char name[64];
+
+	snprintf(name, sizeof(name), "/lens-doubt-%d", getpid());
+	queue = mq_open(name, O_WRONLY | O_CREAT | O_EXCL, 0600, &attr);
+	receiving = mq_open(name, O_RDONLY);
+	if (queue < 0 || receiving < 0 || mq_send(queue, "x", 1, 0))
+		work_die("mq_open");
+}
+
+static void remove_queue(void)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/lens-doubt-%d", getpid());
+	if (is_main())
+		mq_unlink(name);
+}
+
+/* "reader" is not the only one who could receive */
+static void hidden_receiver(void)
+{
+	int other;
+	char path[64];
+
+	make_pipe(q);
+	make_full_queue();
+	snprintf(path, sizeof(path), "/lens-doubt-%d", getpid());
+	other = mq_open(path, O_RDONLY);
+	hide(other);
+	role("sender", work_spawn(send_again, NULL));
+	role("reader", work_spawn(read_q_with_queue, NULL));
+	atexit(remove_queue);
+	let_go();
+	asleep("sender", SYS_mq_timedsend);
+	asleep("reader", SYS_read);
+}
+
+/* a queue keeps what it has for who opens it by its name tomorrow */
+static void nobody_receives(void)
+{
+	make_pipe(q);
+	make_full_queue();
+	role("sender", work_spawn(send_again, NULL));
+	atexit(remove_queue);
+	let_go();
+	asleep("sender", SYS_mq_timedsend);
+}
+
+/* its table of descriptors is the thread's alone then */
+static void await_leader(void)
+{
+	char state = 0;
+
+	while (state != 'Z') {
+		FILE *f = fopen("/proc/self/stat", "re");
+
+		if (!f || fscanf(f, "%*d (impasse_hidden) %c", &state) != 1)
+			work_die("/proc/self/stat");
+		fclose(f);
+	}
+}
+
+static void *get_s0(void *unused)
+{
+	await_leader();
+	get(s[0]);
+	return NULL;
+}
+
+static void *get_s1(void *unused)
+{
+	await_leader();
+	get(s[1]);
+	return NULL;
+}
+
+static void run_without_leader(void *(*fn)(void *), int keep)
+{
+	pthread_t thread;
+
+	close_others(keep, -1);
+	if (pthread_create(&thread, NULL, fn, NULL))
+		work_die("pthread_create");
+	/* not pthread_exit(3), which would load a library */
+	syscall(SYS_exit, 0);
+}
+
+static void leave_s0(void *unused)
+{
+	run_without_leader(get_s0, s[0]);
+}
+
+static void leave_s1(void *unused)
+{
+	run_without_leader(get_s1, s[1]);
+}
+
+/* a thread whose leader has ended holds no reference in its call, as its table is its own */
+static void leader_gone(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	hide(s[1]);
+	role("one", work_spawn(leave_s0, NULL));
+	role("two", work_spawn(leave_s1, NULL));
+	let_go();
+	asleep_anywhere("one", SYS_read);
+	asleep_anywhere("two", SYS_read);
+}
+
+/* ------------------------------------------------------------------ what is on its way */
+
+static void change_loopback(bool up)
+{
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP : 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (ioctl(fd, SIOCSIFFLAGS, &request))
+		work_die("SIOCSIFFLAGS");
+	close(fd);
+}
+
+static int listener;
+
+static void make_tcp_pair(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (void *)&a, len) || listen(listener, 4) ||
+	    getsockname(listener, (void *)&a, &len))
+		work_die("listen");
+	s[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(s[0], (void *)&a, len))
+		work_die("connect");
+	s[1] = accept(listener, NULL, NULL);
+	if (s[1] < 0)
+		work_die("accept");
+}
+
+static void ask_and_read(void *unused)
+{
+	close_others(s[0], -1);
+	put(s[0]);
+	get(s[0]);
+}
+
+static void read_s1(void *unused)
+{
+	close_others(s[1], -1);
+	get(s[1]);
+}
+
+/* the network is down: when it is back, what the client has sent arrives */
+static void in_transit(void)
+{
+	if (unshare(CLONE_NEWNET))
+		work_skip("no network namespaces here");
+	change_loopback(true);
+	make_tcp_pair();
+	close(listener);
+	change_loopback(false);
+	role("client", work_spawn(ask_and_read, NULL));
+	role("server", work_spawn(read_s1, NULL));
+	let_go();
+	asleep("client", SYS_read);
+	asleep("server", SYS_read);
+}
+
+static void read_s0_with_q(void *unused)
+{
+	close_others(s[0], q[1]);
+	get(s[0]);
+}
+
+static void read_q_with_listener(void *unused)
+{
+	close_others(listener, q[0]);
+	get(q[0]);
+}
+
+/* a connection whose other end is not seen is not for that in the backlog of who listens there */
+static void accepted_and_hidden(void)
+{
+	make_pipe(q);
+	make_tcp_pair();
+	hide(s[1]);
+	role("client", work_spawn(read_s0_with_q, NULL));
+	role("reader", work_spawn(read_q_with_listener, NULL));
+	let_go();
+	asleep("client", SYS_read);
+	asleep("reader", SYS_read);
+}
+
+static int sender, first, second;
+
+static int bind_datagram(const char *which, struct sockaddr_un *a, socklen_t *len)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int n = snprintf(a->sun_path + 1, 32, "lens-%s-%d", which, getpid());
+
+	a->sun_family = AF_UNIX;
+	*len = (socklen_t)(sizeof(sa_family_t) + 1 + (size_t)n);
+	if (bind(fd, (void *)a, *len))
+		work_die("bind");
+	return fd;
+}
+
+static char datagram[9000];
+
+static void send_more(void *unused)
+{
+	close_others(sender, q[1]);
+	send(sender, datagram, sizeof(datagram), 0);
+}
+
+static void read_q_with_second(void *unused)
+{
+	close_others(second, q[0]);
+	get(q[0]);
+}
+
+static void hold_first(void *unused)
+{
+	close_others(first, -1);
+}
+
+/* what fills the sender's buffer lies where it was connected to before */
+static void connected_before(void)
+{
+	struct sockaddr_un a[2] = { 0 };
+	socklen_t len[2];
+	int size = 20000;
+
+	make_pipe(q);
+	first = bind_datagram("first", &a[0], &len[0]);
+	second = bind_datagram("second", &a[1], &len[1]);
+	sender = socket(AF_UNIX, SOCK_DGRAM, 0);
+	setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (connect(sender, (void *)&a[0], len[0]))
+		work_die("connect");
+	while (send(sender, datagram, sizeof(datagram), MSG_DONTWAIT) > 0)
+		continue;
+	if (connect(sender, (void *)&a[1], len[1]))
+		work_die("connect");
+	role("sender", work_spawn(send_more, NULL));
+	role("reader", work_spawn(read_q_with_second, NULL));
+	role("holder", work_spawn(hold_first, NULL));
+	let_go();
+	asleep("sender", SYS_sendto);
+	asleep("reader", SYS_read);
+	asleep("holder", SYS_pause);
+}
+
+static const struct work_mode modes[] = {
+	{ "hiddenset", hidden_set },
+	{ "hiddenreceiver", hidden_receiver },
+	{ "nobodyreceives", nobody_receives },
+	{ "leadergone", leader_gone },
+	{ "intransit", in_transit },
+	{ "acceptedhidden", accepted_and_hidden },
+	{ "connectedbefore", connected_before },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
