@@ -275,8 +275,7 @@ static void reset_requests(void)
 {
 	requests.under_way = 1;
 	requests.ring_flags = requests.events = 0;
-	requests.maker = 7;
-	requests.references = 2;
+	requests.maker = 7, requests.references = 2;
 	requests.operation = 22; /* IORING_OP_READ */
 	requests.is_pipe_seen = true;
 }
