@@ -561,12 +561,6 @@ struct task_struct {
 	char comm[16];
 };
 
-/* si_code says who sent a signal; the members are those of an anonymous struct */
-struct kernel_siginfo {
-	int si_signo;
-	int si_code;
-};
-
 struct linux_binprm {
 	struct file *file;
 };

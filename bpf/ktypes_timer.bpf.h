@@ -23,6 +23,12 @@ struct timerfd_ctx {
 	bool might_cancel;
 };
 
+/* si_code says who sent a signal; the members are those of an anonymous struct */
+struct kernel_siginfo {
+	int si_signo;
+	int si_code;
+};
+
 struct sigqueue {
 	struct kernel_siginfo info;
 };

@@ -4,6 +4,7 @@
  * kill(2), tgkill(2), sigqueue(3) and pidfd_send_signal(2) alike, of 64-bit
  * and of 32-bit programs, and names each process of a group that was signalled.
  */
+#include "ktypes_timer.bpf.h"
 #include "totals.bpf.h"
 
 /* enum of include/trace/events/signal.h */
