@@ -62,7 +62,7 @@ SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eve
 HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit acceptedhidden"
           " connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
-          " namedpipe").split()
+          " namedpipe dumping").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

@@ -32,6 +32,7 @@ DOUBTFUL = {
     # one of those who could is the great-grandchild
     "adopter": ({"adopter": "external", "child": "external"},
                 {"adopter": ["?", "child"], "child": ["adopter"]}, {}),
+    "dumping": ({"dumper": None, "reader": "waiting"}, {"reader": ["dumper"]}, {}),
     # a directory is a file as any other
     "lockeddirectory": ({"waiter": "peer-slow"}, {"waiter": ["holder"]},
                         {"holder": ("peer-slow", 1)}),

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -292,6 +293,58 @@ static void traced_and_busy(void)
 	asleep("waiter", SYS_read);
 }
 
+static pid_t dumper;
+
+static void await_dump(void)
+{
+	char name[64], line[256];
+	bool dumps = false;
+
+	snprintf(name, sizeof(name), "/proc/%d/status", dumper);
+	while (!dumps) {
+		FILE *f = fopen(name, "re");
+
+		if (!f)
+			work_die(name);
+		while (fgets(line, sizeof(line), f))
+			dumps |= !strcmp(line, "CoreDumping:\t1\n");
+		fclose(f);
+	}
+}
+
+static void read_p_with_q(void *unused)
+{
+	char *memory = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	/* more than goes into the pipe that it is written to */
+	memset(memory, 1, 64 * PAGE);
+	close_others(p[0], q[1]);
+	get(p[0]);
+}
+
+/* its registers show a read, and it is in the middle of writing what it was */
+static void dumping(void)
+{
+	int pattern;
+
+	if (access("/ipclens", F_OK))
+		work_skip("core_pattern is the whole host's");
+	pattern = open("/proc/sys/kernel/core_pattern", O_WRONLY);
+	if (pattern < 0 || write(pattern, "|/bin/sleep 3600", 16) != 16)
+		work_die("core_pattern");
+	make_pipes();
+	dumper = work_spawn(read_p_with_q, NULL);
+	role("dumper", dumper);
+	role("reader", work_spawn(read_q, NULL));
+	let_go();
+	asleep("dumper", SYS_read);
+	asleep("reader", SYS_read);
+	kill(dumper, SIGQUIT);
+	await_dump();
+	asleep("dumper", SYS_read);
+}
+
 /* ------------------------------------------------------------------------------ names */
 
 static char path[64];
@@ -373,6 +426,7 @@ static const struct work_mode modes[] = {
 	{ "missingpage", missing_page },
 	{ "adopter", adopter },
 	{ "tracedbusy", traced_and_busy },
+	{ "dumping", dumping },
 	{ "lockeddirectory", locked_directory },
 	{ "namedpipe", named_pipe },
 };

@@ -560,7 +560,8 @@ void stuck_settle(struct stuck *s)
 		if (t->is_dead)
 			continue;
 		set_own(s, t);
-		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED && !stuck_is_helper(s, t))
+		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED &&
+		    !(t->rec.flags & LENS_THREAD_ENDING) && !stuck_is_helper(s, t))
 			stuck_resolve(s, t);
 	}
 	stuck_judge(s);
