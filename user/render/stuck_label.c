@@ -402,11 +402,10 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		explain_leak(out, s, t);
 		break;
 	case STUCK_OWNER_DEAD:
-		buf_printf(out,
-			   "thread %lld, which locked it%s, no longer exists, so that nobody will "
-			   "release it",
-			   (long long)t->main->detail,
-			   t->certain ? "" : " (inferred from what a mutex looks like)");
+		buf_printf(out, "thread %lld, which locked it, no longer exists, so that nobody "
+			   "will release it%s", (long long)t->main->detail,
+			   t->certain ? "" : ", unless one that it forked does (inferred from "
+			   "what a mutex looks like)");
 		break;
 	case STUCK_NO_MATCH:
 		explain_no_match(out, t);
