@@ -206,6 +206,23 @@ def memory_flood_default():
     flood(56 * 1024)
 
 
+@lens.test(limit_s=240)
+def memory_million():
+    """So many channels that come and go, used and not just held, under the default options."""
+    count = 1000000 if lens.LONG else 20000 if lens.NARROW else 100000
+    work = lens.Workload("churn", "pipes", 1, count)
+    observer = lens.observe("--comm", "churn", *lens.narrow("churn"))
+    work.go()
+    truth = work.truth(limit_s=240)
+    peak = memory_kb(observer, "VmHWM")
+    doc = observer.document()
+    lens.check_document(doc, lost=True)
+    check_sums(doc, truth)
+    print("%d channels: %.1f MB at the peak, %d operations lost to a full table"
+          % (count, peak / 1024, doc["loss"]["map_full"]))
+    lens.require(peak <= 160 * 1024, "%d kB at the peak of %d channels" % (peak, count))
+
+
 @lens.test(limit_s=90)
 def memory_lost_exits():
     """Processes whose end went unheard leave the maps nevertheless."""
