@@ -32,6 +32,18 @@ void glimpse_after(struct kept_glimpse *g, const struct chan *c)
 	set_moved(g, &moved, true);
 }
 
+/* one for all channels that were found empty, and of which nothing had been counted */
+static const struct kept_glimpse idle = { .valid = true };
+
+struct kept_glimpse *glimpse_settle(struct kept_glimpse *g)
+{
+	if (!g->valid || g->has_place || g->moves || g->queued[UNIT_BYTES] || g->queued[UNIT_MSGS])
+		return g;
+	free(g);
+	/* nobody changes it any more */
+	return (struct kept_glimpse *)&idle;
+}
+
 struct glimpse glimpse_read(const struct kept_glimpse *g)
 {
 	struct glimpse ret = {
@@ -51,8 +63,11 @@ struct glimpse glimpse_read(const struct kept_glimpse *g)
 
 struct kept_glimpse *glimpse_copy(const struct kept_glimpse *g)
 {
-	struct kept_glimpse *copy = xcalloc(1, sizeof(*copy));
+	struct kept_glimpse *copy;
 
+	if (g == &idle)
+		return (struct kept_glimpse *)&idle;
+	copy = xcalloc(1, sizeof(*copy));
 	*copy = *g;
 	if (g->moves) {
 		copy->moves = xcalloc(1, sizeof(*copy->moves));
@@ -63,7 +78,7 @@ struct kept_glimpse *glimpse_copy(const struct kept_glimpse *g)
 
 void glimpse_free(struct kept_glimpse *g)
 {
-	if (!g)
+	if (!g || g == &idle)
 		return;
 	free(g->moves);
 	free(g);

@@ -77,8 +77,10 @@ static void settled(struct world *w)
 		glimpse_free(s->last);
 		s->last = s->now;
 		s->now = NULL;
-		if (s->last)
+		if (s->last) {
 			glimpse_after(s->last, c);
+			s->last = glimpse_settle(s->last);
+		}
 		/* memory may have been mapped after it was looked for; some are not looked for */
 		c->live = s->in_look || chan_memory(c)->mappers || target_lives(c);
 		if (!c->live)

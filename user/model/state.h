@@ -107,6 +107,8 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
 /* what all endpoints of it moved is as of before, or after, what was seen */
 void glimpse_before(struct kept_glimpse *g, const struct chan *c);
 void glimpse_after(struct kept_glimpse *g, const struct chan *c);
+/* it is complete: one that tells nothing is kept only once, for all channels */
+struct kept_glimpse *glimpse_settle(struct kept_glimpse *g);
 struct glimpse glimpse_read(const struct kept_glimpse *g);
 struct kept_glimpse *glimpse_copy(const struct kept_glimpse *g);
 void glimpse_free(struct kept_glimpse *g);
