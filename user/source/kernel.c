@@ -53,6 +53,18 @@ static bool hangs_with_pidns(const struct kernel *k)
 	       !has_member(k->types, "task_struct", "rcu_tasks_exit_list");
 }
 
+/*
+ * Then a function hook attaches and stays silent; and what it leaves behind when it comes off has
+ * the kernel warn, and give up ftrace until it is started anew, as soon as the last hook after that
+ * comes off (ftrace_shutdown(), seen on 6.1 and 6.12).
+ */
+static bool ftrace_is_off(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/sys/kernel/ftrace_enabled", "re");
+
+	return f && fgetc(f) == '0';
+}
+
 /* the smallest fexit program, on a function that every kernel with pipes has */
 static void probe_fexit(struct kernel *k)
 {
@@ -71,6 +83,11 @@ static void probe_fexit(struct kernel *k)
 	if (hangs_with_pidns(k)) {
 		snprintf(k->fexit_why, sizeof(k->fexit_why), "in a pid namespace this kernel could "
 			 "hang when hooks come off");
+		return;
+	}
+	if (ftrace_is_off()) {
+		snprintf(k->fexit_why, sizeof(k->fexit_why), "kernel.ftrace_enabled is 0: function "
+			 "hooks would not fire");
 		return;
 	}
 	opts.attach_btf_id = id;
