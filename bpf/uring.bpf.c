@@ -81,9 +81,25 @@ static __noinline int uring_splice_in(struct task_struct *owner, struct io_splic
 	return 0;
 }
 
+/* operations that only sockets have */
+static __always_inline bool uring_is_message(__u32 opcode)
+{
+	switch (opcode) {
+	case KDEF_IORING_OP_SENDMSG:
+	case KDEF_IORING_OP_RECVMSG:
+	case KDEF_IORING_OP_SEND:
+	case KDEF_IORING_OP_RECV:
+	case KDEF_IORING_OP_SEND_ZC:
+	case KDEF_IORING_OP_SENDMSG_ZC:
+		return true;
+	}
+	return false;
+}
+
 /* a completed operation on a file; other classes of operations have their place here */
 static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 {
+	__u32 opcode = BPF_CORE_READ(req, opcode);
 	struct task_struct *owner = uring_owner(req);
 	struct file *file = BPF_CORE_READ(req, file);
 
@@ -95,7 +111,7 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 			uring_unseen();
 		return 0;
 	}
-	switch (BPF_CORE_READ(req, opcode)) {
+	switch (opcode) {
 	case KDEF_IORING_OP_READ:
 	case KDEF_IORING_OP_READ_FIXED:
 		return uring_rw(req, LENS_READ, ret, EVENTFD_BUFFER);
@@ -114,15 +130,9 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 		return uring_count(owner, file, LENS_WRITE, ret, 0);
 	case KDEF_IORING_OP_TEE:	/* copies; the source keeps its bytes */
 		return uring_count(owner, file, LENS_WRITE, ret, 0);
-	case KDEF_IORING_OP_SENDMSG:
-	case KDEF_IORING_OP_RECVMSG:
-	case KDEF_IORING_OP_SEND:
-	case KDEF_IORING_OP_RECV:
-	case KDEF_IORING_OP_SEND_ZC:
-	case KDEF_IORING_OP_SENDMSG_ZC:
-		return lens_sys_kinds & KINDS_SOCK ? uring_is_socket(file, ret) : 0;
 	}
-	return 0;
+	return uring_is_message(opcode) && lens_sys_kinds & KINDS_SOCK ?
+		uring_is_socket(file, ret) : 0;
 }
 
 SEC("?tp_btf/io_uring_complete")
@@ -173,15 +183,9 @@ static __always_inline bool uring_moves_bytes(__u32 opcode)
 	case KDEF_IORING_OP_WRITEV_FIXED:
 	case KDEF_IORING_OP_SPLICE:
 	case KDEF_IORING_OP_TEE:
-	case KDEF_IORING_OP_SENDMSG:
-	case KDEF_IORING_OP_RECVMSG:
-	case KDEF_IORING_OP_SEND:
-	case KDEF_IORING_OP_RECV:
-	case KDEF_IORING_OP_SEND_ZC:
-	case KDEF_IORING_OP_SENDMSG_ZC:
 		return true;
 	}
-	return false;
+	return uring_is_message(opcode);
 }
 
 /* its completions, all but the last one, are told of without the operation */
