@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import kobjects
 import lens
 
 STOPPED_S = 60 if lens.LONG else 5
@@ -111,121 +112,13 @@ def duration_ends_it():
 
 # ------------------------------------------------------------------- residue
 
-def kernel_objects(pid):
-    """{(kind, id)} of the BPF objects whose descriptors the process holds."""
-    found = set()
-    base = "/proc/%d/fdinfo" % pid
-    for fd in os.listdir(base):
-        try:
-            with open(os.path.join(base, fd)) as f:
-                fields = dict(line.split(":", 1) for line in f if ":" in line)
-        except OSError:
-            continue
-        for key in ("prog_id", "map_id", "link_id"):
-            if key in fields:
-                found.add((key[:-3], int(fields[key])))
-    return found
-
-
-SYS_BPF = 321  # x86-64
-BY_ID = {"prog": 13, "map": 14, "link": 30}  # enum bpf_cmd: BPF_*_GET_FD_BY_ID
-
-
-def known_to_kernel(kind, number):
-    """Asks the kernel for a descriptor of that object."""
-    import ctypes  # not everywhere where the rest runs
-    libc = ctypes.CDLL(None, use_errno=True)
-    attr = (ctypes.c_uint32 * 4)(number)
-    fd = libc.syscall(SYS_BPF, BY_ID[kind], ctypes.byref(attr), ctypes.sizeof(attr))
-    if fd >= 0:
-        os.close(fd)
-    return fd >= 0
-
-
-def still_there(objects):
-    try:
-        return {one for one in objects if known_to_kernel(*one)}
-    except ImportError:
-        pass
-    # the next best: whether any process holds them
-    return objects & held_by_anybody()
-
-
-def held_by_anybody():
-    held = set()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                held |= kernel_objects(int(entry))
-            except OSError:
-                continue
-    return held
-
-
-def objects_of(observer):
-    """Those that stay: what counts the calls older than the hooks ends with the last one."""
-    def objects_now():
-        objects = set()
-        for pid in lens.descendants(observer.process.pid):
-            objects |= kernel_objects(pid)
-        return objects if still_there(objects) == objects else None
-
-    objects = lens.wait_for(objects_now, 5, "moment at which all objects that it has stay")
-    lens.require({kind for kind, _ in objects} >= {"map"} and len(objects) > 3,
-                 "only these objects found: %r" % sorted(objects))
-    return objects
-
-
 @lens.test()
 def killed_leaves_nothing():
     observer, work = under_load(*lens.narrow("pipe"))
-    objects = objects_of(observer)
+    objects = kobjects.objects_of(observer)
     observer.signal(signal.SIGKILL).finish(-signal.SIGKILL)
-    lens.wait_for(lambda: not still_there(objects), 5, "end of all programs and maps")
+    lens.wait_for(lambda: not kobjects.still_there(objects), 5, "end of all programs and maps")
     finish_load(work)
-
-
-def function_hooks(*launch):
-    """What doctor says of them, of pipes: (state, reason)"""
-    rows = lens.parse(lens.run("doctor", "--json", launch=launch)[0])["variants"]
-    return next((row["state"], row.get("why")) for row in rows
-                if row["group"] == "pipe" and row["variant"] == "fexit")
-
-
-@lens.test()
-def pidns_ends():
-    """Its first process is killed, and the kernel ends all others while that one waits."""
-    launch = [os.path.join(lens.WORK, "launch"), "--pidns"]
-    inside, outside = function_hooks(*launch), function_hooks()
-    release = tuple(int(n) for n in os.uname().release.split(".")[:2])
-    if outside[0] == "chosen" and release < (6, 9):
-        lens.equal("state inside", "refused", inside[0])
-        lens.require("pid namespace" in inside[1], inside[1])
-    else:
-        lens.equal("inside, as outside", outside, inside)
-    ours, its = os.pipe()
-    started = lens.start(launch + ["sh", "-c", lens.BINARY + " report; :"], stdout=its, stderr=its,
-                         stdin=subprocess.DEVNULL)
-    os.close(its)
-    with open(ours) as said:
-        lens.require(any(line == lens.OBSERVING + "\n" for line in said), "it did not observe")
-        os.kill(lens.descendants(started.pid)[1], signal.SIGKILL)
-    started.wait(lens.LIMIT_S * lens.PATIENCE)
-    # what takes function hooks off, and what puts them on, still works
-    lens.observe("-t", "pipe").document()
-
-
-def all_objects():
-    """{(kind, id)} of everything that the kernel has; what another one has meanwhile is in it."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    found = set()
-    for kind, command in (("prog", 11), ("map", 12), ("link", 31)):    # BPF_*_GET_NEXT_ID
-        attr = (ctypes.c_uint32 * 2)(0)
-        while libc.syscall(SYS_BPF, command, ctypes.byref(attr), ctypes.sizeof(attr)) == 0:
-            found.add((kind, attr[1]))
-            attr[0] = attr[1]
-    return found
 
 
 KILLS = 300 if lens.LONG else 3 if lens.NARROW else 5
@@ -238,7 +131,7 @@ def killed_at_any_moment():
         import ctypes  # noqa: F401
     except ImportError:
         raise lens.Skip("no ctypes here")
-    before = all_objects()
+    before = kobjects.all_objects()
     began = time.monotonic()
     lens.observe(*lens.narrow("pipe")).interrupt()
     # from the first instruction to the end of one that is not killed
@@ -249,7 +142,8 @@ def killed_at_any_moment():
         time.sleep(chance.uniform(0, span))
         observer.signal(signal.SIGKILL).finish(None)
     # those of others who run on this host are held by them
-    lens.wait_for(lambda: not all_objects() - before - held_by_anybody(), 1, "end of all objects")
+    lens.wait_for(lambda: not kobjects.all_objects() - before - kobjects.held_by_anybody(), 1,
+                  "end of all objects")
 
 
 # ---------------------------------------------------------------- privileges

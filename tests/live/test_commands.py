@@ -445,41 +445,6 @@ def doctor_json():
         check_text(lens.run("doctor")[0])
 
 
-FTRACE = "/proc/sys/kernel/ftrace_enabled"
-
-
-def switch_ftrace(value):
-    with open(FTRACE, "w") as f:
-        f.write(value)
-
-
-@lens.test(limit_s=40)
-def hooks_without_ftrace():
-    """Function hooks would stay silent, and break it: another variant takes over."""
-    if os.environ.get("LENS_EXPECT_VARIANT_pipe") != "fexit":
-        raise lens.Skip("only where function hooks are expected, in a machine of its own")
-    work = lens.Workload("pipe", "rw")
-    switch_ftrace("0")
-    try:
-        doc = lens.parse(lens.run("doctor", "--json")[0])
-        state = {(v["group"], v["variant"]): v for v in doc["variants"]}
-        for group in ("pipe", "sysvmsg", "mapping"):
-            lens.equal("fexit of " + group, "refused", state[group, "fexit"]["state"])
-            lens.require("ftrace_enabled is 0" in state[group, "fexit"]["why"],
-                         "reason: %r" % state[group, "fexit"]["why"])
-            lens.equal("sys of " + group, "chosen", state[group, "sys"]["state"])
-        observer = lens.observe()
-        work.go()
-        truth = work.truth()
-        lens.compare(lens.parse(observer.interrupt()), truth)
-    finally:
-        switch_ftrace("1")
-    # the first one's end is when the kernel would notice what was left behind
-    for _ in range(2):
-        doc = lens.observe("-t", "posix-mq").document()
-        lens.equal("variants", {"fexit"}, {row["variant"] for row in doc["coverage"]})
-
-
 @lens.test()
 def selftest_leaves_no_trace():
     """The calls that prove that hooks fire show nowhere, not even with --self."""
