@@ -90,11 +90,9 @@ def terminated_at_full_load():
         observer, work = under_load(*lens.narrow("pipe"), command=command)
         time.sleep(1)
         took, waited = end_s(observer)
-        # detaching function hooks waits for grace periods, which take long on a slow machine
-        limit = 1 if lens.SCALE == 1 else 4 * lens.SCALE
         # the kernel's threads that it waits for had to wait like it
-        lens.require(took <= limit + waited, "%s took %.2f s to end, and %.2f s of waiting for a "
-                     "processor" % (command, took, waited))
+        lens.require(took <= lens.SCALE + waited, "%s took %.2f s to end, and %.2f s of waiting "
+                     "for a processor" % (command, took, waited))
         out = observer.finish()
         if command == "report":
             lens.check_document(lens.parse(out), lost=True)

@@ -5,7 +5,39 @@ import os
 import signal
 import subprocess
 
+import kobjects
 import lens
+
+
+def closer_is_there():
+    """Whether hooks of any earlier run have yet to come off."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/comm" % pid) as f:
+                if f.read() == "ipclens-closer\n":
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def await_closers():
+    lens.wait_for(lambda: not closer_is_there(), 10, "end of what earlier runs hooked")
+
+
+@lens.test()
+def hooks_outlast_it():
+    """The kernel takes function hooks off slowly; who waits for the collector does not wait."""
+    observer = lens.observe()
+    objects = kobjects.objects_of(observer)
+    closers = lens.descendants(observer.process.pid)[1:]
+    doc = observer.document()
+    lens.equal("another process", any("fexit" in row["variant"] for row in doc["coverage"]),
+               bool(closers))
+    lens.require(not closers or closer_is_there(), "its end had to wait for %r" % closers)
+    await_closers()
+    lens.require(not any(os.path.exists("/proc/%d" % pid) for pid in closers), "they have no name")
+    lens.wait_for(lambda: not kobjects.still_there(objects), 5, "end of all programs and maps")
 
 
 def function_hooks(*launch):
@@ -52,6 +84,8 @@ def hooks_without_ftrace():
     if os.environ.get("LENS_EXPECT_VARIANT_pipe") != "fexit":
         raise lens.Skip("only where function hooks are expected, in a machine of its own")
     work = lens.Workload("pipe", "rw")
+    # what comes off now would leave behind just what this test looks for
+    await_closers()
     switch_ftrace("0")
     try:
         doc = lens.parse(lens.run("doctor", "--json")[0])

@@ -299,8 +299,14 @@ void live_release_calls(struct live *l)
 	l->calls = NULL;
 }
 
+static bool hooks_function(const char *section)
+{
+	return strstr(section, "fexit/") || strstr(section, "fentry/");
+}
+
 static int attach_tracing(struct live *l)
 {
+	bool has_functions = false;
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program(prog, l->skel->obj) {
@@ -317,7 +323,10 @@ static int attach_tracing(struct live *l)
 				       strerror(errno));
 		l->links = xrealloc(l->links, l->link_count + 1, sizeof(*l->links));
 		l->links[l->link_count++] = link;
+		has_functions |= hooks_function(section);
 	}
+	if (has_functions)
+		live_closer_open(l);
 	return 0;
 }
 
@@ -407,6 +416,7 @@ static void tear_down(struct live *l)
 	stuck_live_freep(&l->stuck);
 	while (l->link_count)
 		bpf_link__destroy(l->links[--l->link_count]);
+	live_closer_end(l);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		bpf_link__destroy(*links[i]);
 		*links[i] = NULL;
@@ -448,6 +458,7 @@ int live_open(const struct live_options *opt, struct live **ret_live)
 	int err;
 
 	l->opt = *opt;
+	l->closer = -1;
 	err = bring_up(l);
 	if (err) {
 		live_freep(&l);

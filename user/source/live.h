@@ -26,6 +26,7 @@ struct live {
 	struct live_options opt;
 	struct bpf_link **links;	/* of the tracing programs */
 	size_t link_count;
+	int closer;			/* its socket; -1: there is none */
 	struct bpf_link *numbering[2];	/* hooks that number messages, while needed: freed, made */
 	uint32_t crowded;		/* bss->lens_crowded that was reacted to */
 	unsigned readings_uncrowded;	/* of the totals, since a queue was last seen crowded */
@@ -77,6 +78,9 @@ void live_release_calls(struct live *l);
 void live_size_notes(struct lens *s, const struct plan *plan);
 /* live.c: what a look without tracing needs, too */
 int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_types_fd);
+/* live_closer.c: from now on another process holds links, too, and closes them after us */
+void live_closer_open(struct live *l);
+void live_closer_end(struct live *l);
 /* live_cache.c: before loading; is_used: calls are counted */
 int live_size_cache(struct lens *s, bool is_used);
 int live_configure_types(struct lens *s, const struct kernel *k);
