@@ -102,6 +102,12 @@ def tcp_anew():
     lens.equal("books that claim to balance", [], [b for b in books if b])
 
 
+@lens.test()
+def tcp_answered():
+    """Connected before the start and accepted after it: what comes back was not there before."""
+    lens.compare(*lens.watched("inet", "answered"))
+
+
 def multipath_pair():
     """The ends of a connection that is not TCP's but made of some."""
     try:

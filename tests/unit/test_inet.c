@@ -248,6 +248,23 @@ TEST(what_waited_to_be_accepted_was_there_before)
 	CHECK_EQ_I64(l->unaccounted, 0);
 }
 
+/* ... and what comes back was not: the end that was accepted later had sent nothing by then */
+TEST(what_a_later_end_sends_was_not_there_before)
+{
+	_feed_ struct feed f = feed_new();
+	struct ledger *l;
+
+	feed_mark(&f, LENS_MARK_ATTACHED, 0);
+	look(&f, 0, 0, false);
+	feed_sock(&f, sock(20, 80, 4711, 300, UINT32_MAX - 8), false);
+	feed_total(&f, tcp(20), SERVER, LENS_WRITE, feed_counts(1, 1, 70));
+	feed_total(&f, tcp(10), CLIENT, LENS_READ, feed_counts(2, 1, 70));
+	finish(&f);
+	l = &feed_chan_of(&f, tcp(10))->ledger;
+	CHECK_EQ_I64(l->before_start, 0);
+	CHECK_EQ_I64(l->slack, 0);
+}
+
 /* a sender that was reset has dropped what it had not sent; one that was not has dropped nothing */
 TEST(a_reset_discards)
 {

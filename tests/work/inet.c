@@ -387,6 +387,19 @@ static void run_waiting(void)
 	work_fact("got", recv(accept(listener, NULL, NULL), line_bytes, 425, MSG_WAITALL));
 }
 
+/* accepted later, and that end is the first to speak */
+static void run_answered(void)
+{
+	int client;
+
+	listen_at("127.0.0.1", 5);
+	client = connected();
+	work_ready();
+	join(client, accept(listener, NULL, NULL));
+	line_put(&one[1], 300);
+	line_get(&one[0], 250);
+}
+
 /* connected, but nobody accepts */
 static void run_pending(void)
 {
@@ -462,6 +475,7 @@ static const struct work_mode modes[] = {
 	{ "pending", run_pending },
 	{ "itself", run_itself },
 	{ "anew", run_anew },
+	{ "answered", run_answered },
 };
 
 int main(int argc, char **argv)
