@@ -102,6 +102,35 @@ def tcp_anew():
     lens.equal("books that claim to balance", [], [b for b in books if b])
 
 
+def by_every_variant():
+    """The options for each variant of the hooks of these protocols that works here."""
+    for row in lens.parse(lens.run("doctor", "--json")[0])["variants"]:
+        if row["group"] == "inet" and row["state"] in ("chosen", "not-needed"):
+            yield "-t", "tcp", "--variant", "inet=" + row["variant"]
+
+
+@lens.test()
+def tcp_anew_closed():
+    """One that is closed before the next look, which only its connect(2) tells."""
+    for options in by_every_variant():
+        doc, truth = lens.watched("inet", "anewclosed", options=options)
+        pid = {p["id"]: p["pid"] for p in doc["processes"]}
+        mine = {c["id"] for c in doc["channels"] if c["type"] == "tcp"
+                and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}}
+        flows = [f for f in doc["flows"] if f["channel"] in mine]
+        lens.equal("%s: bytes received" % options[-1], 170, sum(f["bytes"] for f in flows))
+        lens.equal("%s: exact" % options[-1], {False}, {f["exact"] for f in flows})
+        lens.require("a socket was connected anew: its connections are counted as the first one"
+                     in {f["why"] for f in flows}, "%s: nobody says it" % options[-1])
+
+
+@lens.test()
+def tcp_refused():
+    """A connection that was refused is none: what its socket moves later is exact."""
+    for options in by_every_variant():
+        lens.compare(*lens.watched("inet", "refused", options=options))
+
+
 @lens.test()
 def tcp_answered():
     """Connected before the start and accepted after it: what comes back was not there before."""
