@@ -222,6 +222,27 @@ static void run_pidfd(void)
 	work_wait(kid);
 }
 
+/* ------------------------------------------------------- numbers used again */
+
+/* by close_range(2), which tells of no descriptor by itself; the numbers are another pipe's then */
+static void run_closerange(void)
+{
+	struct duct before, after;
+
+	before = duct_new(0);
+	work_ready();
+	put_times(&before, 3, 100);
+	duct_drain(&before, 120, 120);
+	work_gone(before.c);
+	if (syscall(SYS_close_range, before.r, before.w, 0))
+		work_skip("no close_range(2)");
+	after = duct_new(0);
+	if (after.r != before.r || after.w != before.w)
+		work_die("other numbers");
+	put_times(&after, 2, 50);
+	duct_drain(&after, 70, 70);
+}
+
 /* ------------------------------------------------- taken before anybody looks */
 
 enum { MADE, TAKEN, MAY_MOVE };		/* ticks */
@@ -436,6 +457,7 @@ static const struct work_mode modes[] = {
 	{ "@reborn", run_reborn },
 	{ "scm", run_scm },
 	{ "pidfd", run_pidfd },
+	{ "closerange", run_closerange },
 	{ "taken", run_taken },
 	{ "threads", run_threads },
 	{ "flip", run_flip },

@@ -236,6 +236,27 @@ static void run_seqpacket(void)
 	work_any_operations(b->in, WORK_READ);
 }
 
+/* looks that go on where the last one ended, and receives that take what was looked at */
+static void run_peekoff(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+	int from = 0;
+
+	line_pair(SOCK_STREAM, one);
+	if (setsockopt(b->fd, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof(from)))
+		work_skip("no SO_PEEK_OFF");
+	work_ready();
+	line_put(a, 100);
+	for (int i = 0; i < 3; i++)
+		work_expect(recv(b->fd, line_bytes, 30, MSG_PEEK), 30, "peek");
+	work_expect(recv(b->fd, line_bytes, 30, MSG_PEEK), 10, "peek");
+	line_get(b, 60);
+	line_put(a, 50);
+	work_expect(recv(b->fd, line_bytes, 200, MSG_PEEK), 50, "peek");
+	line_get(b, 70);
+	work_any_operations(b->in, WORK_READ);
+}
+
 /* with MSG_TRUNC a call returns more than it moved; and calls on nothing are no messages */
 static void run_lengths(void)
 {
@@ -509,6 +530,7 @@ static const struct work_mode modes[] = {
 	{ "early", run_early },
 	{ "pending", run_pending },
 	{ "seqpacket", run_seqpacket },
+	{ "peekoff", run_peekoff },
 	{ "lengths", run_lengths },
 	{ "seqnothing", run_seqnothing },
 	{ "nothing", run_nothing },
