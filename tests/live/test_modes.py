@@ -22,7 +22,7 @@ PLAIN = (
                          " matrix namespaces"),
     ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket lengths peekoff"
                      " seqend seqnothing nothing sendto detour mmsg dgramfull matrix seqmatrix"
-                     " meet"),
+                     " meet answered"),
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"

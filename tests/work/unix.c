@@ -197,6 +197,20 @@ static void run_early(void)
 	work_fact("got", 777);
 }
 
+/* connected, and accepted later by an end that is the first to speak */
+static void run_answered(void)
+{
+	int fd[2];
+
+	listen_at(SOCK_STREAM, 5);
+	fd[0] = connected(SOCK_STREAM);
+	work_ready();
+	fd[1] = accept(listener, NULL, NULL);
+	line_join(fd, false, one);
+	line_put(&one[1], 300);
+	line_get(&one[0], 250);
+}
+
 /* connected, but nobody accepts */
 static void run_pending(void)
 {
@@ -529,6 +543,7 @@ static const struct work_mode modes[] = {
 	{ "prefork", run_prefork },
 	{ "early", run_early },
 	{ "pending", run_pending },
+	{ "answered", run_answered },
 	{ "seqpacket", run_seqpacket },
 	{ "peekoff", run_peekoff },
 	{ "lengths", run_lengths },
