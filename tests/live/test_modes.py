@@ -14,7 +14,7 @@ PLAIN = (
                     " closerange"),
     ("pipe", "many", "writers readers matrix packets torn inturn"),
     ("pipe", "ident", "mayflies"),
-    ("fifo", "fifo", "plain twice rdwr bind unlinked reopened hostile deep"),
+    ("fifo", "fifo", "plain twice rdwr bind overlay unlinked reopened hostile deep"),
     ("sysvmsg", "sysvmsg", "types negative except copy noerror empty nowait toobig fault rmid"
                            " rmidwait interrupted backlog deep blocked pingpong matrix namespaces"),
     ("mqueue", "mqueue", "priorities noprio status empty nowait timeout toobig wrongway fault"
