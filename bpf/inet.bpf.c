@@ -283,6 +283,30 @@ static __always_inline int inet_received(struct sock *sk, __s64 ret, __u32 flags
 	return inet_count(sk, &key, f, LENS_READ, &call);
 }
 
+/* ------------------------------------------ connections, whatever the variant */
+
+/*
+ * A socket that was disconnected keeps its number in the stream, so that no byte of the old
+ * connection can be taken for one of the new one; a new socket has none before it connects.
+ * sk is the kernel's own here, before its state changes.
+ */
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(inet___any__connecting, struct sock *sk, int old_state, int state)
+{
+	struct lens_total_key key = {};
+	struct lens_rec_sock r = {};
+	struct lens_proc unused;
+
+	if (state != KDEF_TCP_SYN_SENT || sk->sk_protocol != KDEF_IPPROTO_TCP ||
+	    !BPF_CORE_READ((struct tcp_sock *)sk, write_seq) || !ident_sock(sk, &key))
+		return 0;
+	ident_split(&key, &r.chan, &unused);
+	inet_describe(ident_address(sk), &r);
+	r.flags |= LENS_SOCK_RENEWED;
+	rec_init(&r.h, LENS_REC_SOCK, sizeof(r));
+	return core_emit(&r, sizeof(r), r.chan.kind);
+}
+
 /* ------------------------------------ tracepoints of v6.3, of any protocol */
 
 SEC("?tp_btf/sock_send_length")

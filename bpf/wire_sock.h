@@ -61,11 +61,13 @@ struct lens_rec_sock {
 /* lens_chan.gen of what a UDP socket sends to no socket of this host that is known */
 #define LENS_GEN_OUTGOING 1
 
-#define LENS_TCP_CLOSE 7	/* include/net/tcp_states.h */
+#define LENS_TCP_SYN_SENT 2	/* include/net/tcp_states.h */
+#define LENS_TCP_CLOSE 7
 
 #define LENS_SOCK_SYNCED 1	/* the origins are valid */
 #define LENS_SOCK_PLACED 2	/* sent and taken are valid */
 #define LENS_SOCK_LOCAL 4	/* the remote address is one of this host, as routes go */
+#define LENS_SOCK_RENEWED 8	/* about to be connected, and not for the first time it tried */
 
 _Static_assert(sizeof(struct lens_rec_sock) == 112, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_pass) == 168, "wire layout changed");

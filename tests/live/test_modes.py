@@ -8,19 +8,21 @@ from batch import Batch
 PLAIN = (
     ("pipe", "pipe", "rw rwv zerolen nonblock short epipe fault packet packetcut resized bigwrite"
                      " straddlewrite straddleread preload interrupted selfpipe pingpong shortlived"
-                     " closed"),
+                     " closed killed"),
     ("pipe", "splice", "splice tee vmsplice sendfile"),
-    ("pipe", "fds", "dup fork exits scm pidfd threads leaderexit bothends"),
+    ("pipe", "fds", "dup fork exits scm pidfd threads leaderexit bothends"
+                    " closerange"),
     ("pipe", "many", "writers readers matrix packets torn inturn"),
     ("pipe", "ident", "mayflies"),
-    ("fifo", "fifo", "plain twice rdwr bind unlinked reopened hostile deep"),
+    ("fifo", "fifo", "plain twice rdwr bind overlay unlinked reopened hostile deep"),
     ("sysvmsg", "sysvmsg", "types negative except copy noerror empty nowait toobig fault rmid"
                            " rmidwait interrupted backlog deep blocked pingpong matrix namespaces"),
-    ("mqueue", "mqueue", "priorities noprio empty nowait timeout toobig wrongway fault interrupted"
-                         " unlinked gone shortlived unheld handover blocked pingpong matrix"
-                         " namespaces"),
-    ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket lengths seqend"
-                     " seqnothing nothing sendto detour mmsg dgramfull matrix seqmatrix meet"),
+    ("mqueue", "mqueue", "priorities noprio status empty nowait timeout toobig wrongway fault"
+                         " interrupted unlinked gone shortlived unheld handover blocked pingpong"
+                         " matrix namespaces"),
+    ("unix", "unix", "pair calls full shutdown closed splice prefork seqpacket lengths peekoff"
+                     " seqend seqnothing nothing sendto detour mmsg dgramfull matrix seqmatrix"
+                     " meet answered"),
     ("eventfd", "eventfd", "add semaphore before initial errors vector dup straddle matrix pingpong"
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"

@@ -180,6 +180,40 @@ lens.register("origin_sys", lambda: origin_as("--variant", "unix=sys", "--varian
 
 
 @lens.test()
+def origin_given_away():
+    """Of a pipe and a pair of sockets whose maker kept neither end, each end was received."""
+    doc, truth = lens.watched("pass", "away")
+    lens.compare(doc, truth)
+    facts = truth["facts"]
+    by_maker = ("received", truth["pid"], False)
+    pipe = lens.find_channel(doc, [c for c in truth["channels"] if c["type"] == "pipe"][0])
+    ways = origins(doc, pipe)
+    # whether it is found before it has given them away is a matter of luck
+    lens.equal("maker of the pipe", "created", ways.pop((truth["pid"], 0), ["created"])[0])
+    lens.equal("of the pipe", {(facts["writer"], 0): by_maker, (facts["reader"], 0): by_maker},
+               ways)
+    halves = {str(facts["half"]), str(facts["other half"])}
+    pair = [c for c in doc["channels"] if {d["inode"] for d in c.get("directions", [])} == halves]
+    lens.equal("channels of the pair", 1, len(pair))
+    ways = origins(doc, pair[0])
+    lens.equal("of the pair", {(facts["writer"], by_maker), (facts["reader"], by_maker)},
+               {(key[0], how) for key, how in ways.items() if key[0] != truth["pid"]})
+
+
+@lens.test()
+def origin_taken():
+    """What siblings of its maker took by pidfd_getfd(2), before anybody looked, they did not
+    inherit from a parent that never had it: how it came to them is not known."""
+    doc, truth = lens.watched("fds", "taken")
+    lens.compare(doc, truth)
+    maker = truth["facts"]["maker"]
+    users = [e["pid"] for e in truth["channels"][0]["ends"]]
+    pipe = lens.find_channel(doc, truth["channels"][0])
+    lens.equal("origins", {(maker, 0): ("created", None, False), (users[0], 0): None,
+                           (users[1], 0): None}, origins(doc, pipe))
+
+
+@lens.test()
 def origin_before():
     """Of what was there before anybody looked, the kernel knows who made it."""
     work = lens.Workload("pipe", "rw")

@@ -120,11 +120,55 @@ def variant_sets():
             for n in range(depth)]
 
 
+def forced_options(forced):
+    return [word for one in forced.items() for word in ("--variant", "%s=%s" % one)]
+
+
+# by each of them something is moved on a kind of channel, in the words of tests/work/matrix.c
+ON_ANY = {"write", "writev", "pwritev2", "read", "readv", "preadv2"}
+ON_SOCKETS = ON_ANY | {"send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfrom", "recvmsg",
+                       "recvmmsg", "recv+trunc"}
+OF_PAGES = {"splice in", "splice out", "sendfile"}
+OF_PIPES = ON_ANY | OF_PAGES | {"tee", "vmsplice in", "vmsplice out", "splice of a file",
+                                "splice to a file"}
+CALLS = {"pipe": OF_PIPES, "fifo": OF_PIPES, "unix-stream": ON_SOCKETS | OF_PAGES,
+         "unix-seqpacket": ON_SOCKETS, "unix-dgram": ON_SOCKETS, "tcp": ON_SOCKETS | OF_PAGES,
+         "udp": ON_SOCKETS, "pty": ON_ANY}
+
+
+def called(truth):
+    """{type: {call}} by which something was moved."""
+    found = {}
+    for one in truth["channels"]:
+        name, _, call = one["chapter"].partition(" ")
+        if name == one["type"] and any(end["bytes"] for end in one["ends"]):
+            found.setdefault(name, set()).add(call)
+    return found
+
+
+@lens.test(limit_s=240)
+def call_matrix():
+    """Every call on every kind of channel, by every variant: what differs is told by its name."""
+    for forced in variant_sets():
+        options = forced_options(forced)
+        work = lens.Workload("matrix", "calls", rings(forced))
+        observer = lens.observe(*SHOWN[:-1], "matrix", *options)
+        work.go()
+        truth = work.truth()
+        doc = lens.parse(observer.interrupt(limit_s=60))
+        work.end()
+        lens.check_document(doc, forced=forced)
+        missing = {name: calls - called(truth).get(name, set()) for name, calls in CALLS.items()}
+        lens.equal("calls that moved nothing", {}, {k: v for k, v in missing.items() if v})
+        wrong = programs.differences(doc, truth, **limits(forced))
+        lens.equal(" ".join(options[1::2]), {}, wrong)
+
+
 @lens.test(limit_s=900 if lens.LONG else 240)
 def random_variants():
     """The same programs under every variant."""
     for forced in variant_sets():
-        options = [word for one in forced.items() for word in ("--variant", "%s=%s" % one)]
+        options = forced_options(forced)
         doc, _, truth = run(os.environ.get("LENS_PROGRAMS", SOME), *options, forced=forced)
         try:
             compare(doc, truth, options, forced)

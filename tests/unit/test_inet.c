@@ -248,6 +248,23 @@ TEST(what_waited_to_be_accepted_was_there_before)
 	CHECK_EQ_I64(l->unaccounted, 0);
 }
 
+/* ... and what comes back was not: the end that was accepted later had sent nothing by then */
+TEST(what_a_later_end_sends_was_not_there_before)
+{
+	_feed_ struct feed f = feed_new();
+	struct ledger *l;
+
+	feed_mark(&f, LENS_MARK_ATTACHED, 0);
+	look(&f, 0, 0, false);
+	feed_sock(&f, sock(20, 80, 4711, 300, UINT32_MAX - 8), false);
+	feed_total(&f, tcp(20), SERVER, LENS_WRITE, feed_counts(1, 1, 70));
+	feed_total(&f, tcp(10), CLIENT, LENS_READ, feed_counts(2, 1, 70));
+	finish(&f);
+	l = &feed_chan_of(&f, tcp(10))->ledger;
+	CHECK_EQ_I64(l->before_start, 0);
+	CHECK_EQ_I64(l->slack, 0);
+}
+
 /* a sender that was reset has dropped what it had not sent; one that was not has dropped nothing */
 TEST(a_reset_discards)
 {
@@ -391,6 +408,48 @@ TEST(a_connection_is_named_from_its_client)
 	check_name(&f, 40, "[::1]:9->127.0.0.1:99");
 	world_chan(f.w, &(struct lens_chan){ .ino = 50, .dev = 9, .kind = LENS_KIND_TCP });
 	check_name(&f, 50, "socket:[50]");
+}
+
+static bool is_anew(const struct feed *f)
+{
+	return feed_chan_of((struct feed *)f, tcp(10))->inet->anew;
+}
+
+/* a connection was there, and now its socket is about to make another one */
+TEST(connected_again_is_noticed_when_it_happens)
+{
+	for (int state = 0; state < 4; state++) {
+		_feed_ struct feed f = feed_new();
+		struct lens_rec_sock first = sock(10, 4711, 80, 100, 300), again = first;
+
+		/* of the last ones nothing came: refused, on its way, never tried */
+		first.state = (uint32_t[]){ 1, LENS_TCP_CLOSE, LENS_TCP_SYN_SENT, 1 }[state];
+		first.remote_port = state == 3 ? 0 : 80;
+		first.flags &= state ? ~(uint32_t)LENS_SOCK_SYNCED : ~0u;
+		again.state = LENS_TCP_CLOSE;
+		again.flags = LENS_SOCK_RENEWED;
+		feed_sock(&f, first, false);
+		CHECK(!is_anew(&f));
+		feed_sock(&f, again, false);
+		CHECK(is_anew(&f) == !state);
+		/* what comes of it is one connection, be it the first or the second */
+		feed_sock(&f, sock(10, 4711, 80, 700, 900), false);
+		CHECK(is_anew(&f) == !state);
+	}
+}
+
+TEST(connected_again_is_noticed_in_whatever_order_it_is_heard)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_sock again = sock(10, 4711, 80, 100, 300);
+
+	again.flags = LENS_SOCK_RENEWED;
+	f.ts_ns += 1000;
+	feed_sock(&f, again, false);
+	CHECK(!is_anew(&f));
+	f.ts_ns -= 1000;
+	feed_sock(&f, sock(10, 4711, 80, 100, 300), false);
+	CHECK(is_anew(&f));
 }
 
 static struct json_object *channel_json(struct feed *f, struct json_object **ret_doc)

@@ -8,6 +8,7 @@
 #define PARENT 10
 #define CHILD 11
 #define OTHER 12
+#define THIRD 13
 
 static void fork_of(struct feed *f, uint32_t pid, uint32_t parent)
 {
@@ -93,6 +94,23 @@ TEST(siblings_have_it_from_a_parent_that_uses_it_not)
 	uses(&f, feed_pipe(1), OTHER, LENS_READ, 0);
 	CHECK_EQ_U64(origin_in(&f, feed_pipe(1), CHILD).how, ORIGIN_INHERITED);
 	CHECK_EQ_U64(origin_in(&f, feed_pipe(1), OTHER).how, ORIGIN_INHERITED);
+}
+
+TEST(what_a_third_child_made_its_siblings_did_not_inherit)
+{
+	for (int maker = 0; maker < 2; maker++) {
+		_feed_ struct feed f = started();
+		enum origin_how how = maker ? ORIGIN_UNKNOWN : ORIGIN_INHERITED;
+
+		fork_of(&f, CHILD, PARENT);
+		fork_of(&f, OTHER, PARENT);
+		fork_of(&f, THIRD, PARENT);
+		uses(&f, feed_pipe(1), maker ? THIRD : PARENT, LENS_WRITE, LENS_END_MADE);
+		uses(&f, feed_pipe(1), CHILD, LENS_WRITE, 0);
+		uses(&f, feed_pipe(1), OTHER, LENS_READ, 0);
+		CHECK_EQ_U64(origin_in(&f, feed_pipe(1), CHILD).how, how);
+		CHECK_EQ_U64(origin_in(&f, feed_pipe(1), OTHER).how, how);
+	}
 }
 
 TEST(both_ends_of_a_pair_come_from_one_call)

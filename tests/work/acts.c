@@ -69,6 +69,12 @@ static bool closes(const struct slot *s)
 	return !m->holds || holders(s->pair, m->shape == TWO_ENDS ? s->side : -1) > 1;
 }
 
+static bool is_bell(const struct slot *s)
+{
+	return stage->pair[s->pair].mech->amounts && slot_gets(s) && stage->in_order &&
+	       !parcels_bytes(slot_in(s));
+}
+
 static bool dups(const struct slot *s)
 {
 	return !stage->pair[s->pair].mech->no_fd;
@@ -189,6 +195,24 @@ static bool draw_quit(struct op *o)
 	return count > 1;
 }
 
+/* what closes with it must not be the last one of what somebody has to keep */
+static bool draw_exec(struct op *o)
+{
+	o->proc = draw_proc();
+	for (int k = 0; k < SLOTS; k++) {
+		const struct slot *s = slot_of(o->proc, k);
+
+		if (s->used && s->closes && stage->pair[s->pair].mech->holds)
+			return false;
+	}
+	return true;
+}
+
+static bool draw_close_on_exec(struct op *o)
+{
+	return draw_first(o, dups);
+}
+
 static bool draw_dup(struct op *o)
 {
 	if (!draw_first(o, dups))
@@ -266,6 +290,17 @@ static bool draw_wait_put(struct op *o)
 {
 	o->len = draw_len(900) + 3;
 	return draw_first(o, waits_put) && draw_partner(o, true);
+}
+
+static bool draw_bell(struct op *o)
+{
+	o->len = draw_len(900) + 1;
+	return draw_first(o, is_bell) && draw_partner(o, false);
+}
+
+static void run_bell(void)
+{
+	perform_both(do_await_bell, do_ring_bell);
 }
 
 static void run_wait_put(void)
@@ -377,11 +412,14 @@ static const struct act {
 	{ "dup", 3, draw_dup, .part = do_dup },
 	{ "pass", 6, draw_pass, .run = run_pass },
 	{ "close", 5, draw_close, .part = do_close },
+	{ "close-on-exec", 4, draw_close_on_exec, .part = do_close_on_exec },
+	{ "exec", 3, draw_exec, .part = do_exec },
 	{ "put", 30, draw_put, .part = do_put },
 	{ "get", 26, draw_get, .part = do_get },
 	{ "peek", 3, draw_peek, .part = do_peek },
 	{ "wait-get", 7, draw_wait_get, .run = run_wait_get },
 	{ "wait-put", 2, draw_wait_put, .run = run_wait_put },
+	{ "bell", 3, draw_bell, .run = run_bell },
 	{ "splice", 6, draw_splice, .part = do_splice },
 	{ "tee", 2, draw_tee, .part = do_tee },
 	{ "from-file", 4, draw_from_file, .part = do_from_file },

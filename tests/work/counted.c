@@ -20,7 +20,7 @@ static size_t ahead;
 
 void counted_ahead(const struct end *e, size_t len, long tag)
 {
-	if (!stage->in_order || e->mech->amounts)
+	if (!stage->in_order)
 		return;
 	is_ahead = true;
 	ahead = len;
@@ -43,7 +43,7 @@ ssize_t counted_put(const struct end *e, ssize_t ret, long tag)
 	}
 	if (to_nobody(e))
 		work_discarded(e->out, (uint64_t)ret, messages);
-	else if (stage->in_order && !e->mech->amounts)
+	else if (stage->in_order)
 		parcels_put(e->out, (size_t)ret, messages, tag);
 	return ret;
 }
@@ -52,7 +52,7 @@ ssize_t counted_get(const struct end *e, ssize_t ret, long tag)
 {
 	if (!e->mech->messages) {
 		work_did(e->in, WORK_READ, ret);
-		if (ret > 0 && stage->in_order && !e->mech->amounts)
+		if (ret > 0 && stage->in_order)
 			parcels_get(e->in, (size_t)ret);
 		return ret;
 	}

@@ -38,9 +38,8 @@ static void make_pipe(struct pair *p, int fd[2])
 
 static void name_pair(struct pair *p, const char *where)
 {
-	static unsigned number;
-
-	snprintf(p->name, sizeof(p->name), "%s/lens-random-%d-%u", where, getpid(), number++);
+	snprintf(p->name, sizeof(p->name), "%s/lens-random-%d-%u", where, getpid(),
+		 stage->names++);
 	p->named = true;
 }
 
@@ -105,8 +104,11 @@ static void make_counter(struct pair *p, int fd[2], unsigned value, int flags)
 	if (fd[0] < 0)
 		work_die("eventfd");
 	p->chan[0] = work_eventfd(fd[0]);
-	if (value)
-		work_did(p->chan[0], WORK_WRITE, value);
+	if (!value)
+		return;
+	work_did(p->chan[0], WORK_WRITE, value);
+	if (stage->in_order)
+		parcels_put(p->chan[0], value, false, 0);
 }
 
 static void make_eventfd(struct pair *p, int fd[2])
@@ -294,6 +296,14 @@ bool slot_gets(const struct slot *s)
 	return slot_alive(s) && slot_in(s) >= 0;
 }
 
+static struct slot new_slot(const struct mech *mech, int fd, unsigned pair, int side)
+{
+	/* those of POSIX queues always are */
+	bool closes = !mech->no_fd && fcntl(fd, F_GETFD) & FD_CLOEXEC;
+
+	return (struct slot){ .used = true, closes, fd, (int)pair, side };
+}
+
 void pair_make(const struct mech *mech, struct slot *first, struct slot *second)
 {
 	unsigned n = stage->pair_count++;
@@ -304,12 +314,11 @@ void pair_make(const struct mech *mech, struct slot *first, struct slot *second)
 	p->mech = mech;
 	p->chan[1] = -1;
 	mech->make(p, fd);
-	*first = (struct slot){ true, fd[0], (int)n, 0 };
+	*first = new_slot(mech, fd[0], n, 0);
 	if (mech->shape != ONE_END)
-		*second = (struct slot){ true, fd[1], (int)n, 1 };
-	/* in which order amounts are taken is nobody's business */
+		*second = new_slot(mech, fd[1], n, 1);
 	for (int i = 0; i < 2 && p->chan[i] >= 0; i++)
-		if (stage->in_order && !mech->amounts)
+		if (stage->in_order)
 			work_flows_by_hand(p->chan[i]);
 }
 

@@ -65,12 +65,14 @@ struct pair {
 /* an end in the hands of a process; a SysV queue is one, too */
 struct slot {
 	bool used;
+	bool closes;		/* on exec */
 	int fd, pair, side;
 };
 
 struct stage {
 	struct pair pair[PAIRS];
 	unsigned pair_count;
+	unsigned names;		/* given to channels of this program */
 	struct slot slot[PROCS][SLOTS];
 	pid_t pid[PROCS];	/* 0: is not there */
 	unsigned proc_count;	/* ever */

@@ -17,6 +17,7 @@
 #include "dice.h"
 #include "ends.h"
 #include "estate.h"
+#include "heirloom.h"
 #include "work.h"
 
 /* who makes the objects is one, too, and has those mapped that only a mapping keeps */
@@ -59,9 +60,9 @@ static struct {
 	struct handoff handoff[HANDOFFS];
 	unsigned handoff_count;
 	bool mingled;
+	int fds[OBJECTS][2];		/* to read only, and to write as well; of all members */
 } *estate;
 
-static int fds[OBJECTS][2];	/* to read only, and to write as well */
 static char *arena, *kept;	/* kept: the maker's only mapping of what has no descriptor */
 static unsigned me = MAKER;
 static struct area areas[AREAS];
@@ -78,9 +79,9 @@ static void open_twice(int object, int fd)
 	if (fd < 0 || ftruncate(fd, OBJECT_BYTES) || fstat(fd, &st))
 		work_die(type_names[object]);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fds[object][1] = fd;
-	fds[object][0] = open(path, O_RDONLY);
-	if (fds[object][0] < 0)
+	estate->fds[object][1] = fd;
+	estate->fds[object][0] = open(path, O_RDONLY);
+	if (estate->fds[object][0] < 0)
 		work_die(path);
 	estate->object[object].ino = st.st_ino;
 }
@@ -129,7 +130,7 @@ void estate_open(uint64_t seed)
 
 	memset(estate, 0, sizeof(*estate));
 	estate_enter(MAKER, MAKER);
-	open_twice(OBJECT_MEMFD, memfd_create("estate", MFD_CLOEXEC));
+	open_twice(OBJECT_MEMFD, memfd_create("estate", 0));
 	open_named(OBJECT_POSIX, seed);
 	open_named(OBJECT_FILE, seed);
 	segment->id = shmget(IPC_PRIVATE, OBJECT_BYTES, IPC_CREAT | 0600);
@@ -139,13 +140,17 @@ void estate_open(uint64_t seed)
 	keep_anonymous();
 }
 
+static void map_arena(void)
+{
+	arena = mmap(NULL, ARENA_PAGES * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (arena == MAP_FAILED)
+		work_die("mmap");
+}
+
 void estate_create(void)
 {
-	estate = mmap(NULL, sizeof(*estate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	arena = mmap(NULL, ARENA_PAGES * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (estate == MAP_FAILED || arena == MAP_FAILED)
-		work_die("mmap");
+	estate = heirloom_create(HEIRLOOM_ESTATE, sizeof(*estate));
+	map_arena();
 }
 
 char *estate_arena(void)
@@ -155,7 +160,7 @@ char *estate_arena(void)
 
 int estate_fd(int object, bool writable)
 {
-	return fds[object][writable];
+	return estate->fds[object][writable];
 }
 
 int estate_segment(void)
@@ -336,15 +341,28 @@ void estate_enter(unsigned member, unsigned parent)
 	}
 }
 
-void estate_leave(void)
+static void leave_mappings(void)
 {
-	estate->here[me] = false;
 	for (int i = 0; i < OBJECTS; i++) {
 		struct holding *h = &estate->holding[me][i];
 
 		h->mapped = 0;
 		h->pages = h->readable = h->prot = 0;
 	}
+}
+
+void estate_leave(void)
+{
+	estate->here[me] = false;
+	leave_mappings();
+}
+
+void estate_find(unsigned member)
+{
+	estate = heirloom_find(HEIRLOOM_ESTATE, sizeof(*estate));
+	me = member;
+	leave_mappings();
+	map_arena();
 }
 
 void estate_mingled(void)
@@ -510,7 +528,7 @@ void estate_close(const char *chapter)
 	for (int i = 0; i < OBJECTS; i++) {
 		print_object(i, chapter);
 		for (int k = 0; k < 2 && i != OBJECT_SYSV && i != OBJECT_ANON; k++)
-			close(fds[i][k]);
+			close(estate->fds[i][k]);
 	}
 	/* lives on as long as somebody has it */
 	estate_remove_segment();

@@ -26,6 +26,8 @@ struct area {
 };
 
 void estate_create(void);
+/* the calling process, that member, has executed a program: nothing is mapped any more */
+void estate_find(unsigned member);
 /* objects for another program, that its processes inherit */
 void estate_open(uint64_t seed);
 /* tells the truth of that program; of processes that stay what they map stays, too */

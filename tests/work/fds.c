@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -221,6 +222,87 @@ static void run_pidfd(void)
 	work_wait(kid);
 }
 
+/* ------------------------------------------------------- numbers used again */
+
+/* by close_range(2), which tells of no descriptor by itself; the numbers are another pipe's then */
+static void run_closerange(void)
+{
+	struct duct before, after;
+
+	before = duct_new(0);
+	work_ready();
+	put_times(&before, 3, 100);
+	duct_drain(&before, 120, 120);
+	work_gone(before.c);
+	if (syscall(SYS_close_range, before.r, before.w, 0))
+		work_skip("no close_range(2)");
+	after = duct_new(0);
+	if (after.r != before.r || after.w != before.w)
+		work_die("other numbers");
+	put_times(&after, 2, 50);
+	duct_drain(&after, 70, 70);
+}
+
+/* ------------------------------------------------- taken before anybody looks */
+
+enum { MADE, TAKEN, MAY_MOVE };		/* ticks */
+
+static struct duct *made;	/* as its maker has it */
+static pid_t maker;
+
+static void make(void *unused)
+{
+	*made = duct_new(0);
+	/* it is empty in the end, too; the first process has no descriptor to look by */
+	work_settled(made->c);
+	work_tick(MADE);
+}
+
+/* of the maker, which is a sibling: nobody that it comes from has ever had it */
+static int taken(int fd)
+{
+	int own = (int)syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, maker, 0), fd, 0);
+
+	if (own < 0)
+		work_die("pidfd_getfd");
+	work_tick(TAKEN);
+	work_wait_ticks(MAY_MOVE, 1);
+	return own;
+}
+
+static void write_taken(void *unused)
+{
+	struct duct d = { .w = taken(made->w), .c = made->c };
+
+	put_times(&d, 10, 100);
+}
+
+static void read_taken(void *unused)
+{
+	struct duct d = { .r = taken(made->r), .c = made->c };
+
+	duct_drain(&d, 1000, 1000);
+}
+
+static void run_taken(void)
+{
+	pid_t writer, reader;
+
+	made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (made == MAP_FAILED)
+		work_die("mmap");
+	maker = work_spawn(make, NULL);
+	work_wait_ticks(MADE, 1);
+	writer = work_spawn(write_taken, NULL);
+	reader = work_spawn(read_taken, NULL);
+	work_wait_ticks(TAKEN, 2);
+	work_ready();
+	work_tick(MAY_MOVE);
+	work_wait(writer);
+	work_wait(reader);
+	work_fact("maker", maker);
+}
+
 /* ------------------------------------------------------------------ threads */
 
 static void *write_thread(void *unused)
@@ -375,6 +457,8 @@ static const struct work_mode modes[] = {
 	{ "@reborn", run_reborn },
 	{ "scm", run_scm },
 	{ "pidfd", run_pidfd },
+	{ "closerange", run_closerange },
+	{ "taken", run_taken },
 	{ "threads", run_threads },
 	{ "flip", run_flip },
 	{ "leaderexit", run_leaderexit },

@@ -167,6 +167,45 @@ static void run_bind(void)
 	work_wait(kid);
 }
 
+static void unmount(void)
+{
+	if (getpid() == owner)
+		umount2(path_of("layers"), MNT_DETACH);
+}
+
+static struct duct opened(const char *name)
+{
+	const char *path = path_of(name);
+	struct duct d = { .r = open_or_die(path, O_RDONLY | O_NONBLOCK),
+			  .w = open_or_die(path, O_WRONLY) };
+
+	d.c = work_pipe(d.r, path);
+	return d;
+}
+
+/* one FIFO of a lower layer and seen through an overlay, as in a container, is two */
+static void run_overlay(void)
+{
+	enter_directory();
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mkdir("layers", 0700) || mount("layers", path_of("layers"), "tmpfs", 0, NULL))
+		work_die("tmpfs");
+	atexit(unmount);
+	if (mkdir("layers/low", 0700) || mkdir("layers/up", 0700) || mkdir("layers/work", 0700) ||
+	    mkdir("layers/all", 0700) || mkfifo("layers/low/thing", 0600))
+		work_die("layers");
+	if (mount("layers", "layers/all", "overlay", 0,
+		  "lowerdir=layers/low,upperdir=layers/up,workdir=layers/work"))
+		work_skip("no overlayfs here");
+	a = opened("layers/all/thing");
+	b = opened("layers/low/thing");
+	work_ready();
+	work_expect(duct_put(&a, 300), 300, "write");
+	work_expect(duct_put(&b, 70), 70, "write");
+	duct_drain(&a, 280, 280);
+	duct_drain(&b, 60, 60);
+}
+
 /* the name goes to another FIFO while the first one is in use */
 static void run_unlinked(void)
 {
@@ -262,6 +301,7 @@ static const struct work_mode modes[] = {
 	{ "twice", run_twice },
 	{ "rdwr", run_rdwr },
 	{ "bind", run_bind },
+	{ "overlay", run_overlay },
 	{ "unlinked", run_unlinked },
 	{ "reopened", run_reopened },
 	{ "hostile", run_hostile },

@@ -387,6 +387,19 @@ static void run_waiting(void)
 	work_fact("got", recv(accept(listener, NULL, NULL), line_bytes, 425, MSG_WAITALL));
 }
 
+/* accepted later, and that end is the first to speak */
+static void run_answered(void)
+{
+	int client;
+
+	listen_at("127.0.0.1", 5);
+	client = connected();
+	work_ready();
+	join(client, accept(listener, NULL, NULL));
+	line_put(&one[1], 300);
+	line_get(&one[0], 250);
+}
+
 /* connected, but nobody accepts */
 static void run_pending(void)
 {
@@ -418,25 +431,62 @@ static void run_itself(void)
 	}
 }
 
-/* a socket that leaves its server for another one */
-static void run_anew(void)
+/* leaves its server for another one; returns what that has accepted */
+static int move_on(int client)
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	int client, accepted;
 
-	connect_pair("127.0.0.1");
-	client = one[0].fd;
-	work_ready();
-	line_put(&one[0], 100);
-	line_get(&one[1], 100);
 	if (connect(client, &none, sizeof(none)))
 		work_die("disconnect");
 	listen_at("127.0.0.1", 5);
 	if (connect(client, (struct sockaddr *)&server, server_len))
 		work_die("connect");
-	accepted = accept(listener, NULL, NULL);
+	return accept(listener, NULL, NULL);
+}
+
+static int talk_twice(void)
+{
+	int client = one[0].fd, accepted;
+
+	line_put(&one[0], 100);
+	line_get(&one[1], 100);
+	accepted = move_on(client);
 	work_expect(write(client, line_bytes, 70), 70, "write");
 	work_expect(read(accepted, line_bytes, 70), 70, "read");
+	return client;
+}
+
+static void run_anew(void)
+{
+	connect_pair("127.0.0.1");
+	work_ready();
+	talk_twice();
+}
+
+/* ... and is closed before anybody looks again */
+static void run_anewclosed(void)
+{
+	work_ready();
+	connect_pair("127.0.0.1");
+	close(talk_twice());
+}
+
+/* refused at first, where nobody listens, which is no connection */
+static void run_refused(void)
+{
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	listen_at("127.0.0.1", 5);
+	close(listener);
+	work_ready();
+	for (int i = 0; i < 3; i++)
+		work_expect_error(connect(client, (struct sockaddr *)&server, server_len),
+				  ECONNREFUSED, "connect");
+	listen_at("127.0.0.1", 5);
+	if (connect(client, (struct sockaddr *)&server, server_len))
+		work_die("connect");
+	join(client, accept(listener, NULL, NULL));
+	line_talk(one);
 }
 
 static const struct work_mode modes[] = {
@@ -462,6 +512,9 @@ static const struct work_mode modes[] = {
 	{ "pending", run_pending },
 	{ "itself", run_itself },
 	{ "anew", run_anew },
+	{ "anewclosed", run_anewclosed },
+	{ "refused", run_refused },
+	{ "answered", run_answered },
 };
 
 int main(int argc, char **argv)

@@ -317,13 +317,13 @@ void move_pass(const struct end *e, int fd)
 	counted_put(e, sendmsg(e->fd, &m, 0), 0);
 }
 
-int move_receive(const struct end *e)
+int move_receive(const struct end *e, int flags)
 {
 	union rights control = { 0 };
 	struct iovec v = { data, 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control,
 			    .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(e->fd, &m, 0);
+	ssize_t n = recvmsg(e->fd, &m, flags);
 	int fd = -1;
 
 	counted_get(e, n, 0);

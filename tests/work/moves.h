@@ -26,6 +26,6 @@ void move_from_file(const struct end *to, size_t len, unsigned how);
 void move_to_file(const struct end *from, size_t len, unsigned how);
 /* a descriptor, with one byte; the one received, or -1 */
 void move_pass(const struct end *e, int fd);
-int move_receive(const struct end *e);
+int move_receive(const struct end *e, int flags);
 
 #endif

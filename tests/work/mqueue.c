@@ -133,6 +133,23 @@ static void run_priorities(void)
 	rcv_ok(&q, 1, 100);
 }
 
+/* read(2) tells how the queue is, and moves no message */
+static void run_status(void)
+{
+	char status[128];
+
+	q = queue_new(0);
+	work_ready();
+	for (unsigned i = 0; i < 3; i++) {
+		snd_ok(&q, i, 10 + i);
+		if (pread(q.fd, status, sizeof(status), 0) <= 0 || lseek(q.fd, 0, SEEK_SET) ||
+		    read(q.fd, status, 20) != 20)
+			work_die("status");
+	}
+	work_expect(rcv(&q, NULL), 12, "mq_receive");
+	work_expect_error(write(q.fd, status, 10), EINVAL, "write");
+}
+
 /* who does not ask for the priority gets the highest all the same */
 static void run_noprio(void)
 {
@@ -546,6 +563,7 @@ static void run_namespaces(void)
 
 static const struct work_mode modes[] = {
 	{ "priorities", run_priorities }, { "noprio", run_noprio },
+	{ "status", run_status },
 	{ "empty", run_empty },		{ "nowait", run_nowait },
 	{ "timeout", run_timeout },	{ "toobig", run_toobig },
 	{ "wrongway", run_wrongway },	{ "fault", run_fault },

@@ -5,9 +5,9 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "heirloom.h"
 #include "parcels.h"
 #include "work.h"
 
@@ -29,10 +29,12 @@ static struct list *lists;
 
 void parcels_create(void)
 {
-	lists = mmap(NULL, LISTS * sizeof(lists[0]), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (lists == MAP_FAILED)
-		work_die("parcels");
+	lists = heirloom_create(HEIRLOOM_PARCELS, LISTS * sizeof(lists[0]));
+}
+
+void parcels_find(void)
+{
+	lists = heirloom_find(HEIRLOOM_PARCELS, LISTS * sizeof(lists[0]));
 }
 
 static struct list *list_of(int chan)

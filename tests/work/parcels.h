@@ -11,6 +11,8 @@
 #include <sys/types.h>
 
 void parcels_create(void);
+/* after an exec */
+void parcels_find(void);
 void parcels_forget(void);
 void parcels_drop(int chan);
 unsigned parcels_count(int chan);

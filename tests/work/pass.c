@@ -238,6 +238,78 @@ static void run_use(void)
 	work_fact("kid", kid);
 }
 
+/* ------------------------------------------------ both ends are given away */
+
+/* has either end of a pipe, and of a pair of sockets, from who made them and keeps none */
+static void own(const struct line *l, bool writes)
+{
+	int fds[HANDOVER_MAX], chan;
+	struct handover h;
+
+	handover_expect(&h, sizeof(chan));
+	work_expect(line_did(l, WORK_READ, recvmsg(l->fd, &h.m, 0)), sizeof(chan), "recvmsg");
+	work_expect(handover_take(&h, fds), 2, "descriptors");
+	memcpy(&chan, line_bytes, sizeof(chan));
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = writes ? write(fds[i], line_bytes, 100) : read(fds[i], line_bytes, 100);
+
+		work_expect(i ? n : work_did(chan, writes ? WORK_WRITE : WORK_READ, n), 100,
+			    "what was given");
+	}
+}
+
+static void own_writing(void *at)
+{
+	own(at, true);
+}
+
+static void own_reading(void *at)
+{
+	own(at, false);
+}
+
+static void give_away(const struct line *l, int chan, int fd, int half)
+{
+	int fds[] = { fd, half };
+	struct handover h;
+
+	memcpy(line_bytes, &chan, sizeof(chan));
+	handover_make(&h, sizeof(chan), fds, 2);
+	work_expect(line_did(l, WORK_WRITE, sendmsg(l->fd, &h.m, 0)), sizeof(chan), "sendmsg");
+	close(fd);
+	close(half);
+}
+
+static void run_away(void)
+{
+	static struct line other[2];
+	pid_t writer, reader;
+	struct stat st[2];
+	struct duct d;
+	int half[2];
+
+	make_pair(SOCK_STREAM);
+	memcpy(other, one, sizeof(other));
+	make_pair(SOCK_STREAM);
+	work_ready();
+	writer = work_spawn(own_writing, &one[1]);
+	reader = work_spawn(own_reading, &other[1]);
+	d = duct_new(0);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, half) || fstat(half[0], &st[0]) ||
+	    fstat(half[1], &st[1]))
+		work_die("socketpair");
+	/* it is empty in the end, too, and nobody is left here to look */
+	work_settled(d.c);
+	give_away(&one[0], d.c, d.w, half[0]);
+	give_away(&other[0], d.c, d.r, half[1]);
+	work_wait(writer);
+	work_wait(reader);
+	work_fact("writer", writer);
+	work_fact("reader", reader);
+	work_fact("half", (long)st[0].st_ino);
+	work_fact("other half", (long)st[1].st_ino);
+}
+
 /* ------------------------------------------- memory that is mapped at both ends */
 
 #define SHARED_BYTES 8192
@@ -352,6 +424,7 @@ static const struct work_mode modes[] = {
 	{ "waiting", run_waiting },
 	{ "flight", run_flight },
 	{ "use", run_use },
+	{ "away", run_away },
 	{ "share", run_share },
 	{ "shared", run_shared },
 };

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "duct.h"
@@ -208,6 +209,51 @@ static void run_bigwrite(void)
 	wait_full(kid);
 	work_in_flight(a.c, 200000 + duct_depth(&a));
 	work_fact("writer", kid);
+}
+
+static void write_until_killed(void *moved)
+{
+	/* its call returns nothing to it, but has moved so much by then */
+	work_did(a.c, WORK_WRITE, *(const ssize_t *)moved);
+	if (write(a.w, duct_data, 1 << 20))
+		work_die("not killed");
+}
+
+static void read_until_killed(void *unused)
+{
+	if (read(b.r, duct_sink, 100))
+		work_die("not killed");
+}
+
+static void kill_and_see(pid_t kid)
+{
+	siginfo_t info;
+
+	if (kill(kid, SIGKILL) || waitid(P_PID, (id_t)kid, &info, WEXITED | WNOWAIT))
+		work_die("kill");
+}
+
+/* in the middle of a call: what a writer has moved, and a reader that had nothing */
+static void run_killed(void)
+{
+	ssize_t moved = 200704;
+	pid_t writer, reader;
+
+	a = duct_new(0);
+	b = duct_new(0);
+	work_ready();
+	moved += fcntl(a.w, F_GETPIPE_SZ);
+	writer = work_spawn(write_until_killed, &moved);
+	reader = work_spawn(read_until_killed, NULL);
+	wait_full(writer);
+	duct_drain(&a, 200704, 4096);
+	wait_full(writer);
+	work_wait_blocked(reader, SYS_read, (unsigned long)b.r);
+	kill_and_see(writer);
+	kill_and_see(reader);
+	duct_drain(&a, 10000, 10000);
+	work_expect(duct_put(&b, 100), 100, "write");
+	work_expect(duct_get(&b, 60), 60, "read");
 }
 
 /* a write under way when the observer comes, and finished later */
@@ -425,6 +471,7 @@ static const struct work_mode modes[] = {
 	{ "short", run_short },		{ "epipe", run_epipe },
 	{ "fault", run_fault },		{ "packet", run_packet },
 	{ "packetcut", run_packetcut },	{ "resized", run_resized },
+	{ "killed", run_killed },
 	{ "bigwrite", run_bigwrite },	{ "straddlewrite", run_straddlewrite },
 	{ "straddleread", run_straddleread }, { "preload", run_preload },
 	{ "interrupted", run_interrupted }, { "selfpipe", run_selfpipe },

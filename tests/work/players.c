@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #include "dice.h"
 #include "ends.h"
 #include "estate.h"
+#include "heirloom.h"
 #include "messages.h"
 #include "moves.h"
 #include "players.h"
@@ -107,7 +109,17 @@ void do_dup(const struct op *o)
 	struct slot *to = slot_of(me, o->free);
 
 	*to = *slot_of(me, o->slot);
-	to->fd = dup(to->fd);
+	to->closes = o->how & 1;
+	to->fd = fcntl(to->fd, to->closes ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+}
+
+void do_close_on_exec(const struct op *o)
+{
+	struct slot *s = slot_of(me, o->slot);
+
+	s->closes = !s->closes;
+	if (fcntl(s->fd, F_SETFD, s->closes ? FD_CLOEXEC : 0))
+		work_die("F_SETFD");
 }
 
 void do_close(const struct op *o)
@@ -212,12 +224,14 @@ void do_pass(const struct op *o)
 void do_receive(const struct op *o)
 {
 	struct end e = own_end(o->with);
-	int fd = move_receive(&e);
+	bool closes = o->how / SLOTS & 1;
+	int fd = move_receive(&e, closes ? MSG_CMSG_CLOEXEC : 0);
 	struct slot *s = slot_of(me, o->free);
 
 	if (fd < 0)
 		return;
 	*s = *slot_of(o->proc, (int)(o->how % SLOTS));
+	s->closes = closes;
 	s->fd = fd;
 }
 
@@ -278,6 +292,23 @@ void do_drain(const struct op *o)
 		move_get(&e, e.mech->most_bytes, HOW_PLAIN);
 		sched_yield();
 	}
+}
+
+/* a word of shared memory would say what is there: the eventfd says that something is */
+void do_await_bell(const struct op *o)
+{
+	struct end e = own_end(o->slot);
+	struct pollfd p = { .fd = e.fd, .events = POLLIN };
+
+	work_expect(poll(&p, 1, -1), 1, "poll");
+	move_get(&e, o->len, HOW_PLAIN);
+}
+
+void do_ring_bell(const struct op *o)
+{
+	struct end e = own_end(o->with);
+
+	put_ahead(&e, 1 + o->len % e.mech->most_bytes, HOW_PLAIN);
 }
 
 /* all at the same time, each on its own */
@@ -342,6 +373,13 @@ static void await_go(void)
 	}
 }
 
+static void come_back(void)
+{
+	alarm(0);
+	__atomic_store_n(&play->player[me].busy, false, __ATOMIC_SEQ_CST);
+	sem_post(&play->done);
+}
+
 static _Noreturn void be_player(void)
 {
 	signal(SIGCHLD, SIG_IGN);
@@ -354,9 +392,7 @@ static _Noreturn void be_player(void)
 		/* ends who waits for what does not come, even if nobody is left to do so */
 		alarm(2 * PATIENCE_S);
 		play->player[me].part(play_op);
-		alarm(0);
-		__atomic_store_n(&play->player[me].busy, false, __ATOMIC_SEQ_CST);
-		sem_post(&play->done);
+		come_back();
 	}
 }
 
@@ -479,23 +515,66 @@ static void fail(void)
 	sem_post(&play->done);
 }
 
+static void watch_director(void)
+{
+	director_fd = (int)syscall(SYS_pidfd_open, play->director, 0);
+	if (director_fd < 0)
+		work_die("pidfd_open");
+	play_op = &play->op;
+	atexit(fail);
+}
+
 void players_create(void)
 {
-	play = mmap(NULL, sizeof(*play), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	stage = mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		     0);
-	if (play == MAP_FAILED || stage == MAP_FAILED || sem_init(&play->done, 1, 0))
+	play = heirloom_create(HEIRLOOM_PLAY, sizeof(*play));
+	stage = heirloom_create(HEIRLOOM_STAGE, sizeof(*stage));
+	if (sem_init(&play->done, 1, 0))
 		work_die("players");
 	for (unsigned i = 0; i < PROCS; i++)
 		if (sem_init(&play->player[i].go, 1, 0))
 			work_die("players");
 	play->director = getpid();
-	director_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (director_fd < 0)
-		work_die("pidfd_open");
-	play_op = &play->op;
-	atexit(fail);
+	watch_director();
 	/* whose parent has gone comes here */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
 		work_die("PR_SET_CHILD_SUBREAPER");
+}
+
+/* --------------------------------------------------------------------- exec */
+
+static _Noreturn void *execute(void *how)
+{
+	char self[16];
+
+	snprintf(self, sizeof(self), "%u", me);
+	work_exec(*(const unsigned *)how & 2 ? "@detour" : "@player",
+		  (const char *const[]){ self, NULL });
+}
+
+/* what is closed by it is closed before, as the truth has it; any thread may do it */
+void do_exec(const struct op *o)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < SLOTS; i++)
+		if (slot_of(me, i)->used && slot_of(me, i)->closes)
+			slot_leave(slot_of(me, i));
+	if (!(o->how & 1))
+		execute((void *)&o->how);
+	if (pthread_create(&thread, NULL, execute, (void *)&o->how))
+		work_die("thread");
+	pause();
+}
+
+void players_find(unsigned proc)
+{
+	/* by which the observer knows whom it is to tell of */
+	prctl(PR_SET_NAME, "random");
+	play = heirloom_find(HEIRLOOM_PLAY, sizeof(*play));
+	stage = heirloom_find(HEIRLOOM_STAGE, sizeof(*stage));
+	me = proc;
+	watch_director();
+	estate_find(me);
+	come_back();
+	be_player();
 }

@@ -25,6 +25,8 @@ typedef void part(const struct op *o);
 extern struct op *play_op;
 
 void players_create(void);
+/* in one that has executed this program anew, as that one of them: plays on */
+_Noreturn void players_find(unsigned proc);
 /* the first process of a program; the others come from it */
 void players_first(void);
 /* a process group of their own */
@@ -49,6 +51,7 @@ void perform_quit(void);
 
 part do_make, do_dup, do_close, do_put, do_get, do_peek, do_splice, do_tee, do_from_file,
 	do_to_file, do_resize, do_shut, do_remove, do_pass, do_receive, do_wait_get, do_serve,
-	do_fill, do_wait_put, do_drain, do_mingle, do_settle, do_stay;
+	do_fill, do_wait_put, do_drain, do_mingle, do_settle, do_stay, do_close_on_exec, do_exec,
+	do_await_bell, do_ring_bell;
 
 #endif

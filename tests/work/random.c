@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Random programs of operations over channels of every kind, by processes that
- * come and go. What a program does follows from its seed: each operation is drawn
- * from the seed, its number, and what the ones before it made of the processes and their
- * descriptors, so that operations can be left out to find which ones matter.
+ * come and go, and execute this program anew. What a program does follows from its seed:
+ * each operation is drawn from the seed, its number, and what the ones before it made of
+ * the processes and their descriptors, so that operations can be left out to find which
+ * ones matter.
  *
  * One operation follows the other, so that who gets what is known, except where
  * several are meant to overlap: in every fourth program, all processes move at once now
@@ -236,7 +237,22 @@ static void tell(void)
 	run();
 }
 
-static const struct work_mode modes[] = { { "run", run }, { "tell", tell } };
+/* after an exec */
+static void play_on(void)
+{
+	parcels_find();
+	players_find((unsigned)work_arg(0, 0));
+}
+
+/* one program more in between */
+static void detour(void)
+{
+	work_exec("@player", (const char *const[]){ work_text(0), NULL });
+}
+
+static const struct work_mode modes[] = {
+	{ "run", run }, { "tell", tell }, { "@player", play_on }, { "@detour", detour },
+};
 
 int main(int argc, char **argv)
 {

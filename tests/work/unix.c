@@ -197,6 +197,20 @@ static void run_early(void)
 	work_fact("got", 777);
 }
 
+/* connected, and accepted later by an end that is the first to speak */
+static void run_answered(void)
+{
+	int fd[2];
+
+	listen_at(SOCK_STREAM, 5);
+	fd[0] = connected(SOCK_STREAM);
+	work_ready();
+	fd[1] = accept(listener, NULL, NULL);
+	line_join(fd, false, one);
+	line_put(&one[1], 300);
+	line_get(&one[0], 250);
+}
+
 /* connected, but nobody accepts */
 static void run_pending(void)
 {
@@ -233,6 +247,27 @@ static void run_seqpacket(void)
 	work_expect(recv(b->fd, line_bytes, 500, MSG_TRUNC), 2000, "recv");
 	line_did(b, WORK_READ, 500);
 	work_discarded(b->in, 1500, 0);
+	work_any_operations(b->in, WORK_READ);
+}
+
+/* looks that go on where the last one ended, and receives that take what was looked at */
+static void run_peekoff(void)
+{
+	const struct line *a = &one[0], *b = &one[1];
+	int from = 0;
+
+	line_pair(SOCK_STREAM, one);
+	if (setsockopt(b->fd, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof(from)))
+		work_skip("no SO_PEEK_OFF");
+	work_ready();
+	line_put(a, 100);
+	for (int i = 0; i < 3; i++)
+		work_expect(recv(b->fd, line_bytes, 30, MSG_PEEK), 30, "peek");
+	work_expect(recv(b->fd, line_bytes, 30, MSG_PEEK), 10, "peek");
+	line_get(b, 60);
+	line_put(a, 50);
+	work_expect(recv(b->fd, line_bytes, 200, MSG_PEEK), 50, "peek");
+	line_get(b, 70);
 	work_any_operations(b->in, WORK_READ);
 }
 
@@ -508,7 +543,9 @@ static const struct work_mode modes[] = {
 	{ "prefork", run_prefork },
 	{ "early", run_early },
 	{ "pending", run_pending },
+	{ "answered", run_answered },
 	{ "seqpacket", run_seqpacket },
+	{ "peekoff", run_peekoff },
 	{ "lengths", run_lengths },
 	{ "seqnothing", run_seqnothing },
 	{ "nothing", run_nothing },

@@ -95,7 +95,8 @@ void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret)
 	*ret = own ? glimpse_read(own) : (struct glimpse){};
 	if (source == c)
 		return;
-	if (source)
+	/* what nobody had heard of by the end of the first look had moved nothing then */
+	if (source && !(first && chan_state(source)->is_later))
 		theirs = glimpse_of(source, first);
 	for (unsigned u = 0; u < UNIT_MAX; u++) {
 		ret->before.n[u][LENS_WRITE] = theirs.before.n[u][LENS_WRITE];

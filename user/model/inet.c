@@ -128,6 +128,25 @@ static bool is_connected_anew(const struct chan_inet *known, const struct lens_r
 	       is_other_stream(known->receive_origin, r->receive_origin);
 }
 
+static bool is_connection(const struct lens_rec_sock *r)
+{
+	return r->remote_port && r->state && r->state != LENS_TCP_CLOSE &&
+	       r->state != LENS_TCP_SYN_SENT;
+}
+
+/* records of two processors may come in another order than they were made in */
+static void note_connection(struct chan_inet *i, const struct lens_rec_sock *r, uint64_t ns)
+{
+	if (r->flags & LENS_SOCK_RENEWED) {
+		if (ns > i->renewed_ns)
+			i->renewed_ns = ns;
+	} else if (is_connection(r) && (!i->connected_ns || ns < i->connected_ns)) {
+		i->connected_ns = ns;
+	}
+	/* before that there was none: what was tried then had failed */
+	i->anew |= i->connected_ns && i->connected_ns < i->renewed_ns;
+}
+
 /* an earlier record than the latest says nothing new */
 static void take(struct chan_inet *to, const struct lens_rec_sock *r)
 {
@@ -155,6 +174,8 @@ void inet_apply(struct world *w, const struct event *ev)
 		c->inet = xcalloc(1, sizeof(*c->inet));
 		c->inet->first_drops = r->drops;
 	}
+	if (c->key.kind == LENS_KIND_TCP)
+		note_connection(c->inet, r, ev->ts_ns);
 	if (ev->snapshot && s->now && r->flags & LENS_SOCK_PLACED) {
 		s->now->has_place = true;
 		s->now->sent = r->sent;

@@ -183,6 +183,7 @@ struct chan_inet {
 	enum inet_joined joined;
 	bool is_opener;		/* the half that connected; known of two that are joined */
 	bool anew;		/* disconnected and connected again: counts as one connection */
+	uint64_t connected_ns, renewed_ns;	/* first seen connected; last connected again */
 };
 
 struct type_count { int64_t type; uint64_t messages, bytes; };

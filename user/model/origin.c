@@ -46,6 +46,31 @@ static bool is_own(const struct endpoint *e)
 	return e && holds(e) && !e->received;
 }
 
+static bool descends(const struct world *w, const struct proc *p, const struct proc *from)
+{
+	for (unsigned i = 0; i < ANCESTORS_MAX && p && p != from; i++) {
+		const struct lens_proc *key = proc_forked_by(p);
+
+		p = key ? hash_get(w->procs, key) : NULL;
+	}
+	return p == from;
+}
+
+/* who made it is known, and p comes from no such process: it cannot have it by fork alone */
+static bool is_of_strangers(const struct world *w, const struct chan *c, const struct proc *p)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < c->end_count; i++) {
+		if (!c->ends[i]->made)
+			continue;
+		if (descends(w, p, c->ends[i]->proc))
+			return false;
+		found = true;
+	}
+	return found;
+}
+
 /* neither made it: both have it from who forked them */
 static bool has_sibling(const struct endpoint *e, const struct chan *c,
 			const struct lens_proc *parent)
@@ -80,7 +105,7 @@ static bool infer_inherited(const struct world *w, const struct endpoint *e, str
 		return false;
 	for (size_t i = 0; key && i < ARRAY_SIZE(ways) && ways[i]; i++) {
 		found |= parent && is_own(chan_find_endpoint(ways[i], parent));
-		found |= has_sibling(e, ways[i], key);
+		found |= has_sibling(e, ways[i], key) && !is_of_strangers(w, e->chan, e->proc);
 	}
 	if (found)
 		*ret = (struct origin){ .how = ORIGIN_INHERITED, .inferred = true,

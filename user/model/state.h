@@ -41,6 +41,7 @@ struct chan_state {
 	/* of the first and the last completed look and of the one under way; NULL: not found */
 	struct kept_glimpse *first, *last, *now;
 	bool in_look;			/* found by the look under way */
+	bool is_later;			/* first heard of when the first look was complete */
 	bool folded;			/* about to be forgotten */
 	size_t folded_ends;		/* endpoints that are */
 	uint32_t born_look;		/* looks begun when it was first heard of */

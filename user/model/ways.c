@@ -10,8 +10,6 @@
 
 /* a socket with more pairs of processes than that tells nothing */
 #define PAIRS_MAX 64
-/* nobody has more ancestors than that */
-#define ANCESTORS_MAX 64
 
 struct way {
 	const struct proc *a, *b;	/* each pair in both orders */

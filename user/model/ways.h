@@ -8,6 +8,9 @@
 
 #include "model/model.h"
 
+/* nobody has more ancestors than that */
+#define ANCESTORS_MAX 64
+
 /* an endpoint whose process must have been given it, and the only way for that */
 struct guess {
 	const struct endpoint *end;

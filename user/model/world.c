@@ -127,6 +127,7 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	c->ends = &c->own_end;
 	c->model_private = &both->state;
 	chan_state(c)->born_look = world_state(w)->looks_begun;
+	chan_state(c)->is_later = world_state(w)->looks;
 	hash_add(w->chans, &k, c);
 	halves_pair(w, c);
 	target_join(w, c);
