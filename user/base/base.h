@@ -97,8 +97,6 @@ void buf_fini(struct buf *b);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* a stream that adds to b, which must outlive it; all is there once it is closed. NULL: errno */
-FILE *buf_open(struct buf *b);
 
 /* ---------------------------------------------------------------- hash */
 
