@@ -26,8 +26,9 @@ static const struct table_column type_columns[] = {
 	{ .title = "BYTES", .right = true },
 };
 
-static void chan_row(struct table *t, const struct chan *c)
+static void chan_row(struct table *t, const void *view, size_t row)
 {
+	const struct chan *c = ((const struct view *)view)->chans[row].chan;
 	_cleanup_(buf_fini) struct buf text = {};
 
 	label_chan(&text, c);
@@ -107,15 +108,14 @@ static void print_doubts(FILE *out, const struct world *w, const struct render_o
 
 void render_list_text(FILE *out, const struct world *w, const struct render_options *opt)
 {
-	_cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+	_cleanup_(table_freep) struct table *t = NULL;
 	_cleanup_(view_fini) struct view v = {};
 	size_t shown;
 
 	view_list(&v, w, &opt->filter);
 	view_split(&v);
 	shown = section_rows(opt, v.memory_first);
-	for (size_t i = 0; i < shown; i++)
-		chan_row(t, v.chans[i].chan);
+	t = table_new_made(columns, ARRAY_SIZE(columns), chan_row, &v, shown);
 	table_print(out, t, opt->width, opt->colour);
 	section_cut_note(out, shown, v.memory_first, "channels");
 	section_memory(out, &v, false, opt);
