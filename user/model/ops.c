@@ -86,7 +86,7 @@ void ops_find_places(const struct world *w, const struct ops *o, struct fifo *f,
 
 bool ops_are_born(const struct world *w, const struct chan *c)
 {
-	const struct kept_glimpse *first = chan_state(c)->first;
+	const struct kept_glimpse *first = glimpse_of(c, GLIMPSE_FIRST);
 
 	return world_state(w)->looks && !(first && first->valid);
 }
@@ -251,7 +251,7 @@ void ops_take(struct world *w, const struct numbered_op *numbered)
 	c = dir == LENS_WRITE ? chan_source(e->chan) : e->chan;
 	if (!c)
 		return;
-	cs = chan_state(c);
+	cs = chan_state_get(c);
 	if (!cs->ops)
 		cs->ops = xcalloc(1, sizeof(*cs->ops));
 	o = cs->ops;

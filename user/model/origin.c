@@ -64,8 +64,10 @@ static bool has_sibling(const struct endpoint *e, const struct chan *c,
 /* the other half, if one call made both: neither is bound to a name */
 static const struct chan *twin(const struct chan *c)
 {
-	return event_kind_is_inet(c->key.kind) || !c->peer || c->name || c->peer->name ? NULL :
-										 c->peer;
+	if (event_kind_is_inet(c->key.kind) || !c->peer || chan_more(c)->name ||
+	    chan_more(c->peer)->name)
+		return NULL;
+	return c->peer;
 }
 
 static bool infer_inherited(const struct world *w, const struct endpoint *e, struct origin *ret)

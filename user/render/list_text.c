@@ -46,16 +46,16 @@ static void chan_row(struct table *t, const void *view, size_t row)
 
 static void type_rows(struct table *t, const struct chan *c)
 {
-	for (size_t i = 0; i < c->type_count; i++) {
+	for (size_t i = 0; i < chan_more(c)->type_count; i++) {
 		_cleanup_(buf_fini) struct buf text = {};
 
 		label_chan(&text, c);
 		table_take(t, &text);
-		buf_printf(&text, "%lld", (long long)c->types[i].type);
+		buf_printf(&text, "%lld", (long long)chan_more(c)->types[i].type);
 		table_take(t, &text);
-		label_count(&text, c->types[i].messages);
+		label_count(&text, chan_more(c)->types[i].messages);
 		table_take(t, &text);
-		label_count(&text, c->types[i].bytes);
+		label_count(&text, chan_more(c)->types[i].bytes);
 		table_take(t, &text);
 	}
 }
@@ -66,11 +66,11 @@ static void print_notified(FILE *out, const struct view *v, size_t shown)
 		_cleanup_(buf_fini) struct buf text = {};
 		const struct chan *c = v->chans[i].chan;
 
-		if (!c->notify_pid)
+		if (!chan_more(c)->notify_pid)
 			continue;
 		label_chan(&text, c);
-		fprintf(out, "process %u is to be told of the next message in %s\n", c->notify_pid,
-			text.data);
+		fprintf(out, "process %u is to be told of the next message in %s\n",
+			chan_more(c)->notify_pid, text.data);
 	}
 }
 
@@ -82,7 +82,7 @@ static void print_backlog(FILE *out, const struct view *v, size_t shown,
 
 	for (size_t i = 0; i < shown; i++) {
 		type_rows(t, v->chans[i].chan);
-		incomplete += v->chans[i].chan->types_truncated;
+		incomplete += chan_more(v->chans[i].chan)->types_truncated;
 	}
 	if (!table_rows(t) && !incomplete)
 		return;
