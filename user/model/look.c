@@ -25,7 +25,7 @@ static void begin(struct world *w, uint64_t ts_ns)
 			e->held_now = false;
 			end_forget_fds(e);
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-				struct side *side = e->side[d];
+				struct side *side = end_more(e)->side[d];
 
 				if (!side)
 					continue;
@@ -57,7 +57,7 @@ static void remember_first(struct chan *c)
 	c->existed_before = c->in_look;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			struct side *side = c->ends[i]->side[d];
+			struct side *side = end_more(c->ends[i])->side[d];
 
 			if (!side)
 				continue;

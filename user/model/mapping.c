@@ -261,7 +261,7 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 		if (!end_mapper(e)->inherits)
 			continue;
 		raise_peak(e->chan);
-		e->mapper->inherits = false;
+		end_mapper_get(e)->inherits = false;
 	}
 }
 
@@ -512,8 +512,8 @@ void mapping_settle(struct world *w)
 		if (!m)
 			continue;
 		for (size_t j = 0; j < c->end_count; j++)
-			if (c->ends[j]->mapper)
-				c->ends[j]->mapper->prot = 0;
+			if (end_more(c->ends[j])->mapper)
+				end_mapper_get(c->ends[j])->prot = 0;
 		m->overlap_bytes = 0;
 	}
 	settle_overlap(w);

@@ -101,26 +101,31 @@ struct side {
 /* most endpoints have no more descriptors than fit where else a pointer to them would be */
 #define END_FEW_FDS 2
 
-struct endpoint {
-	struct proc *proc;
-	struct chan *chan;
-	bool reader, writer;		/* holds such a descriptor, or used it so */
-	bool held_now;			/* a descriptor was seen in the last look */
-	bool held_before;		/* ... and in the first one */
-	bool made;			/* holds a file that this process opened itself */
-	bool opened;			/* by its path, since the start */
-	bool received;			/* such a descriptor, over a unix socket */
-	struct lens_chan received_over;	/* ... the last time */
+/* what most endpoints do not have: they hold something, and do nothing with it */
+struct end_more {
+	struct side *side[LENS_DIR_MAX];	/* NULL: nothing to tell; see end_side() */
+	struct mapper *mapper;		/* NULL: never mapped it; see end_mapper() */
+	struct lens_chan received_over;	/* descriptors of it: the last time */
 	int32_t received_writer;	/* the last such that can be written to; 0: none */
-	/* in the last look that saw it; see end_fds() */
-	uint32_t fd_count;
-	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;
 	/* the thread that used it last, and when that call returned; streamed operations only */
 	uint32_t last_tid;
 	uint64_t last_return_ns;
-	struct mapper *mapper;		/* NULL: never mapped it; see end_mapper() */
-	bool folded;			/* about to be forgotten; model/ only */
-	struct side *side[LENS_DIR_MAX];	/* NULL: nothing to tell; see end_side() */
+};
+
+struct endpoint {
+	struct proc *proc;
+	struct chan *chan;
+	struct end_more *more;		/* NULL: nothing; see end_more() */
+	/* in the last look that saw it; see end_fds() */
+	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;
+	uint32_t fd_count;
+	bool reader : 1, writer : 1;	/* holds such a descriptor, or used it so */
+	bool held_now : 1;		/* a descriptor was seen in the last look */
+	bool held_before : 1;		/* ... and in the first one */
+	bool made : 1;			/* holds a file that this process opened itself */
+	bool opened : 1;		/* by its path, since the start */
+	bool received : 1;		/* such a descriptor, over a unix socket */
+	bool folded : 1;		/* about to be forgotten; model/ only */
 };
 
 /* wake-ups at one word of shared memory */
@@ -361,11 +366,17 @@ void world_freep(struct world **w);
 struct proc *world_proc(struct world *w, const struct lens_proc *key);
 struct chan *world_chan(struct world *w, const struct lens_chan *key);
 struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+extern const struct end_more end_more_none;
+static inline const struct end_more *end_more(const struct endpoint *e)
+{
+	return e->more ? e->more : &end_more_none;
+}
+struct end_more *end_more_get(struct endpoint *e);
 /* most endpoints move nothing, or in one direction only: these all show the same zeroes */
 extern const struct side side_unused;
 static inline const struct side *end_side(const struct endpoint *e, enum lens_dir dir)
 {
-	return e->side[dir] ? e->side[dir] : &side_unused;
+	return end_more(e)->side[dir] ? end_more(e)->side[dir] : &side_unused;
 }
 /* ... to change it */
 struct side *end_side_get(struct endpoint *e, enum lens_dir dir);
@@ -380,7 +391,7 @@ void end_forget_fds(struct endpoint *e);
 extern const struct mapper mapper_none;
 static inline const struct mapper *end_mapper(const struct endpoint *e)
 {
-	return e->mapper ? e->mapper : &mapper_none;
+	return end_more(e)->mapper ? end_more(e)->mapper : &mapper_none;
 }
 struct mapper *end_mapper_get(struct endpoint *e);
 extern const struct chan_more chan_more_none;

@@ -206,10 +206,12 @@ static void keep(struct world *w, struct ops *o, const struct kept_op *k)
 /* a thread makes one call after the other, and none before its process was there */
 static uint64_t began_after(struct endpoint *e, const struct lens_op *op)
 {
-	uint64_t since_ns = e->last_tid == op->tid ? e->last_return_ns : e->proc->key.start_ns;
+	struct end_more *more = end_more_get(e);
+	uint64_t since_ns = more->last_tid == op->tid ? more->last_return_ns :
+							e->proc->key.start_ns;
 
-	e->last_tid = op->tid;
-	e->last_return_ns = op->ts_ns;
+	more->last_tid = op->tid;
+	more->last_return_ns = op->ts_ns;
 	return since_ns;
 }
 

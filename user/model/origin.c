@@ -124,10 +124,10 @@ static struct origin by_fork(const struct world *w, const struct endpoint *e)
 static struct origin received(const struct world *w, const struct endpoint *e)
 {
 	struct origin o = { .how = ORIGIN_RECEIVED };
-	const struct chan *over = hash_get(w->chans, &e->received_over);
+	const struct chan *over = hash_get(w->chans, &end_more(e)->received_over);
 	struct lens_proc sender;
 
-	if (event_kind_has_target(e->received_over.kind))
+	if (event_kind_has_target(end_more(e)->received_over.kind))
 		o.how = ORIGIN_FETCHED;
 	else
 		o.over = over;

@@ -108,9 +108,9 @@ static void hold(struct world *w, struct chan *c, const struct lens_rec_pass *r)
 	e->writer |= !!(r->mode & 2);
 	if (r->dir == LENS_READ) {
 		e->received = true;
-		e->received_over = r->via;
+		end_more_get(e)->received_over = r->via;
 		if (r->mode & 2)
-			e->received_writer = r->fd;
+			end_more_get(e)->received_writer = r->fd;
 	}
 }
 

@@ -40,9 +40,10 @@ void end_free(struct endpoint *e)
 	e->proc->end_count--;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		free(end_side(e, d)->carried);
-		free(e->side[d]);
+		free(end_more(e)->side[d]);
 	}
-	free(e->mapper);
+	free(end_more(e)->mapper);
+	free(e->more);
 	end_forget_fds(e);
 	free(e);
 }
@@ -195,13 +196,24 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 	return e;
 }
 
+const struct end_more end_more_none;
+
+struct end_more *end_more_get(struct endpoint *e)
+{
+	if (!e->more)
+		e->more = xcalloc(1, sizeof(*e->more));
+	return e->more;
+}
+
 const struct side side_unused;
 
 struct side *end_side_get(struct endpoint *e, enum lens_dir dir)
 {
-	if (!e->side[dir])
-		e->side[dir] = xcalloc(1, sizeof(*e->side[dir]));
-	return e->side[dir];
+	struct end_more *more = end_more_get(e);
+
+	if (!more->side[dir])
+		more->side[dir] = xcalloc(1, sizeof(*more->side[dir]));
+	return more->side[dir];
 }
 
 void end_add_fd(struct endpoint *e, uint32_t fd)
@@ -233,9 +245,11 @@ const struct mapper mapper_none;
 
 struct mapper *end_mapper_get(struct endpoint *e)
 {
-	if (!e->mapper)
-		e->mapper = xcalloc(1, sizeof(*e->mapper));
-	return e->mapper;
+	struct end_more *more = end_more_get(e);
+
+	if (!more->mapper)
+		more->mapper = xcalloc(1, sizeof(*more->mapper));
+	return more->mapper;
 }
 
 const struct memory memory_none;
@@ -271,7 +285,7 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < c->end_count; i++) {
-		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		for (unsigned d = 0; c->ends[i]->more && d < LENS_DIR_MAX; d++) {
 			const struct side *s = end_side(c->ends[i], d);
 			uint64_t bytes = at_look ? s->at_look.bytes : s->total.bytes;
 			uint64_t msgs = at_look ? s->at_look.msgs : s->total.msgs;
