@@ -106,6 +106,8 @@ void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
  */
 struct hash;
 struct hash *hash_new(size_t key_size);
+/* each value begins with its key, which must stay what it is: there is no other copy of it */
+struct hash *hash_new_in_values(size_t key_size);
 void hash_free(struct hash *h);
 void hash_freep(struct hash **h);
 void *hash_get(const struct hash *h, const void *key);

@@ -13,12 +13,12 @@ struct world *world_new(void)
 	struct world *w = xcalloc(1, sizeof(*w));
 	struct world_state *s = xcalloc(1, sizeof(*s));
 
-	w->procs = hash_new(sizeof(struct lens_proc));
-	w->chans = hash_new(sizeof(struct lens_chan));
+	w->procs = hash_new_in_values(sizeof(struct lens_proc));
+	w->chans = hash_new_in_values(sizeof(struct lens_chan));
 	w->folds = fold_table();
 	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
-	s->depths = hash_new(sizeof(struct lens_depth));
+	s->depths = hash_new_in_values(sizeof(struct lens_depth));
 	s->window = window_new();
 	s->seats = seats_new();
 	s->ways = ways_new();
