@@ -256,7 +256,7 @@ FEED uint64_t feed_flow_bytes(const struct feed *f, uint32_t from, uint32_t to)
 
 FEED const struct ledger *feed_ledger(struct feed *f, struct lens_chan key)
 {
-	return &feed_chan_of(f, key)->ledger;
+	return chan_ledger(feed_chan_of(f, key));
 }
 
 /* before_start + written = read + queued + discarded + in_flight + unaccounted */

@@ -33,18 +33,18 @@ SCENE struct chan *scene_chan(struct world *w, unsigned kind, uint64_t ino)
 	struct chan *c = world_chan(w, &key);
 
 	c->live = true;
-	c->depth = (struct lens_depth){ .capacity_bytes = 65536, .valid = 1 };
+	*chan_depth_get(c) = (struct lens_depth){ .capacity_bytes = 65536, .valid = 1 };
 	/* of a SysV queue only the bytes are limited */
 	if (kind != LENS_KIND_SYSV_MSG)
-		c->depth.capacity_msgs = 16;
-	c->ledger.known = true;
+		chan_depth_get(c)->capacity_msgs = 16;
+	chan_more_get(c)->ledger.known = true;
 	return c;
 }
 
 SCENE void scene_take_name(struct chan *c, char *name)
 {
-	c->name = name;
-	c->name_len = strlen(name);
+	chan_more_get(c)->name = name;
+	chan_more_get(c)->name_len = strlen(name);
 }
 
 SCENE void scene_name(struct chan *c, const char *name)
@@ -80,11 +80,11 @@ SCENE struct endpoint *scene_move(struct chan *c, struct proc *p, enum lens_dir 
 	s->total.msgs += msgs;
 	s->total.bytes += bytes;
 	if (dir == LENS_READ) {
-		c->ledger.read += (int64_t)bytes;
-		c->ledger.msgs_read += (int64_t)msgs;
+		chan_more_get(c)->ledger.read += (int64_t)bytes;
+		chan_more_get(c)->ledger.msgs_read += (int64_t)msgs;
 	} else {
-		c->ledger.written += (int64_t)bytes;
-		c->ledger.msgs_written += (int64_t)msgs;
+		chan_more_get(c)->ledger.written += (int64_t)bytes;
+		chan_more_get(c)->ledger.msgs_written += (int64_t)msgs;
 	}
 	return e;
 }

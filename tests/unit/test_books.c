@@ -160,11 +160,11 @@ TEST(quiet_looks_balance_to_the_byte)
 		look(&s, false);
 		world_settle(s.w);
 		c = only_chan(s.w);
-		CHECK(c->ledger.known);
-		CHECK_EQ_I64(c->ledger.unaccounted, 0);
-		CHECK_EQ_I64(c->ledger.in_flight, 0);
-		CHECK_EQ_I64(c->ledger.slack, 0);
-		CHECK_EQ_U64(c->ledger.queued, s.queued);
+		CHECK(chan_ledger(c)->known);
+		CHECK_EQ_I64(chan_ledger(c)->unaccounted, 0);
+		CHECK_EQ_I64(chan_ledger(c)->in_flight, 0);
+		CHECK_EQ_I64(chan_ledger(c)->slack, 0);
+		CHECK_EQ_U64(chan_ledger(c)->queued, s.queued);
 		world_free(s.w);
 	}
 }
@@ -178,7 +178,7 @@ TEST(busy_looks_are_explained)
 		traffic(&s, random_below(&s, 50));
 		look(&s, true);
 		world_settle(s.w);
-		CHECK_EQ_I64(only_chan(s.w)->ledger.unaccounted, 0);
+		CHECK_EQ_I64(chan_ledger(only_chan(s.w))->unaccounted, 0);
 		world_free(s.w);
 	}
 }
@@ -195,7 +195,7 @@ TEST(a_false_total_is_unaccounted)
 		s.counted[seed % 2 ? 0 : WRITERS] += wrong;
 		look(&s, false);
 		world_settle(s.w);
-		CHECK_EQ_I64(only_chan(s.w)->ledger.unaccounted, seed % 2 ? wrong : -wrong);
+		CHECK_EQ_I64(chan_ledger(only_chan(s.w))->unaccounted, seed % 2 ? wrong : -wrong);
 		world_free(s.w);
 	}
 }
@@ -213,8 +213,8 @@ TEST(a_blocked_write_is_in_flight)
 	look(&s, false);
 	world_settle(s.w);
 	c = only_chan(s.w);
-	CHECK_EQ_I64(c->ledger.in_flight, -1000);
-	CHECK_EQ_I64(c->ledger.unaccounted, 0);
+	CHECK_EQ_I64(chan_ledger(c)->in_flight, -1000);
+	CHECK_EQ_I64(chan_ledger(c)->unaccounted, 0);
 	world_free(s.w);
 }
 
@@ -231,9 +231,9 @@ TEST(what_a_gone_pipe_held_is_discarded)
 	world_settle(s.w);
 	c = only_chan(s.w);
 	CHECK(c->gone);
-	CHECK_EQ_I64(c->ledger.discarded, (int64_t)s.queued);
-	CHECK(!c->ledger.discarded_observed);
-	CHECK_EQ_I64(c->ledger.unaccounted, 0);
+	CHECK_EQ_I64(chan_ledger(c)->discarded, (int64_t)s.queued);
+	CHECK(!chan_ledger(c)->discarded_observed);
+	CHECK_EQ_I64(chan_ledger(c)->unaccounted, 0);
 	world_free(s.w);
 }
 

@@ -174,23 +174,6 @@ TEST(buf_printf_fits_exactly)
 		}
 }
 
-TEST(buf_streamed_keeps_every_byte)
-{
-	_cleanup_(buf_fini) struct buf b = { 0 };
-	FILE *out;
-
-	buf_puts(&b, "before ");
-	out = buf_open(&b);
-	CHECK(out);
-	/* longer than the stream keeps, with a NUL among it */
-	for (int i = 0; i < 100000; i++)
-		fprintf(out, "%d%c", i % 10, i == 5 ? '\0' : '.');
-	CHECK(!fclose(out));
-	CHECK_EQ_U64(b.len, 7 + 200000);
-	CHECK(!memcmp(b.data, "before 0.1.2.3.4.5\0006.", 21));
-	CHECK(!strcmp(b.data + b.len - 4, "8.9."));
-}
-
 static void add_too_much(size_t len)
 {
 	struct buf b = { 0 };

@@ -96,7 +96,7 @@ TEST(looks_find_and_miss)
 	CHECK_EQ_U64(e->fd_count, 2);
 	CHECK_EQ_U64(end_fds(e)[0], 3);
 	CHECK_EQ_U64(end_fds(e)[1], 4);
-	CHECK(c->was_open[LENS_READ] && c->was_open[LENS_WRITE]);
+	CHECK(c->was_open_to_read && c->was_open_to_write);
 
 	feed_look_begin(&f);
 	feed_hold(&f, feed_pipe(1), 11, 9, 1, feed_depth(6, 1));
@@ -108,8 +108,8 @@ TEST(looks_find_and_miss)
 	CHECK(!e->held_now && e->held_before);
 	CHECK(feed_end_of(&f, feed_pipe(1), 11)->held_now);
 	CHECK(!feed_end_of(&f, feed_pipe(1), 11)->held_before);
-	CHECK_EQ_U64(c->depth.queued_bytes, 6);
-	CHECK(c->was_open[LENS_READ] && !feed_chan_of(&f, feed_pipe(3))->was_open[LENS_READ]);
+	CHECK_EQ_U64(chan_depth(c)->queued_bytes, 6);
+	CHECK(c->was_open_to_read && !feed_chan_of(&f, feed_pipe(3))->was_open_to_read);
 	CHECK(!feed_chan_of(&f, feed_pipe(3))->existed_before);
 }
 
@@ -129,15 +129,15 @@ TEST(backlog_by_type)
 	feed_look_end(&f);
 	feed_look_settled(&f);
 	c = feed_chan_of(&f, feed_queue(3));
-	CHECK_EQ_U64(c->type_count, 3);
-	CHECK_EQ_I64(c->types[0].type, 2);
-	CHECK_EQ_I64(c->types[1].type, 7);
-	CHECK_EQ_U64(c->types[1].messages, 2);
-	CHECK_EQ_U64(c->types[1].bytes, 15);
-	CHECK_EQ_I64(c->types[2].type, INT64_MAX);
+	CHECK_EQ_U64(chan_more(c)->type_count, 3);
+	CHECK_EQ_I64(chan_more(c)->types[0].type, 2);
+	CHECK_EQ_I64(chan_more(c)->types[1].type, 7);
+	CHECK_EQ_U64(chan_more(c)->types[1].messages, 2);
+	CHECK_EQ_U64(chan_more(c)->types[1].bytes, 15);
+	CHECK_EQ_I64(chan_more(c)->types[2].type, INT64_MAX);
 	/* the next look counts afresh */
 	feed_look_begin(&f);
-	CHECK_EQ_U64(c->type_count, 0);
+	CHECK_EQ_U64(chan_more(c)->type_count, 0);
 }
 
 TEST(removed_queue_is_gone)
@@ -168,10 +168,10 @@ TEST(newer_depth_stays)
 	feed_hold(&f, feed_pipe(1), 1, 0, 1, feed_depth(99, 1));
 	f.ts_ns = 3000;
 	feed_raw(&f, &r, LENS_REC_END, sizeof(r));
-	CHECK_EQ_U64(feed_chan_of(&f, feed_pipe(1))->depth.queued_bytes, 99);
+	CHECK_EQ_U64(chan_depth(feed_chan_of(&f, feed_pipe(1)))->queued_bytes, 99);
 	f.ts_ns = 7000;
 	feed_raw(&f, &r, LENS_REC_END, sizeof(r));
-	CHECK_EQ_U64(feed_chan_of(&f, feed_pipe(1))->depth.queued_bytes, 1);
+	CHECK_EQ_U64(chan_depth(feed_chan_of(&f, feed_pipe(1)))->queued_bytes, 1);
 }
 
 TEST(first_name_stays)
@@ -186,9 +186,9 @@ TEST(first_name_stays)
 	struct lens_chan key = r.h.chan;
 
 	feed_raw(&f, &r, LENS_REC_END, sizeof(r));
-	CHECK_STR(feed_chan_of(&f, key)->name, "/tmp/f");
+	CHECK_STR(chan_more(feed_chan_of(&f, key))->name, "/tmp/f");
 	memcpy(r.name, "g\0tmp", 6);
 	feed_raw(&f, &r, LENS_REC_END, sizeof(r));
-	CHECK_STR(feed_chan_of(&f, key)->name, "/tmp/f");
-	CHECK(!feed_chan_of(&f, key)->name_truncated);
+	CHECK_STR(chan_more(feed_chan_of(&f, key))->name, "/tmp/f");
+	CHECK(!chan_more(feed_chan_of(&f, key))->name_truncated);
 }

@@ -402,7 +402,7 @@ TEST(holes_break_the_order)
 	feed_look_end(&f);
 	feed_look_settled(&f);
 	world_settle(f.w);
-	CHECK_EQ_I64(feed_chan_of(&f, c)->ledger.discarded, 70);
+	CHECK_EQ_I64(chan_ledger(feed_chan_of(&f, c))->discarded, 70);
 	CHECK(strstr(feed_flow(&f, 1, 11)->why, "dropped"));
 }
 

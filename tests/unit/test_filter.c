@@ -212,12 +212,12 @@ TEST(a_blocked_writer_or_missing_bytes_are_no_idleness)
 	_cleanup_(fixture_fini) struct fixture x;
 
 	fixture_init(&x);
-	x.idle->blocked_samples[LENS_READ] = 3;
+	chan_more_get(x.idle)->blocked_samples[LENS_READ] = 3;
 	CHECK_FILTER("ab", .idle = false);
-	x.idle->blocked_samples[LENS_WRITE] = 3;
+	chan_more_get(x.idle)->blocked_samples[LENS_WRITE] = 3;
 	CHECK_FILTER("abi", .idle = false);
-	x.idle->blocked_samples[LENS_WRITE] = 0;
-	x.idle->ledger.unaccounted = -1;
+	chan_more_get(x.idle)->blocked_samples[LENS_WRITE] = 0;
+	chan_more_get(x.idle)->ledger.unaccounted = -1;
 	CHECK_FILTER("abi", .idle = false);
 }
 

@@ -164,7 +164,7 @@ TEST(unknown_writer)
 	got(&f, 2, 3, 500);
 	feed_finish_live(&f, feed_pipe(1), 1, 0);
 	check_flow(&f, 0, 2, 500, false);
-	CHECK_EQ_I64(feed_chan_of(&f, feed_pipe(1))->ledger.unaccounted, -500);
+	CHECK_EQ_I64(chan_ledger(feed_chan_of(&f, feed_pipe(1)))->unaccounted, -500);
 }
 
 /* its only call has not returned, so no total names it */
@@ -205,7 +205,7 @@ TEST(uncertain_start_is_in_doubt)
 	feed_look_settled(&f);
 	/* gone with something inside: how much, only the start would tell */
 	feed_finish_gone(&f);
-	CHECK(!feed_chan_of(&f, feed_pipe(1))->ledger.unaccounted);
+	CHECK(!chan_ledger(feed_chan_of(&f, feed_pipe(1)))->unaccounted);
 	CHECK(feed_flow(&f, 0, 2) != NULL);
 	CHECK(!feed_flow(&f, 0, 2)->exact);
 }

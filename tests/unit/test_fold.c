@@ -145,7 +145,7 @@ static struct sums add_up(const struct world *w)
 
 		s.channels++;
 		s.by_kind[c->key.kind]++;
-		add_ledger(&s, &c->ledger);
+		add_ledger(&s, chan_ledger(c));
 		for (size_t j = 0; j < c->end_count; j++)
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 				add_total(&s, d, &end_side(c->ends[j], d)->total);

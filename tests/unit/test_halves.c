@@ -141,9 +141,9 @@ static struct world *scene_connection(void)
 	scene_hold(b, server, LENS_READ, 9);
 	scene_move(a, client, LENS_WRITE, 1, 500);
 	scene_move(b, server, LENS_READ, 1, 500);
-	b->ledger.written = 500;
-	a->ledger.written = 0;
-	b->depth.queued_bytes = 8;
+	chan_more_get(b)->ledger.written = 500;
+	chan_more_get(a)->ledger.written = 0;
+	chan_depth_get(b)->queued_bytes = 8;
 	scene_flow(w, client, server, b, 1, 500);
 	return w;
 }
@@ -219,9 +219,11 @@ TEST(a_listener_has_a_backlog_and_no_depth)
 	struct json_object *o, *shown;
 	_cleanup_free_ char *text = NULL;
 
-	c->depth = (struct lens_depth){ .queued_msgs = 3, .capacity_msgs = 129, .key = -268435456,
-		.valid = LENS_DEPTH_VALID | LENS_DEPTH_LISTENING };
-	c->ledger.known = false;
+	*chan_depth_get(c) = (struct lens_depth){
+		.queued_msgs = 3, .capacity_msgs = 129, .key = -268435456,
+		.valid = LENS_DEPTH_VALID | LENS_DEPTH_LISTENING,
+	};
+	chan_more_get(c)->ledger.known = false;
 	scene_name(c, "/run/listening");
 	scene_hold(c, scene_proc(w, 12, "init"), LENS_READ, 3);
 	o = scene_json(render_list_json, w, NULL);
@@ -252,8 +254,8 @@ static char *named(const char *bytes, uint32_t len, uint16_t flags)
 	r.h.h.flags = flags;
 	feed_raw(&f, &r, LENS_REC_HOLD, (sizeof(r.h) + len + 7) & ~7u);
 	c = feed_chan_of(&f, r.h.chan);
-	CHECK(c->name_len < sizeof(r.name));
-	return xstrndup(c->name, c->name_len + 1);
+	CHECK(chan_more(c)->name_len < sizeof(r.name));
+	return xstrndup(chan_more(c)->name, chan_more(c)->name_len + 1);
 }
 
 TEST(names_of_sockets)
@@ -278,6 +280,6 @@ TEST(abstract_names_hold_nuls)
 	r.h.h.flags = LENS_F_RAW_NAME;
 	feed_raw(&f, &r, LENS_REC_HOLD, sizeof(r));
 	c = feed_chan_of(&f, r.h.chan);
-	CHECK_EQ_U64(c->name_len, 4);
-	CHECK(!memcmp(c->name, "@a\0b", 4));
+	CHECK_EQ_U64(chan_more(c)->name_len, 4);
+	CHECK(!memcmp(chan_more(c)->name, "@a\0b", 4));
 }

@@ -173,3 +173,43 @@ TEST(filter_keeps_order_and_forgets_the_rest)
 		}
 	}
 }
+
+struct thing {
+	struct key key;
+	bool wanted;
+};
+
+static bool keep_wanted(void *arg, void *value)
+{
+	struct thing *t = value;
+	bool wanted = t->wanted;
+
+	/* the map must not look at it again */
+	if (!wanted)
+		memset(t, 0xff, sizeof(*t));
+	return wanted;
+}
+
+TEST(keys_may_lie_in_the_values)
+{
+	enum { COUNT = 5000 };
+	_cleanup_(hash_freep) struct hash *h = hash_new_in_values(sizeof(struct key));
+	struct thing *things = xcalloc(COUNT, sizeof(*things));
+
+	for (uint32_t i = 0; i < COUNT; i++) {
+		things[i] = (struct thing){ .key = { .a = i / 3, .b = i % 3 },
+					    .wanted = i % 5 == 0 };
+		CHECK(hash_claim(h, &things[i].key, &things[i]) == &things[i]);
+		CHECK(hash_claim(h, &things[i / 2].key, &things[i]) == &things[i / 2]);
+	}
+	hash_filter(h, keep_wanted, NULL);
+	CHECK_EQ_U64(hash_count(h), COUNT / 5);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		struct key key = { .a = i / 3, .b = i % 3 };
+
+		CHECK(hash_get(h, &key) == (i % 5 ? NULL : &things[i]));
+	}
+	for (uint32_t i = 0; i < COUNT / 5; i++)
+		CHECK(hash_key_at(h, i) == &things[i * 5].key);
+	free(things);
+}

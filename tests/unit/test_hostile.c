@@ -53,7 +53,7 @@ static struct world *nasty_world(struct stuck *s)
 		struct chan *c = scene_chan(w, LENS_KIND_FIFO, 500 + i);
 		struct proc *from = procs[i], *to = procs[(i + 1) % PROCS];
 
-		c->name = random_text(&c->name_len);
+		chan_more_get(c)->name = random_text(&chan_more_get(c)->name_len);
 		scene_move(c, from, LENS_WRITE, 1, 10);
 		scene_move(c, to, LENS_READ, 1, 10);
 		scene_announce(w, c, from, LENS_WRITE, i + 1);

@@ -134,8 +134,8 @@ TEST(how_they_were_joined)
 
 		feed_sock(&f, *cases[i].server, false);
 		feed_sock(&f, sock(10, 4711, 80, 100, 300), false);
-		client = feed_chan_of(&f, tcp(10))->inet;
-		server = feed_chan_of(&f, tcp(20))->inet;
+		client = chan_more(feed_chan_of(&f, tcp(10)))->inet;
+		server = chan_more(feed_chan_of(&f, tcp(20)))->inet;
 		CHECK_EQ_U64(client->joined, cases[i].want);
 		CHECK_EQ_U64(server->joined, cases[i].want);
 		CHECK(client->is_opener);
@@ -193,19 +193,19 @@ static void look(struct feed *f, uint32_t client_sent, uint32_t server_taken, bo
 	feed_look_settled(f);
 }
 
-static struct ledger *finish(struct feed *f)
+static const struct ledger *finish(struct feed *f)
 {
 	feed_mark(f, LENS_MARK_DETACHED, 0);
 	world_settle(f->w);
 	feed_check_identity(feed_ledger(f, tcp(20)));
-	return &feed_chan_of(f, tcp(20))->ledger;
+	return chan_ledger(feed_chan_of(f, tcp(20)));
 }
 
 /* with the receiver or still with the sender: every byte once, and sequence numbers wrap */
 TEST(queued_is_what_lies_between_two_places)
 {
 	_feed_ struct feed f = feed_new();
-	struct ledger *l;
+	const struct ledger *l;
 
 	feed_mark(&f, LENS_MARK_ATTACHED, 0);
 	look(&f, 5, 0, true);
@@ -216,8 +216,8 @@ TEST(queued_is_what_lies_between_two_places)
 	CHECK_EQ_I64(l->before_start, 5);
 	CHECK_EQ_I64(l->queued, 405);
 	CHECK_EQ_I64(l->unaccounted, 0);
-	CHECK_EQ_U64(feed_chan_of(&f, tcp(20))->depth.queued_bytes, 405);
-	CHECK_EQ_U64(feed_chan_of(&f, tcp(20))->depth.capacity_bytes, 66536);
+	CHECK_EQ_U64(chan_depth(feed_chan_of(&f, tcp(20)))->queued_bytes, 405);
+	CHECK_EQ_U64(chan_depth(feed_chan_of(&f, tcp(20)))->capacity_bytes, 66536);
 }
 
 TEST(a_byte_too_few_is_unaccounted)
@@ -235,7 +235,7 @@ TEST(a_byte_too_few_is_unaccounted)
 TEST(what_waited_to_be_accepted_was_there_before)
 {
 	_feed_ struct feed f = feed_new();
-	struct ledger *l;
+	const struct ledger *l;
 
 	feed_mark(&f, LENS_MARK_ATTACHED, 0);
 	look(&f, 400, 0, false);
@@ -252,7 +252,7 @@ TEST(what_waited_to_be_accepted_was_there_before)
 TEST(what_a_later_end_sends_was_not_there_before)
 {
 	_feed_ struct feed f = feed_new();
-	struct ledger *l;
+	const struct ledger *l;
 
 	feed_mark(&f, LENS_MARK_ATTACHED, 0);
 	look(&f, 0, 0, false);
@@ -260,7 +260,7 @@ TEST(what_a_later_end_sends_was_not_there_before)
 	feed_total(&f, tcp(20), SERVER, LENS_WRITE, feed_counts(1, 1, 70));
 	feed_total(&f, tcp(10), CLIENT, LENS_READ, feed_counts(2, 1, 70));
 	finish(&f);
-	l = &feed_chan_of(&f, tcp(10))->ledger;
+	l = chan_ledger(feed_chan_of(&f, tcp(10)));
 	CHECK_EQ_I64(l->before_start, 0);
 	CHECK_EQ_I64(l->slack, 0);
 }
@@ -271,7 +271,7 @@ TEST(a_reset_discards)
 	for (int reset = 0; reset < 2; reset++) {
 		_feed_ struct feed f = feed_new();
 		struct lens_rec_sock client = sock(10, 4711, 80, 100, 300);
-		struct ledger *l;
+		const struct ledger *l;
 
 		feed_mark(&f, LENS_MARK_ATTACHED, 0);
 		feed_look_begin(&f);
@@ -313,7 +313,7 @@ static void udp_look(struct feed *f, uint64_t bytes, uint32_t msgs)
 TEST(datagrams_from_outside_have_no_sender)
 {
 	_feed_ struct feed f = feed_new();
-	struct ledger *l;
+	const struct ledger *l;
 
 	feed_mark(&f, LENS_MARK_ATTACHED, 0);
 	udp_look(&f, 0, 0);
@@ -322,7 +322,7 @@ TEST(datagrams_from_outside_have_no_sender)
 	udp_look(&f, 10, 1);
 	feed_mark(&f, LENS_MARK_DETACHED, 0);
 	world_settle(f.w);
-	l = &feed_chan_of(&f, udp(30, 0))->ledger;
+	l = chan_ledger(feed_chan_of(&f, udp(30, 0)));
 	feed_check_identity(l);
 	CHECK_EQ_I64(l->written, 260);
 	CHECK_EQ_I64(l->msgs_written, 6);
@@ -338,7 +338,7 @@ TEST(cut_datagrams_are_discarded_and_lost_ones_are_not)
 {
 	for (uint64_t got = 1; got <= 2; got++) {
 		_feed_ struct feed f = feed_new();
-		struct ledger *l;
+		const struct ledger *l;
 
 		feed_mark(&f, LENS_MARK_ATTACHED, 0);
 		udp_look(&f, 0, 0);
@@ -347,7 +347,7 @@ TEST(cut_datagrams_are_discarded_and_lost_ones_are_not)
 		udp_look(&f, 0, 0);
 		feed_mark(&f, LENS_MARK_DETACHED, 0);
 		world_settle(f.w);
-		l = &feed_chan_of(&f, udp(30, 0))->ledger;
+		l = chan_ledger(feed_chan_of(&f, udp(30, 0)));
 		CHECK_EQ_I64(l->msgs_unaccounted, 2 - (int64_t)got);
 		CHECK_EQ_I64(l->unaccounted, got == 2 ? 0 : 50);
 		CHECK_EQ_I64(l->discarded, got == 2 ? 50 : 0);
@@ -412,7 +412,7 @@ TEST(a_connection_is_named_from_its_client)
 
 static bool is_anew(const struct feed *f)
 {
-	return feed_chan_of((struct feed *)f, tcp(10))->inet->anew;
+	return chan_inet(feed_chan_of((struct feed *)f, tcp(10)))->anew;
 }
 
 /* a connection was there, and now its socket is about to make another one */

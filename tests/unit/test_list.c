@@ -14,14 +14,14 @@ static struct world *listed(void)
 	scene_hold(pipe, scene_proc(w, 11, "head"), LENS_WRITE, 1);
 	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 0);
 	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 9);
-	pipe->depth.queued_bytes = 512;
+	chan_depth_get(pipe)->queued_bytes = 512;
 	scene_name(fifo, "/run/f\033ifo");
-	queue->depth.queued_bytes = 120;
-	queue->depth.queued_msgs = 3;
-	queue->types = xcalloc(2, sizeof(*queue->types));
-	queue->types[0] = (struct type_count){ 1, 2, 100 };
-	queue->types[1] = (struct type_count){ 77, 1, 20 };
-	queue->type_count = 2;
+	chan_depth_get(queue)->queued_bytes = 120;
+	chan_depth_get(queue)->queued_msgs = 3;
+	chan_more_get(queue)->types = xcalloc(2, sizeof(*chan_more(queue)->types));
+	chan_more_get(queue)->types[0] = (struct type_count){ 1, 2, 100 };
+	chan_more_get(queue)->types[1] = (struct type_count){ 77, 1, 20 };
+	chan_more_get(queue)->type_count = 2;
 	gone->gone = true;
 	gone->live = false;
 	return w;
@@ -58,7 +58,7 @@ TEST(text_says_what_it_could_not_see)
 	_cleanup_free_ char *text = NULL;
 
 	scene_cover(w, LENS_KIND_SYSV_MSG, "", "no test_run");
-	((struct chan *)hash_at(w->chans, 2))->types_truncated = true;
+	chan_more_get(hash_at(w->chans, 2))->types_truncated = true;
 	text = scene_render(render_list_text, w, NULL);
 	scene_has(text, "sysv-msg: unavailable: no test_run");
 	scene_has(text, "the backlog of 1 queue is longer");
@@ -71,9 +71,9 @@ TEST(text_fits_80_columns)
 	struct chan *c = scene_chan(w, LENS_KIND_FIFO, 5);
 	_cleanup_free_ char *text = NULL;
 
-	c->name = xcalloc(LENS_PATH_MAX, 1);
-	memset(c->name, '/', LENS_PATH_MAX - 1);
-	c->name_len = LENS_PATH_MAX - 1;
+	chan_more_get(c)->name = xcalloc(LENS_PATH_MAX, 1);
+	memset(chan_more(c)->name, '/', LENS_PATH_MAX - 1);
+	chan_more_get(c)->name_len = LENS_PATH_MAX - 1;
 	for (uint32_t pid = 100; pid < 130; pid++)
 		for (uint32_t fd = 0; fd < 20; fd++)
 			scene_hold(c, scene_proc(w, pid, pid & 1 ? "odd" : "even"), LENS_READ, fd);

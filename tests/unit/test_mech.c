@@ -83,20 +83,21 @@ static void check_name(const struct chan *c, const char *want)
 TEST(names)
 {
 	struct chan c = { .key = { .ino = 123, .dev = 14, .kind = LENS_KIND_PIPE } };
+	struct chan_more more = { .name = (char *)"/tmp/\033[2J\n" };
+	struct lens_depth depth = { .valid = LENS_DEPTH_VALID, .key = 0x1e25 };
 
 	check_name(&c, "pipe:[123]");
 	c.key.kind = LENS_KIND_FIFO;
 	check_name(&c, "fifo:[e:123]");
 	/* hostile bytes are passed on as they are: whoever prints them escapes them */
-	c.name = (char *)"/tmp/\033[2J\n";
-	c.name_len = strlen(c.name);
+	more.name_len = strlen(more.name);
+	c.more = &more;
 	check_name(&c, "/tmp/\033[2J\n");
 	c.key.kind = LENS_KIND_SYSV_MSG;
 	check_name(&c, "key=? id=123");
-	c.depth.valid = LENS_DEPTH_VALID;
-	c.depth.key = 0x1e25;
+	c.depth = &depth;
 	check_name(&c, "key=0x00001e25 id=123");
-	c.depth.key = -1;
+	depth.key = -1;
 	c.key.ino = 0x7fffffff;
 	check_name(&c, "key=0xffffffff id=2147483647");
 }
@@ -106,6 +107,7 @@ TEST(names_of_connections)
 {
 	struct chan client = { .key = { .ino = 7, .kind = LENS_KIND_UNIX_STREAM } };
 	struct chan server = { .key = { .ino = 8, .kind = LENS_KIND_UNIX_STREAM } };
+	struct chan_more more = { .name = (char *)"/run/x", .name_len = 6 };
 
 	check_name(&client, "socket:[7]");
 	client.peer = &server;
@@ -113,8 +115,7 @@ TEST(names_of_connections)
 	server.is_second = true;
 	check_name(&client, "socket:[7]<->[8]");
 	check_name(&server, "socket:[7]<->[8]");
-	server.name = (char *)"/run/x";
-	server.name_len = 6;
+	server.more = &more;
 	check_name(&client, "/run/x");
 	check_name(&server, "/run/x");
 }

@@ -79,8 +79,8 @@ TEST(found_without_a_holder)
 	CHECK(c->live && c->existed_before && !c->end_count);
 	mech_get(LENS_KIND_POSIX_MQ)->name(c, &name);
 	CHECK_STR(name.data, "/q\ng 1");
-	CHECK_EQ_U64(c->uid, 7);
-	CHECK_EQ_U64(c->mode, 0640);
+	CHECK_EQ_U64(chan_more(c)->uid, 7);
+	CHECK_EQ_U64(chan_more(c)->mode, 0640);
 	buf_fini(&name);
 }
 
@@ -92,7 +92,7 @@ TEST(outlives_its_namespace)
 	feed_look_begin(&f);
 	feed_hold(&f, queue_key(1), 1, 3, 3, queue_depth(0, 0, 0));
 	feed_look_end(&f);
-	CHECK_EQ_U64(c->ipcns, IPCNS);
+	CHECK_EQ_U64(chan_more(c)->ipcns, IPCNS);
 }
 
 TEST(registration_ends)
@@ -110,7 +110,7 @@ TEST(registration_ends)
 	json_object_put(o);
 	feed_look_begin(&f);
 	feed_mq(&f, 0, queue_depth(0, 0, IPCNS));
-	CHECK_EQ_U64(c->notify_pid, 0);
+	CHECK_EQ_U64(chan_more(c)->notify_pid, 0);
 }
 
 /* a queue can be found by its name and by a descriptor in one look */

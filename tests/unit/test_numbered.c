@@ -123,8 +123,8 @@ static void sim_finish(struct sim *s)
 	feed_look_settled(s->f);
 	feed_mark(s->f, LENS_MARK_DETACHED, 0);
 	world_settle(s->f->w);
-	CHECK_EQ_I64(feed_chan_of(s->f, queue())->ledger.unaccounted, 0);
-	CHECK_EQ_U64(feed_chan_of(s->f, queue())->ledger.discarded, s->lost_bytes);
+	CHECK_EQ_I64(chan_ledger(feed_chan_of(s->f, queue()))->unaccounted, 0);
+	CHECK_EQ_U64(chan_ledger(feed_chan_of(s->f, queue()))->discarded, s->lost_bytes);
 }
 
 static uint64_t flow_messages(const struct feed *f, uint32_t from, uint32_t to)

@@ -200,7 +200,7 @@ static void sim_run(uint64_t seed, bool messages, unsigned rounds, unsigned earl
 	}
 	sim_finish(&s, &f, c);
 	sim_check(&s, &f, seed, !(messages && early));
-	CHECK_EQ_I64(feed_chan_of(&f, c)->ledger.unaccounted, 0);
+	CHECK_EQ_I64(chan_ledger(feed_chan_of(&f, c))->unaccounted, 0);
 }
 
 TEST(random_pipes)

@@ -79,9 +79,9 @@ TEST(sent_and_received_are_counted_where_they_are)
 	pass(&f, feed_half(10), CLIENT, LENS_WRITE);
 	pass(&f, feed_half(20), SERVER, LENS_READ);
 	server = feed_chan_of(&f, feed_half(20));
-	CHECK_EQ_U64(feed_chan_of(&f, feed_half(10))->passed.count, 1);
-	CHECK_EQ_U64(feed_chan_of(&f, feed_half(10))->passed.row[0].count, 2);
-	CHECK_EQ_U64(server->passed.row[0].count, 1);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, feed_half(10)))->passed.count, 1);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, feed_half(10)))->passed.row[0].count, 2);
+	CHECK_EQ_U64(chan_more(server)->passed.row[0].count, 1);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, feed_half(10), CLIENT), LENS_WRITE)->descriptors, 2);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, feed_half(20), SERVER), LENS_READ)->descriptors, 1);
 	/* both hold the pipe, and one of them has it from there */
@@ -90,7 +90,7 @@ TEST(sent_and_received_are_counted_where_they_are)
 	CHECK(feed_end_of(&f, feed_pipe(101), SERVER)->writer);
 	CHECK(!feed_end_of(&f, feed_pipe(101), SERVER)->reader);
 	CHECK(feed_end_of(&f, feed_pipe(101), SERVER)->received);
-	CHECK_EQ_U64(feed_end_of(&f, feed_pipe(101), SERVER)->received_over.ino, 20);
+	CHECK_EQ_U64(end_more(feed_end_of(&f, feed_pipe(101), SERVER))->received_over.ino, 20);
 }
 
 TEST(the_sender_is_the_only_one_or_not_known)
@@ -101,13 +101,13 @@ TEST(the_sender_is_the_only_one_or_not_known)
 
 	pass(&f, feed_half(20), SERVER, LENS_READ);
 	server = feed_chan_of(&f, feed_half(20));
-	CHECK(!pass_sender(server, &server->passed.row[0], &who));
+	CHECK(!pass_sender(server, &chan_more(server)->passed.row[0], &who));
 	pass(&f, feed_half(10), CLIENT, LENS_WRITE);
-	CHECK(pass_sender(server, &server->passed.row[0], &who));
+	CHECK(pass_sender(server, &chan_more(server)->passed.row[0], &who));
 	CHECK_EQ_U64(who.tgid, CLIENT);
 	/* two have sent the same over one socket */
 	pass(&f, feed_half(10), OTHER, LENS_WRITE);
-	CHECK(!pass_sender(server, &server->passed.row[0], &who));
+	CHECK(!pass_sender(server, &chan_more(server)->passed.row[0], &who));
 }
 
 TEST(rows_are_bounded_and_the_rest_is_counted)
@@ -119,14 +119,14 @@ TEST(rows_are_bounded_and_the_rest_is_counted)
 
 	for (uint64_t ino = 1; ino <= PASSED_ROWS_MAX + 5; ino++)
 		pass_file(&f, ino, 0100000, "a\0", 2);
-	CHECK_EQ_U64(c->passed.count, PASSED_ROWS_MAX);
-	CHECK_EQ_U64(c->passed.left_out, 5);
+	CHECK_EQ_U64(chan_more(c)->passed.count, PASSED_ROWS_MAX);
+	CHECK_EQ_U64(chan_more(c)->passed.left_out, 5);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, feed_half(10), CLIENT), LENS_WRITE)->descriptors,
 		     PASSED_ROWS_MAX + 5);
 	/* one of those may have sent it */
 	pass(&f, feed_half(20), SERVER, LENS_READ);
 	server = feed_chan_of(&f, feed_half(20));
-	CHECK(!pass_sender(server, &server->passed.row[0], &who));
+	CHECK(!pass_sender(server, &chan_more(server)->passed.row[0], &who));
 }
 
 TEST(a_look_finds_what_is_in_flight)
@@ -137,15 +137,15 @@ TEST(a_look_finds_what_is_in_flight)
 	look(&f, true);
 	pipe = feed_chan_of(&f, feed_pipe(101));
 	CHECK(pipe->live && !pipe->gone);
-	CHECK_EQ_U64(pipe->depth.queued_bytes, 7);
-	CHECK_EQ_U64(pipe->carried, 1);
-	CHECK_EQ_U64(pipe->carrier.ino, 20);
-	CHECK_EQ_U64(feed_chan_of(&f, feed_half(20))->in_flight.row[0].count, 1);
-	CHECK_EQ_U64(feed_chan_of(&f, feed_half(20))->passed.count, 0);
+	CHECK_EQ_U64(chan_depth(pipe)->queued_bytes, 7);
+	CHECK_EQ_U64(chan_more(pipe)->carried, 1);
+	CHECK_EQ_U64(chan_more(pipe)->carrier.ino, 20);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, feed_half(20)))->in_flight.row[0].count, 1);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, feed_half(20)))->passed.count, 0);
 	look(&f, false);
 	CHECK(pipe->gone);
-	CHECK_EQ_U64(pipe->carried, 0);
-	CHECK_EQ_U64(feed_chan_of(&f, feed_half(20))->in_flight.count, 0);
+	CHECK_EQ_U64(chan_more(pipe)->carried, 0);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, feed_half(20)))->in_flight.count, 0);
 }
 
 static struct json_object *channel_of_type(struct json_object *doc, const char *type)

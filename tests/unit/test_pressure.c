@@ -28,9 +28,9 @@ TEST(shares_of_rounds)
 	world_settle(f.w);
 	CHECK_EQ_U64(f.w->sample_rounds, 10);
 	CHECK_EQ_U64(f.w->sample_period_ns, PERIOD_NS);
-	CHECK(feed_chan_of(&f, c)->full_share == 0.7);
-	CHECK(feed_chan_of(&f, c)->empty_share == 0.2);
-	CHECK(feed_chan_of(&f, feed_pipe(2))->full_share == 0);
+	CHECK(chan_more(feed_chan_of(&f, c))->full_share == 0.7);
+	CHECK(chan_more(feed_chan_of(&f, c))->empty_share == 0.2);
+	CHECK(chan_more(feed_chan_of(&f, feed_pipe(2)))->full_share == 0);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 1), LENS_WRITE)->blocked_ns, 7ull * PERIOD_NS);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_READ)->blocked_ns, 2ull * PERIOD_NS);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_WRITE)->blocked_ns, 0);
@@ -50,8 +50,8 @@ TEST(sleepers_together_count_once)
 	feed_wait(&f, c, 2, LENS_WRITE, 1, true);
 	round_begin(&f);
 	world_settle(f.w);
-	CHECK_EQ_U64(feed_chan_of(&f, c)->blocked_samples[LENS_WRITE], 1);
-	CHECK(feed_chan_of(&f, c)->full_share == 0.5);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, c))->blocked_samples[LENS_WRITE], 1);
+	CHECK(chan_more(feed_chan_of(&f, c))->full_share == 0.5);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 1), LENS_WRITE)->samples, 1);
 	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_WRITE)->samples, 1);
 }
@@ -70,7 +70,7 @@ TEST(looks_are_no_samples)
 	/* between a look and the next sample there is nothing to count for */
 	feed_wait(&f, c, 1, LENS_READ, 4096, true);
 	world_settle(f.w);
-	CHECK_EQ_U64(feed_chan_of(&f, c)->blocked_samples[LENS_READ], 0);
+	CHECK_EQ_U64(chan_more(feed_chan_of(&f, c))->blocked_samples[LENS_READ], 0);
 	CHECK_EQ_U64(f.w->wait_count, 1);
 	CHECK(f.w->waits[0].asleep);
 	CHECK_EQ_U64(f.w->waits[0].asked, 4096);
@@ -88,6 +88,6 @@ TEST(no_samples_no_shares)
 
 	feed_end(&f, feed_pipe(1), 1, LENS_READ, 1, 0);
 	world_settle(f.w);
-	CHECK(feed_chan_of(&f, feed_pipe(1))->full_share == 0);
-	CHECK(feed_chan_of(&f, feed_pipe(1))->empty_share == 0);
+	CHECK(chan_more(feed_chan_of(&f, feed_pipe(1)))->full_share == 0);
+	CHECK(chan_more(feed_chan_of(&f, feed_pipe(1)))->empty_share == 0);
 }

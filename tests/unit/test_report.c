@@ -83,7 +83,7 @@ TEST(text_fits_80_and_120_columns)
 	w->flows[2].p50_ns = 340000;
 	w->sample_rounds = 100;
 	w->sample_period_ns = 10000000;
-	c->full_share = 0.9;
+	chan_more_get(c)->full_share = 0.9;
 	for (opt.width = 80; opt.width <= 120; opt.width += 40) {
 		_cleanup_free_ char *text = scene_render(render_report_text, w, &opt);
 
@@ -114,10 +114,10 @@ TEST(text_shows_what_does_not_add_up)
 	_cleanup_free_ char *text = NULL, *plain = NULL;
 	struct render_options opt = { .colour = true };
 
-	c->ledger.unaccounted = -17;
-	c->ledger.before_start = 5;
-	c->ledger.in_flight = 65536;
-	c->ledger.discarded = 9;
+	chan_more_get(c)->ledger.unaccounted = -17;
+	chan_more_get(c)->ledger.before_start = 5;
+	chan_more_get(c)->ledger.in_flight = 65536;
+	chan_more_get(c)->ledger.discarded = 9;
 	plain = scene_render(render_report_text, w, NULL);
 	scene_has(plain, " !-17\n");
 	scene_has(plain, "!         does not add up");
@@ -135,8 +135,8 @@ TEST(text_of_a_channel_without_depth_claims_no_balance)
 	struct chan *c = hash_at(w->chans, 0);
 	_cleanup_free_ char *text = NULL, *line = NULL;
 
-	c->ledger = (struct ledger){};
-	c->depth.valid = 0;
+	chan_more_get(c)->ledger = (struct ledger){};
+	chan_depth_get(c)->valid = 0;
 	text = scene_render(render_report_text, w, NULL);
 	line = line_of(strstr(text, "CHANNEL"), "pipe:[101]");
 	CHECK_STR(line, "pipe:[101]  pipe  head(11) [sh(10)]  tee(12)               -  100,000,000"
@@ -168,8 +168,8 @@ TEST(text_names_the_slow_stage)
 
 	w->sample_rounds = 100;
 	w->sample_period_ns = 10000000;
-	first->full_share = 0.87;
-	second->empty_share = 0.6;
+	chan_more_get(first)->full_share = 0.87;
+	chan_more_get(second)->empty_share = 0.6;
 	end_side_get(first->ends[0], LENS_WRITE)->blocked_ns = 870000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has(text, "back-pressure (100 samples, one per 10");
@@ -188,8 +188,8 @@ TEST(text_blames_nobody_who_waits_too)
 
 	w->sample_rounds = 100;
 	w->sample_period_ns = 10000000;
-	first->full_share = 0.8;
-	second->full_share = 0.9;
+	chan_more_get(first)->full_share = 0.8;
+	chan_more_get(second)->full_share = 0.9;
 	end_side_get(second->ends[0], LENS_WRITE)->blocked_ns = 900000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has_not(text, "tee(12) is the slow stage");
@@ -290,8 +290,8 @@ TEST(json_of_unknown_things_is_null)
 	struct chan *c = hash_at(w->chans, 0);
 	struct json_object *o, *chan, *flow;
 
-	c->depth.valid = 0;
-	c->ledger.known = false;
+	chan_depth_get(c)->valid = 0;
+	chan_more_get(c)->ledger.known = false;
 	scene_cover(w, LENS_KIND_FIFO, "", "why not");
 	w->flows[0].from = NULL;
 	w->flows[0].exact = false;
@@ -320,14 +320,14 @@ TEST(json_of_a_queue_has_namespace_and_types)
 	struct json_object *o, *chan;
 
 	scene_move(c, scene_proc(w, 1, "a"), LENS_WRITE, 3, 30);
-	c->depth.queued_msgs = 3;
-	c->types = xcalloc(2, sizeof(*c->types));
-	c->types[0] = (struct type_count){ 1, 2, 20 };
-	c->types[1] = (struct type_count){ INT64_MAX, 1, 10 };
-	c->type_count = 2;
-	c->ledger.msgs_unaccounted = 1;
+	chan_depth_get(c)->queued_msgs = 3;
+	chan_more_get(c)->types = xcalloc(2, sizeof(*chan_more(c)->types));
+	chan_more_get(c)->types[0] = (struct type_count){ 1, 2, 20 };
+	chan_more_get(c)->types[1] = (struct type_count){ INT64_MAX, 1, 10 };
+	chan_more_get(c)->type_count = 2;
+	chan_more_get(c)->ledger.msgs_unaccounted = 1;
 	w->sample_rounds = 9;
-	c->full_share = 0.25;
+	chan_more_get(c)->full_share = 0.25;
 	o = scene_json(render_report_json, w, NULL);
 	chan = scene_at(o, "channels", 0);
 	CHECK_STR(scene_str(scene_get(chan, "ns"), "ipc"), "12");
@@ -423,15 +423,15 @@ TEST(extreme_numbers_are_survived)
 {
 	_cleanup_(world_freep) struct world *w = scene_pipeline();
 	struct chan *c = hash_at(w->chans, 0);
+	struct chan_more *more = chan_more_get(c);
 	struct render_options opt = { .width = 80 };
 	_cleanup_free_ char *text = NULL;
 	struct json_object *o;
 
-	c->ledger.unaccounted = c->ledger.in_flight = c->ledger.before_start = INT64_MIN;
-	c->ledger.msgs_unaccounted = INT64_MAX;
-	c->full_share = 1e300;
-	c->empty_share = -0.0 / 0.0;
-	memset(&c->depth, 0xff, sizeof(c->depth));
+	more->ledger.unaccounted = more->ledger.in_flight = more->ledger.before_start = INT64_MIN;
+	more->ledger.msgs_unaccounted = INT64_MAX;
+	more->full_share = 1e300, more->empty_share = -0.0 / 0.0;
+	memset(chan_depth_get(c), 0xff, sizeof(struct lens_depth));
 	memset(&end_side_get(c->ends[0], LENS_WRITE)->total, 0xff, sizeof(struct lens_total));
 	end_side_get(c->ends[0], LENS_WRITE)->blocked_ns = UINT64_MAX;
 	w->sample_rounds = w->sample_period_ns = UINT64_MAX;
@@ -575,9 +575,9 @@ static void check_hostile_json(const struct world *w, scene_renderer render)
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		const struct chan *want = hash_at(w->chans, i);
 
-		if (want->name[0])
-			check_bytes(scene_at(o, "channels", i), "name", want->name,
-				    strlen(want->name));
+		if (chan_more(want)->name[0])
+			check_bytes(scene_at(o, "channels", i), "name", chan_more(want)->name,
+				    strlen(chan_more(want)->name));
 	}
 	json_object_put(o);
 }

@@ -154,8 +154,10 @@ TEST(edits_agree_with_single_pages)
 			check_same(&m);
 		}
 		space_free(m.space);
-		for (unsigned i = 0; i < OBJECTS; i++)
-			free(m.end[i].mapper);
+		for (unsigned i = 0; i < OBJECTS; i++) {
+			free(end_more(&m.end[i])->mapper);
+			free(m.end[i].more);
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ static const struct table_column two[] = {
 	{ .title = "COUNT", .right = true },
 };
 
-static char *print(const struct table *t, unsigned width, bool colour)
+static char *print(struct table *t, unsigned width, bool colour)
 {
 	char *text = NULL;
 	size_t size;

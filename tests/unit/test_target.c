@@ -44,7 +44,7 @@ TEST(signals_go_to_the_process)
 	CHECK(flow);
 	CHECK_EQ_U64(flow->messages, 3);
 	CHECK(flow->exact);
-	CHECK(!flow->chan->ledger.known);
+	CHECK(!chan_ledger(flow->chan)->known);
 }
 
 TEST(memory_goes_both_ways)

@@ -40,7 +40,7 @@ static uint64_t oldest(const struct move *moves, size_t count, uint64_t left)
 				   feed_counts(pids[p], ops, bytes));
 	}
 	feed_finish_live(&f, c, 1, left);
-	return feed_chan_of(&f, c)->oldest_unread_ns;
+	return chan_more(feed_chan_of(&f, c))->oldest_unread_ns;
 }
 
 TEST(rest_of_the_second_write)

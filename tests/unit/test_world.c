@@ -165,7 +165,7 @@ static void check_sane(const struct feed *f)
 {
 	for (size_t i = 0; i < hash_count(f->w->chans); i++) {
 		const struct chan *c = hash_at(f->w->chans, i);
-		const struct ledger *l = &c->ledger;
+		const struct ledger *l = chan_ledger(c);
 
 		if (l->known)
 			CHECK_EQ_I64(l->before_start + l->written, l->read + l->queued +
@@ -234,7 +234,7 @@ static void check_same(const struct feed *a, const struct feed *b)
 		const struct chan *c = hash_at(a->w->chans, i), *d = hash_at(b->w->chans, i);
 
 		CHECK(!memcmp(&c->key, &d->key, sizeof(c->key)));
-		CHECK(!memcmp(&c->ledger, &d->ledger, sizeof(c->ledger)));
+		CHECK(!memcmp(chan_ledger(c), chan_ledger(d), sizeof((*chan_ledger(c)))));
 	}
 	for (size_t i = 0; i < a->w->flow_count; i++) {
 		const struct flow *x = &a->w->flows[i], *y = &b->w->flows[i];

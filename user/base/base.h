@@ -97,8 +97,6 @@ void buf_fini(struct buf *b);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* a stream that adds to b, which must outlive it; all is there once it is closed. NULL: errno */
-FILE *buf_open(struct buf *b);
 
 /* ---------------------------------------------------------------- hash */
 
@@ -108,6 +106,8 @@ FILE *buf_open(struct buf *b);
  */
 struct hash;
 struct hash *hash_new(size_t key_size);
+/* each value begins with its key, which must stay what it is: there is no other copy of it */
+struct hash *hash_new_in_values(size_t key_size);
 void hash_free(struct hash *h);
 void hash_freep(struct hash **h);
 void *hash_get(const struct hash *h, const void *key);

@@ -64,18 +64,3 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 		b->len += (size_t)len;
 	b->data[b->len] = '\0';
 }
-
-static ssize_t buf_take(void *cookie, const char *data, size_t len)
-{
-	buf_add(cookie, data, len);
-	return (ssize_t)len;
-}
-
-/*
- * Not open_memstream(), which copies all there is, and clears as much, each
- * time it grows: for long texts that takes as long as writing them.
- */
-FILE *buf_open(struct buf *b)
-{
-	return fopencookie(b, "w", (cookie_io_functions_t){ .write = buf_take });
-}

@@ -20,7 +20,8 @@ struct hash {
 	size_t key_size;
 	uint64_t seed, factor;
 	size_t count, room;	/* entries: used, allocated */
-	char *keys;		/* key_size bytes each */
+	bool in_values;		/* each value begins with its key */
+	char *keys;		/* else key_size bytes each */
 	void **values;
 	struct slot *slots;
 	size_t slot_count;	/* power of two */
@@ -80,6 +81,14 @@ struct hash *hash_new(size_t key_size)
 	return h;
 }
 
+struct hash *hash_new_in_values(size_t key_size)
+{
+	struct hash *h = hash_new(key_size);
+
+	h->in_values = true;
+	return h;
+}
+
 void hash_free(struct hash *h)
 {
 	if (!h)
@@ -97,7 +106,7 @@ void hash_freep(struct hash **h)
 
 static const void *key_at(const struct hash *h, size_t position)
 {
-	return h->keys + position * h->key_size;
+	return h->in_values ? h->values[position] : h->keys + position * h->key_size;
 }
 
 static uint32_t key_tag(const struct hash *h, const void *key)
@@ -130,7 +139,8 @@ void *hash_get(const struct hash *h, const void *key)
 static void set_room(struct hash *h, size_t room)
 {
 	h->room = room;
-	h->keys = xrealloc(h->keys, h->room, h->key_size);
+	if (!h->in_values)
+		h->keys = xrealloc(h->keys, h->room, h->key_size);
 	h->values = xrealloc(h->values, h->room, sizeof(*h->values));
 }
 
@@ -183,7 +193,8 @@ void *hash_claim(struct hash *h, const void *key, void *value)
 		return h->values[s->position - 1];
 	if (h->count == h->room)
 		set_room(h, h->room ? h->room * 2 : HASH_FIRST_SLOTS / 2);
-	memcpy(h->keys + h->count * h->key_size, key, h->key_size);
+	if (!h->in_values)
+		memcpy(h->keys + h->count * h->key_size, key, h->key_size);
 	h->values[h->count++] = value;
 	*s = (struct slot){ .tag = tag, .position = (uint32_t)h->count };
 	return value;
@@ -207,7 +218,8 @@ void hash_filter(struct hash *h, bool (*keep)(void *arg, void *value), void *arg
 
 		if (!keep(arg, value))
 			continue;
-		memmove(h->keys + kept * h->key_size, key_at(h, i), h->key_size);
+		if (!h->in_values)
+			memmove(h->keys + kept * h->key_size, key_at(h, i), h->key_size);
 		h->values[kept++] = value;
 	}
 	if (kept == h->count)

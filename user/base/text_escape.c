@@ -118,6 +118,12 @@ static void add_hex(struct buf *out, const unsigned char *p, size_t len)
 	}
 }
 
+/* most of what there is */
+static bool is_plain(unsigned char c)
+{
+	return c >= ' ' && c < 0x7f && c != '\\';
+}
+
 void text_escape(struct buf *out, const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
@@ -125,8 +131,13 @@ void text_escape(struct buf *out, const void *bytes, size_t len)
 
 	while (at < len) {
 		uint32_t point = 0;
-		size_t n = utf8_decode(p + at, len - at, &point);
+		size_t n;
 
+		if (is_plain(p[at])) {
+			at++;
+			continue;
+		}
+		n = utf8_decode(p + at, len - at, &point);
 		if (n && point != '\\' && !in_ranges(unsafe, ARRAY_SIZE(unsafe), point)) {
 			at += n;
 			continue;
@@ -192,8 +203,15 @@ size_t text_width(const char *s)
 
 	while (left) {
 		uint32_t point = 0;
-		size_t n = utf8_decode(p, left, &point);
+		size_t n;
 
+		if (is_plain(*p)) {
+			columns++;
+			p++;
+			left--;
+			continue;
+		}
+		n = utf8_decode(p, left, &point);
 		/* in this order: some marks lie between wide characters */
 		if (!in_ranges(combining, ARRAY_SIZE(combining), point))
 			columns += in_ranges(wide, ARRAY_SIZE(wide), point) ? 2 : 1;

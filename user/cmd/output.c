@@ -16,6 +16,9 @@
 /* a pipe that polls writable takes this much without blocking, PIPE_BUF in linux/limits.h */
 #define CHUNK 4096
 
+/* a document is written in pieces of so many bytes, which is what a pipe holds */
+#define DOCUMENT_PIECE (64u << 10)
+
 #define DEFAULT_COLUMNS 120
 
 /*
@@ -102,19 +105,18 @@ unsigned output_columns(bool tty)
 	return DEFAULT_COLUMNS;
 }
 
-int output_document(void (*fn)(FILE *, const struct world *, const struct render_options *),
-		    const struct world *w, const struct render_options *opt)
+/* what a document is written through: in big pieces, and never all of it in memory */
+struct document {
+	int err;		/* nothing more can be written */
+};
+
+static ssize_t write_document(void *cookie, const char *data, size_t len)
 {
-	_cleanup_(buf_fini) struct buf text = { 0 };
-	FILE *f = buf_open(&text);
+	struct document *d = cookie;
 	size_t done = 0;
 
-	if (!f)
-		return log_err(EXIT_FAILED, "out of memory");
-	fn(f, w, opt);
-	fclose(f);
-	while (done < text.len) {
-		ssize_t n = write(STDOUT_FILENO, text.data + done, text.len - done);
+	while (!d->err && done < len) {
+		ssize_t n = write(STDOUT_FILENO, data + done, len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -123,11 +125,28 @@ int output_document(void (*fn)(FILE *, const struct world *, const struct render
 			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, -1);
 			continue;
 		}
-		if (n < 0 && errno == EPIPE)
-			return EXIT_OK;	/* the reader has seen enough */
 		if (n < 0)
-			return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
-		done += n;
+			d->err = -errno;
+		else
+			done += n;
 	}
+	/* the rest of a document that nobody can read any more goes nowhere */
+	return (ssize_t)len;
+}
+
+int output_document(void (*fn)(FILE *, const struct world *, const struct render_options *),
+		    const struct world *w, const struct render_options *opt)
+{
+	_cleanup_free_ char *buffer = xcalloc(DOCUMENT_PIECE, 1);
+	struct document d = {};
+	FILE *f = fopencookie(&d, "w", (cookie_io_functions_t){ .write = write_document });
+
+	if (!f)
+		return log_err(EXIT_FAILED, "out of memory");
+	setvbuf(f, buffer, _IOFBF, DOCUMENT_PIECE);
+	fn(f, w, opt);
+	fclose(f);
+	if (d.err && d.err != -EPIPE)	/* EPIPE: the reader has seen enough */
+		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(-d.err));
 	return EXIT_OK;
 }

@@ -62,16 +62,16 @@ void mech_inet_address(const uint8_t address[16], uint16_t port, struct buf *out
 /* the half that a connection is told from: the one that opened it, if that is known */
 static const struct chan_inet *teller(const struct chan *c)
 {
-	const struct chan_inet *first = c->is_second ? c->peer->inet : c->inet;
+	const struct chan_inet *first = c->is_second ? chan_inet(c->peer) : chan_inet(c);
 
 	if (!c->peer)
-		return c->inet;
-	return first->is_opener ? first : c->is_second ? c->inet : c->peer->inet;
+		return chan_inet(c);
+	return first->is_opener ? first : c->is_second ? chan_inet(c) : chan_inet(c->peer);
 }
 
 static void inet_name(const struct chan *c, struct buf *out)
 {
-	const struct chan_inet *i = c->inet ? teller(c) : NULL;
+	const struct chan_inet *i = chan_inet(c) ? teller(c) : NULL;
 
 	if (!i) {
 		buf_printf(out, "socket:[%llu]", (unsigned long long)c->key.ino);

@@ -22,13 +22,13 @@ static const char *op_name(enum lens_dir dir)
 
 static void segment_name(const struct chan *c, struct buf *out)
 {
-	buf_printf(out, "key=0x%08x id=%d", (uint32_t)c->depth.key, (int32_t)c->key.ino);
+	buf_printf(out, "key=0x%08x id=%d", (uint32_t)chan_depth(c)->key, (int32_t)c->key.ino);
 }
 
 static void file_name(const struct chan *c, struct buf *out)
 {
-	if (c->name)
-		buf_puts(out, c->name);
+	if (chan_more(c)->name)
+		buf_puts(out, chan_more(c)->name);
 	else
 		buf_printf(out, "%s:[%x:%llu]", event_kind_name(c->key.kind), c->key.dev,
 			   (unsigned long long)c->key.ino);
@@ -37,8 +37,8 @@ static void file_name(const struct chan *c, struct buf *out)
 /* lies on a mount of the kernel's own: the leading slash is no directory */
 static void memfd_name(const struct chan *c, struct buf *out)
 {
-	if (c->name)
-		buf_puts(out, c->name + (c->name[0] == '/'));
+	if (chan_more(c)->name)
+		buf_puts(out, chan_more(c)->name + (chan_more(c)->name[0] == '/'));
 	else
 		buf_puts(out, "memfd");
 	buf_printf(out, "[%llu]", (unsigned long long)c->key.ino);

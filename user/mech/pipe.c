@@ -28,8 +28,8 @@ static void pipe_name(const struct chan *c, struct buf *out)
 
 static void fifo_name(const struct chan *c, struct buf *out)
 {
-	if (c->name)
-		buf_add(out, c->name, c->name_len);
+	if (chan_more(c)->name)
+		buf_add(out, chan_more(c)->name, chan_more(c)->name_len);
 	else
 		buf_printf(out, "fifo:[%x:%llu]", c->key.dev, (unsigned long long)c->key.ino);
 }

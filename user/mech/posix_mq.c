@@ -20,8 +20,8 @@ static const char *op_name(enum lens_dir dir)
 
 static void queue_name(const struct chan *c, struct buf *out)
 {
-	if (c->name)
-		buf_add(out, c->name, c->name_len);
+	if (chan_more(c)->name)
+		buf_add(out, chan_more(c)->name, chan_more(c)->name_len);
 	else
 		buf_printf(out, "mqueue:[%llu]", (unsigned long long)c->key.ino);
 }

@@ -19,10 +19,11 @@ static const char *op_name(enum lens_dir dir)
 static void queue_name(const struct chan *c, struct buf *out)
 {
 	/* removed before anybody looked; 0 would be a key, that of a private queue */
-	if (!c->depth.valid)
+	if (!chan_depth(c)->valid)
 		buf_printf(out, "key=? id=%d", (int32_t)c->key.ino);
 	else
-		buf_printf(out, "key=0x%08x id=%d", (uint32_t)c->depth.key, (int32_t)c->key.ino);
+		buf_printf(out, "key=0x%08x id=%d", (uint32_t)chan_depth(c)->key,
+			   (int32_t)c->key.ino);
 }
 
 const struct mech mech_SYSV_MSG = {

@@ -30,10 +30,10 @@ static const char *op_name(enum lens_dir dir)
 static void unix_name(const struct chan *c, struct buf *out)
 {
 	const struct chan *first = c->is_second ? c->peer : c;
-	const struct chan *named = c->name || !c->peer ? c : c->peer;
+	const struct chan *named = chan_more(c)->name || !c->peer ? c : c->peer;
 
-	if (named->name) {
-		buf_add(out, named->name, named->name_len);
+	if (chan_more(named)->name) {
+		buf_add(out, chan_more(named)->name, chan_more(named)->name_len);
 		return;
 	}
 	buf_printf(out, "socket:[%llu]", (unsigned long long)first->key.ino);

@@ -107,9 +107,10 @@ static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)
 
 void chan_name(struct chan *c, const struct event *ev, bool replace)
 {
+	struct chan_more *more;
 	struct buf name = {};
 
-	if (!ev->name.len || (c->name && !replace))
+	if (!ev->name.len || (chan_more(c)->name && !replace))
 		return;
 	if (!ev->raw_name)
 		event_path(&name, ev->name, ev->truncated);
@@ -120,10 +121,11 @@ void chan_name(struct chan *c, const struct event *ev, bool replace)
 		buf_puts(&name, "@");
 		buf_add(&name, ev->name.data + 1, ev->name.len - 1);
 	}
-	free(c->name);
-	c->name = name.data;
-	c->name_len = name.len;
-	c->name_truncated = ev->truncated;
+	more = chan_more_get(c);
+	free(more->name);
+	more->name = name.data;
+	more->name_len = name.len;
+	more->name_truncated = ev->truncated;
 }
 
 static void apply_end(struct world *w, const struct event *ev)
@@ -140,13 +142,13 @@ static void apply_end(struct world *w, const struct event *ev)
 	s->announced = true;
 	if (r->flags & LENS_END_OPS &&
 	    (!chan_state(c)->followed_ns || ev->ts_ns < chan_state(c)->followed_ns))
-		chan_state(c)->followed_ns = ev->ts_ns;
+		chan_state_get(c)->followed_ns = ev->ts_ns;
 	s->final = false;
-	chan_state(c)->missed = 0;
+	c->missed = 0;
 	set_flags(e, r->dir, r->flags);
 	/* one that waited in the ring while a look went by is old news */
-	if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
-		chan_set_depth(c, &r->depth, ev->ts_ns);
+	if (r->depth.valid && ev->ts_ns > c->depth_ns)
+		chan_set_depth(w, c, &r->depth, ev->ts_ns);
 	c->packets |= !!(r->depth.valid & LENS_DEPTH_PACKETS);
 	c->cooked |= !!(r->depth.valid & LENS_DEPTH_COOKED);
 	chan_name(c, ev, false);
@@ -198,9 +200,9 @@ static void apply_open(struct world *w, const struct event *ev)
 
 	chan_endpoint(c, world_proc(w, &r->proc))->opened = true;
 	if (r->mode & 1 && r->reader_opens == 1)
-		c->lives[LENS_READ]++;
+		chan_more_get(c)->lives[LENS_READ]++;
 	if (r->mode & 2 && r->writer_opens == 1)
-		c->lives[LENS_WRITE]++;
+		chan_more_get(c)->lives[LENS_WRITE]++;
 }
 
 static void apply_loss(struct world *w, const struct event *ev)

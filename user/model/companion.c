@@ -41,8 +41,8 @@ static struct companion *companion(struct found *f, const struct chan *c)
 
 static void add_half(struct found *f, const struct world *w, const struct chan *half)
 {
-	for (size_t i = 0; i < half->passed.count; i++) {
-		const struct passed *row = &half->passed.row[i];
+	for (size_t i = 0; i < chan_more(half)->passed.count; i++) {
+		const struct passed *row = &chan_more(half)->passed.row[i];
 		const struct chan *c = channel_of(w, &row->what);
 
 		if (!c)
@@ -52,8 +52,8 @@ static void add_half(struct found *f, const struct world *w, const struct chan *
 		else
 			companion(f, c)->received += row->count;
 	}
-	for (size_t i = 0; i < half->in_flight.count; i++) {
-		const struct passed *row = &half->in_flight.row[i];
+	for (size_t i = 0; i < chan_more(half)->in_flight.count; i++) {
+		const struct passed *row = &chan_more(half)->in_flight.row[i];
 		const struct chan *c = channel_of(w, &row->what);
 
 		if (c)

@@ -57,9 +57,9 @@ static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 
 	memset(p, 0, sizeof(*p));
 	p->members = xcalloc((at ? at->end_count : 0) + 2, sizeof(*p->members));
-	if (dir == LENS_WRITE && (chan_state(c)->before || c->ledger.msgs_before))
+	if (dir == LENS_WRITE && (chan_state(c)->before || chan_ledger(c)->msgs_before))
 		/* of a stream it is not known in how many calls they came */
-		join(p, NULL, chan_state(c)->before, is_queue ? c->ledger.msgs_before : 0);
+		join(p, NULL, chan_state(c)->before, is_queue ? chan_ledger(c)->msgs_before : 0);
 	if (dir == LENS_WRITE && (chan_state(c)->outside || chan_state(c)->msgs_outside))
 		join(p, NULL, chan_state(c)->outside, chan_state(c)->msgs_outside);
 	for (size_t i = 0; at && i < at->end_count; i++) {
@@ -270,7 +270,7 @@ static bool is_from_outside(const struct chan *c, const struct flow_cell *cell)
 {
 	return !cell->from && inet_takes_from_outside(c) &&
 	       (cell->bytes > (uint64_t)chan_state(c)->before ||
-		cell->messages > (uint64_t)c->ledger.msgs_before);
+		cell->messages > (uint64_t)chan_ledger(c)->msgs_before);
 }
 
 static void add_flows(struct world *w, struct chan *c, const struct flow_matrix *m,
@@ -308,14 +308,14 @@ static const char *doubt(const struct chan *c)
 		return why_anew;
 	if (inet_misses_peer(c))
 		return why_peer;
-	if (c->ledger.unaccounted < 0)
+	if (chan_ledger(c)->unaccounted < 0)
 		return why_excess;
-	if (c->ledger.by_kernel)
+	if (chan_ledger(c)->by_kernel)
 		return why_kernel;
 	/* packets that were read in part may have been old ones as well as new ones */
-	if (c->packets && c->ledger.discarded && chan_state(c)->before)
+	if (c->packets && chan_ledger(c)->discarded && chan_state(c)->before)
 		return why_before;
-	return chan_state(c)->before_is_certain ? NULL : why_before;
+	return c->before_is_certain ? NULL : why_before;
 }
 
 /* MSG_NOERROR cuts messages, which then match others of their new size */
@@ -339,8 +339,8 @@ static bool covers(const struct flow_matrix *m, const struct party *readers)
 
 static void set_oldest(struct chan *c, const struct ops_order *order)
 {
-	if (order->is_proven && c->ledger.queued > 0)
-		c->oldest_unread_ns = order->oldest_ns;
+	if (order->is_proven && chan_ledger(c)->queued > 0)
+		chan_more_get(c)->oldest_unread_ns = order->oldest_ns;
 }
 
 /* nobody has read anything: there are no flows, but perhaps an order of what waits */
@@ -349,7 +349,7 @@ static void settle_unread(struct world *w, struct chan *c)
 	struct flow_matrix none = {};
 	struct ops_order order = {};
 
-	if (c->ledger.queued > 0 && !ops_match(w, c, &none, &order) && !doubt(c))
+	if (chan_ledger(c)->queued > 0 && !ops_match(w, c, &none, &order) && !doubt(c))
 		set_oldest(c, &order);
 	flow_matrix_fini(&none);
 }
@@ -431,7 +431,8 @@ void flow_settle_chan(struct world *w, struct chan *c)
 	party_init(&sources, c, LENS_WRITE);
 	party_init(&readers, c, LENS_READ);
 	join_under_way(&sources, &readers, c);
-	c->oldest_unread_ns = 0;
+	if (c->more)
+		c->more->oldest_unread_ns = 0;
 	if (readers.count)
 		settle_parties(w, c, &sources, &readers);
 	else
@@ -451,6 +452,12 @@ void flow_settle(struct world *w)
 			w->flows[i].why = w->flows[i].why_text;
 }
 
+static void settle_shares(struct chan_more *c, uint64_t rounds)
+{
+	c->full_share = (double)c->blocked_samples[LENS_WRITE] / rounds;
+	c->empty_share = (double)c->blocked_samples[LENS_READ] / rounds;
+}
+
 void world_settle(struct world *w)
 {
 	window_flush(w);
@@ -458,10 +465,8 @@ void world_settle(struct world *w)
 		struct chan *c = hash_at(w->chans, i);
 
 		ledger_settle(w, c);
-		if (!w->sample_rounds)
-			continue;
-		c->full_share = (double)c->blocked_samples[LENS_WRITE] / w->sample_rounds;
-		c->empty_share = (double)c->blocked_samples[LENS_READ] / w->sample_rounds;
+		if (w->sample_rounds && c->more)
+			settle_shares(c->more, w->sample_rounds);
 	}
 	flow_settle(w);
 	mapping_settle(w);

@@ -46,12 +46,11 @@ static bool lacks_operations(const struct side *s)
  */
 static bool has_ended(const struct chan *c)
 {
-	const struct chan_state *s = chan_state(c);
 	bool complete = true;
 	struct moved moved;
 
 	/* the ledger of half a connection needs the other half */
-	if (c->live || !s->missed || c->peer)
+	if (c->live || !c->missed || c->peer)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
@@ -61,7 +60,7 @@ static bool has_ended(const struct chan *c)
 		}
 	}
 	chan_moved(c, false, &moved);
-	return s->missed > 1 || (complete && moved.n[UNIT_BYTES][LENS_READ] ==
+	return c->missed > 1 || (complete && moved.n[UNIT_BYTES][LENS_READ] ==
 						     moved.n[UNIT_BYTES][LENS_WRITE]);
 }
 
@@ -232,7 +231,7 @@ static void fold_chan(struct world *w, struct chan *c)
 		name_users(c, d, &key);
 	f = fold_get(w, &key);
 	ledger_settle(w, c);
-	add_ledger(f, &c->ledger);
+	add_ledger(f, chan_ledger(c));
 	w->flow_count = 0;
 	flow_settle_chan(w, c);
 	f->flows += w->flow_count;
@@ -248,14 +247,14 @@ static void fold_chan(struct world *w, struct chan *c)
 	f->channels++;
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
-	chan_state(c)->folded = true;
+	c->folded = true;
 }
 
 /* ----------------------------------------------------------------------- forget */
 
 static bool keep_id(void *arg, void *value)
 {
-	return !chan_state(id_end(value)->chan)->folded;
+	return !id_end(value)->chan->folded;
 }
 
 static bool keep_chan(void *arg, void *value)
@@ -263,7 +262,7 @@ static bool keep_chan(void *arg, void *value)
 	struct world *w = arg;
 	struct chan *c = value;
 
-	if (!chan_state(c)->folded)
+	if (!c->folded)
 		return true;
 	world_state(w)->ops_kept -= ops_kept(chan_state(c)->ops);
 	chan_free(c);
@@ -275,7 +274,7 @@ static void forget_chans(struct world *w)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < w->wait_count; i++)
-		if (!chan_state(w->waits[i].chan)->folded)
+		if (!w->waits[i].chan->folded)
 			w->waits[kept++] = w->waits[i];
 	w->wait_count = kept;
 	hash_filter(world_state(w)->ids, keep_id, NULL);

@@ -10,7 +10,7 @@ struct chan *chan_source(const struct chan *c)
 	/* what leaves a socket for where nobody is known is not read here */
 	if (inet_is_outgoing(c))
 		return NULL;
-	if (c->inet && c->inet->joined == INET_ITSELF)
+	if (chan_inet(c) && chan_inet(c)->joined == INET_ITSELF)
 		return (struct chan *)c;
 	return event_kind_has_halves(c->key.kind) ? c->peer : (struct chan *)c;
 }
@@ -74,9 +74,9 @@ void queue_moved(const struct chan *c, struct moved *ret)
 }
 
 /* of one that no look found, nothing changed around the look: it counts no more */
-static struct glimpse glimpse_of(const struct chan *c, bool first)
+static struct glimpse seen_glimpse(const struct chan *c, bool first)
 {
-	const struct kept_glimpse *g = first ? chan_state(c)->first : chan_state(c)->last;
+	const struct kept_glimpse *g = glimpse_of(c, first ? GLIMPSE_FIRST : GLIMPSE_LAST);
 	struct glimpse unseen = {};
 
 	if (g)
@@ -89,15 +89,15 @@ static struct glimpse glimpse_of(const struct chan *c, bool first)
 void queue_glimpse(const struct chan *c, bool first, struct glimpse *ret)
 {
 	const struct chan *source = chan_source(c);
-	const struct kept_glimpse *own = first ? chan_state(c)->first : chan_state(c)->last;
+	const struct kept_glimpse *own = glimpse_of(c, first ? GLIMPSE_FIRST : GLIMPSE_LAST);
 	struct glimpse theirs = {};
 
 	*ret = own ? glimpse_read(own) : (struct glimpse){};
 	if (source == c)
 		return;
 	/* what nobody had heard of by the end of the first look had moved nothing then */
-	if (source && !(first && chan_state(source)->is_later))
-		theirs = glimpse_of(source, first);
+	if (source && !(first && source->is_later))
+		theirs = seen_glimpse(source, first);
 	for (unsigned u = 0; u < UNIT_MAX; u++) {
 		ret->before.n[u][LENS_WRITE] = theirs.before.n[u][LENS_WRITE];
 		ret->after.n[u][LENS_WRITE] = theirs.after.n[u][LENS_WRITE];
@@ -150,12 +150,44 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
+/* what the copy of a channel changes is its own */
+static void detach(struct chan *whole)
+{
+	struct chan_parts *parts;
+
+	whole->own_depth = false;
+	if (!whole->more)
+		return;
+	parts = xcalloc(1, sizeof(*parts));
+	memcpy(parts, whole->more, sizeof(*parts));
+	whole->more = &parts->more;
+}
+
+static void add_more(struct chan *whole, const struct chan *peer)
+{
+	const struct chan_more *from = chan_more(peer);
+	struct chan_more *to = chan_more_get(whole);
+
+	if (!to->name) {
+		to->name = from->name;
+		to->name_len = from->name_len;
+		to->name_truncated = from->name_truncated;
+	}
+	add_ledger(&to->ledger, chan_ledger(peer));
+	to->full_share = larger(to->full_share, from->full_share);
+	to->empty_share = larger(to->empty_share, from->empty_share);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		if (from->blocked_samples[d] > to->blocked_samples[d])
+			to->blocked_samples[d] = from->blocked_samples[d];
+}
+
 struct chan *chan_whole_new(const struct chan *c)
 {
 	const struct chan *peer = c->peer;
 	struct chan *whole = xcalloc(1, sizeof(*whole));
 
 	*whole = *c;
+	detach(whole);
 	whole->ends = xcalloc(c->end_count + (peer ? peer->end_count : 0) + 1,
 			      sizeof(struct endpoint *));
 	if (c->end_count)
@@ -166,27 +198,23 @@ struct chan *chan_whole_new(const struct chan *c)
 		memcpy(whole->ends + c->end_count, peer->ends,
 		       peer->end_count * sizeof(struct endpoint *));
 	whole->end_count += peer->end_count;
-	if (!whole->name) {
-		whole->name = peer->name;
-		whole->name_len = peer->name_len;
-		whole->name_truncated = peer->name_truncated;
-	}
 	whole->existed_before |= peer->existed_before;
 	whole->live |= peer->live;
 	whole->gone &= peer->gone;
 	whole->is_self |= peer->is_self;
-	add_depth(&whole->depth, &peer->depth);
-	add_ledger(&whole->ledger, &peer->ledger);
-	whole->full_share = larger(c->full_share, peer->full_share);
-	whole->empty_share = larger(c->empty_share, peer->empty_share);
-	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-		if (peer->blocked_samples[d] > whole->blocked_samples[d])
-			whole->blocked_samples[d] = peer->blocked_samples[d];
+	add_depth(chan_depth_get(whole), chan_depth(peer));
+	if (c->more || peer->more)
+		add_more(whole, peer);
+	else
+		whole->balances &= peer->balances;
 	return whole;
 }
 
 void chan_whole_free(struct chan *whole)
 {
+	if (whole->own_depth)
+		free((void *)whole->depth);
+	free(whole->more);
 	free(whole->ends);
 	free(whole);
 }

@@ -233,7 +233,7 @@ void handoff_settle(struct world *w)
 
 		if (!words)
 			continue;
-		c->memory->handoff_count = 0;
+		chan_memory_get(c)->handoff_count = 0;
 		for (size_t j = 0; j < hash_count(words); j++)
 			settle_word(c, hash_at(words, j));
 	}

@@ -84,7 +84,7 @@ static struct chan *find_in(const struct hash *seats, const struct chan *c, uint
 
 	for (struct seat *s = hash_get(seats, &key); s; s = s->next)
 		if (s->chan != c && !s->chan->peer && s->chan->key.kind == c->key.kind &&
-		    are_halves(c->inet, s->chan->inet))
+		    are_halves(chan_inet(c), chan_inet(s->chan)))
 			return s->chan;
 	return NULL;
 }
@@ -92,7 +92,7 @@ static struct chan *find_in(const struct hash *seats, const struct chan *c, uint
 static void find_peer(struct world *w, struct chan *c)
 {
 	struct hash *seats = world_state(w)->seats;
-	struct chan_inet *mine = c->inet, *its;
+	struct chan_inet *mine = chan_more(c)->inet, *its;
 	struct chan *peer;
 
 	if (is_reversed(mine, mine) && are_halves(mine, mine)) {
@@ -108,7 +108,7 @@ static void find_peer(struct world *w, struct chan *c)
 		sit(seats, c, mine->receive_origin, false);
 		return;
 	}
-	its = peer->inet;
+	its = chan_more(peer)->inet;
 	halves_join(c, peer);
 	mine->joined = its->joined = how(mine, its);
 	mine->is_opener = its->receive_origin != mine->send_origin;
@@ -167,42 +167,41 @@ void inet_apply(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_sock *r = ev->lens_rec_sock;
 	struct chan *c = world_chan(w, &r->chan);
-	struct chan_state *s = chan_state(c);
-	bool known = c->inet && c->inet->flags & LENS_SOCK_SYNCED;
+	struct chan_more *more = chan_more_get(c);
+	struct chan_inet *i = more->inet;
+	bool known = i && i->flags & LENS_SOCK_SYNCED;
 
-	if (!c->inet) {
-		c->inet = xcalloc(1, sizeof(*c->inet));
-		c->inet->first_drops = r->drops;
+	if (!i) {
+		i = more->inet = xcalloc(1, sizeof(*i));
+		i->first_drops = r->drops;
 	}
 	if (c->key.kind == LENS_KIND_TCP)
-		note_connection(c->inet, r, ev->ts_ns);
-	if (ev->snapshot && s->now && r->flags & LENS_SOCK_PLACED) {
-		s->now->has_place = true;
-		s->now->sent = r->sent;
-		s->now->taken = r->taken;
-	}
+		note_connection(i, r, ev->ts_ns);
+	if (ev->snapshot && r->flags & LENS_SOCK_PLACED)
+		glimpse_place(c, r->sent, r->taken);
 	if (known) {
 		/* it is what it was, but for its state, unless it was connected anew */
-		c->inet->anew |= is_connected_anew(c->inet, r);
-		c->inet->state = r->state;
-		c->inet->send_room = r->send_room;
-		c->inet->drops = r->drops;
+		i->anew |= is_connected_anew(i, r);
+		i->state = r->state;
+		i->send_room = r->send_room;
+		i->drops = r->drops;
 		return;
 	}
-	take(c->inet, r);
+	take(i, r);
 	if (r->flags & LENS_SOCK_SYNCED && event_kind_has_halves(c->key.kind))
 		find_peer(w, c);
 }
 
 bool inet_was_connected_anew(const struct chan *c)
 {
-	return (c->inet && c->inet->anew) || (c->peer && c->peer->inet && c->peer->inet->anew);
+	return (chan_inet(c) && chan_inet(c)->anew) ||
+	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->anew);
 }
 
 bool inet_misses_peer(const struct chan *c)
 {
-	return c->key.kind == LENS_KIND_TCP && !chan_source(c) && c->inet &&
-	       c->inet->flags & LENS_SOCK_LOCAL;
+	return c->key.kind == LENS_KIND_TCP && !chan_source(c) && chan_inet(c) &&
+	       chan_inet(c)->flags & LENS_SOCK_LOCAL;
 }
 
 bool inet_is_outgoing(const struct chan *c)
@@ -222,13 +221,13 @@ void inet_queue(const struct chan *c, const struct glimpse *theirs, bool first, 
 {
 	int32_t between;
 
-	if (!c->inet || !theirs->has_place)
+	if (!chan_inet(c) || !theirs->has_place)
 		return;
 	if (g->has_place) {
 		between = (int32_t)(theirs->sent - g->taken);
 	} else if (first && !c->existed_before) {
 		/* not accepted then: all that was ever written waited for it */
-		between = (int32_t)(theirs->sent - c->inet->receive_origin);
+		between = (int32_t)(theirs->sent - chan_inet(c)->receive_origin);
 		g->valid = true;
 	} else {
 		return;
@@ -242,6 +241,7 @@ void inet_look_settled(struct world *w)
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
 		struct lens_chan own = c->key;
+		struct lens_depth *depth;
 		struct glimpse g;
 
 		if (inet_is_outgoing(c)) {
@@ -254,27 +254,30 @@ void inet_look_settled(struct world *w)
 			c->gone = !c->live;
 			continue;
 		}
-		if (!c->inet || !c->peer || !chan_state(c)->in_look || !c->depth.valid)
+		if (!chan_inet(c) || !c->peer || !c->in_look || !chan_depth(c)->valid)
 			continue;
 		queue_glimpse(c, false, &g);
-		c->depth.queued_bytes = (uint64_t)g.queued[UNIT_BYTES];
-		c->depth.capacity_bytes += c->peer->inet->send_room;
+		depth = chan_depth_get(c);
+		depth->queued_bytes = (uint64_t)g.queued[UNIT_BYTES];
+		depth->capacity_bytes += chan_inet(c->peer)->send_room;
 	}
 }
 
 uint64_t inet_dropped_messages(const struct chan *c)
 {
-	return c->key.kind == LENS_KIND_UDP && c->inet ? c->inet->drops - c->inet->first_drops : 0;
+	const struct chan_inet *i = chan_inet(c);
+
+	return c->key.kind == LENS_KIND_UDP && i ? i->drops - i->first_drops : 0;
 }
 
-bool inet_may_have_dropped(const struct chan *c)
+bool inet_may_have_dropped(const struct chan *c, const struct ledger *l)
 {
 	const struct chan *source = chan_source(c);
 
 	/* those that were longer than their reader asked for */
-	if (c->key.kind == LENS_KIND_UDP && !c->ledger.msgs_unaccounted)
+	if (c->key.kind == LENS_KIND_UDP && !l->msgs_unaccounted)
 		return true;
 	/* an end that was reset drops what it has not sent */
-	return c->inet && source && source->inet &&
-	       (source->gone || source->inet->state == LENS_TCP_CLOSE);
+	return chan_inet(c) && source && chan_inet(source) &&
+	       (source->gone || chan_inet(source)->state == LENS_TCP_CLOSE);
 }

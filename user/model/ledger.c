@@ -103,15 +103,15 @@ static bool is_certain(const struct bounds *b)
 /* a first opening where somebody already had it open: in between nobody had */
 static bool was_closed(const struct chan *c)
 {
-	if (c->lives[LENS_READ] > 1 || c->lives[LENS_WRITE] > 1)
+	if (chan_more(c)->lives[LENS_READ] > 1 || chan_more(c)->lives[LENS_WRITE] > 1)
 		return true;
-	return (c->lives[LENS_READ] && c->was_open[LENS_READ]) ||
-	       (c->lives[LENS_WRITE] && c->was_open[LENS_WRITE]);
+	return (chan_more(c)->lives[LENS_READ] && c->was_open_to_read) ||
+	       (chan_more(c)->lives[LENS_WRITE] && c->was_open_to_write);
 }
 
 bool ledger_has_holes(const struct chan *c)
 {
-	return c->ledger.discarded && (c->packets || was_closed(c));
+	return chan_ledger(c)->discarded && (c->packets || was_closed(c));
 }
 
 /* of one end: messages that were taken and could not be handed over */
@@ -151,14 +151,17 @@ static uint64_t lost_messages(const struct chan *c)
  */
 static bool may_have_dropped(const struct chan *c, const struct ledger *l)
 {
-	if (c->gone || c->packets || was_closed(c) || inet_may_have_dropped(c))
+	if (c->gone || c->packets || was_closed(c) || inet_may_have_dropped(c, l))
 		return true;
 	return chan_has_messages(c) && !l->msgs_unaccounted && short_reads(c);
 }
 
 /* ------------------------------------------------------------------- settle */
 
-static void settle_messages(const struct chan *c, struct ledger *l)
+/* came from where nobody is seen, so beside what others wrote */
+struct outside { int64_t bytes, msgs; };
+
+static void settle_messages(const struct chan *c, struct ledger *l, struct outside *outside)
 {
 	struct balance b;
 	int64_t residual = balance(c, UNIT_MSGS, &b), rest;
@@ -169,7 +172,7 @@ static void settle_messages(const struct chan *c, struct ledger *l)
 	l->msgs_queued = b.queued;
 	rest = residual - clamp(residual, b.start.low + b.end.low, b.start.high + b.end.high);
 	if (rest < 0 && inet_takes_from_outside(c)) {
-		chan_state(c)->msgs_outside = -rest;
+		outside->msgs = -rest;
 		l->msgs_written -= rest;
 		rest = 0;
 	}
@@ -202,13 +205,11 @@ static bool is_known(const struct world *w, const struct chan *c)
  * What the start owes to calls that were under way then is no byte of before:
  * they are counted whole when they return.
  */
-static void settle_before(struct chan *c, const struct balance *b, bool dropped)
+static int64_t before(const struct ledger *l, const struct balance *b)
 {
-	struct chan_state *s = chan_state(c);
-	int64_t at_start = clamp(c->ledger.in_flight, b->start.low, b->start.high);
+	int64_t at_start = clamp(l->in_flight, b->start.low, b->start.high);
 
-	s->before = b->before > at_start ? b->before - at_start : 0;
-	s->before_is_certain = is_certain(&b->start) || (is_certain(&b->end) && !dropped);
+	return b->before > at_start ? b->before - at_start : 0;
 }
 
 static bool has_losses(const struct world *w, unsigned kind)
@@ -232,9 +233,8 @@ static int64_t packet_bytes(const struct chan *c)
  * Does the kernel add to the channel, or take away, in passing? It signals through
  * eventfds, but there what we have lost can also be missing.
  */
-static void settle_kernel(const struct world *w, struct chan *c)
+static void settle_kernel(const struct world *w, const struct chan *c, struct ledger *l)
 {
-	struct ledger *l = &c->ledger;
 	bool signalled = c->key.kind == LENS_KIND_EVENTFD && l->unaccounted < 0 &&
 			 !has_losses(w, c->key.kind);
 
@@ -244,18 +244,31 @@ static void settle_kernel(const struct world *w, struct chan *c)
 	l->unaccounted = 0;
 }
 
-void ledger_settle(struct world *w, struct chan *c)
+/* most say nothing but that there is nothing, and take no memory for that */
+static void keep(struct chan *c, const struct ledger *l, int64_t before_bytes,
+		 const struct outside *outside)
 {
-	struct ledger *l = &c->ledger;
+	bool empty = !memcmp(l, &ledger_idle, sizeof(*l));
+	struct chan_state *s;
+
+	c->balances = empty;
+	if (!c->more && !before_bytes && !outside->bytes && !outside->msgs &&
+	    (empty || !memcmp(l, &ledger_unknown, sizeof(*l))))
+		return;
+	chan_more_get(c)->ledger = *l;
+	s = chan_state_get(c);
+	s->before = before_bytes;
+	s->outside = outside->bytes;
+	s->msgs_outside = outside->msgs;
+}
+
+static void settle(struct world *w, struct chan *c, struct ledger *l)
+{
+	struct outside outside = {};
 	struct balance b;
 	int64_t residual, low, high;
 	bool dropped;
 
-	memset(l, 0, sizeof(*l));
-	chan_state(c)->outside = 0;
-	chan_state(c)->msgs_outside = 0;
-	if (!chan_has_queue(c))
-		return;
 	l->known = is_known(w, c);
 	residual = balance(c, UNIT_BYTES, &b) + packet_bytes(c);
 	low = b.start.low + b.end.low;
@@ -267,12 +280,12 @@ void ledger_settle(struct world *w, struct chan *c)
 	l->by_kernel = packet_bytes(c);
 	l->slack = high > -low ? high : -low;
 	if (l->known && chan_has_messages(c))
-		settle_messages(c, l);
+		settle_messages(c, l, &outside);
 	dropped = may_have_dropped(c, l);
 	if (l->known) {
 		l->in_flight = clamp(residual, low, high);
 		if (residual < low && inet_takes_from_outside(c)) {
-			chan_state(c)->outside = low - residual;
+			outside.bytes = low - residual;
 			l->written += low - residual;
 			residual = low;
 		}
@@ -281,6 +294,18 @@ void ledger_settle(struct world *w, struct chan *c)
 		else
 			l->unaccounted = residual - l->in_flight;
 	}
-	settle_kernel(w, c);
-	settle_before(c, &b, dropped);
+	settle_kernel(w, c, l);
+	c->before_is_certain = is_certain(&b.start) || (is_certain(&b.end) && !dropped);
+	keep(c, l, before(l, &b), &outside);
+}
+
+void ledger_settle(struct world *w, struct chan *c)
+{
+	struct ledger l;
+
+	memset(&l, 0, sizeof(l));	/* its padding is compared, too */
+	if (chan_has_queue(c))
+		settle(w, c, &l);
+	else
+		keep(c, &l, chan_state(c)->before, &(struct outside){});
 }

@@ -7,6 +7,9 @@
 #include "model/mapping.h"
 #include "model/state.h"
 
+/* looks in a row that missed a channel: nobody asks for more */
+#define MISSED_OFTEN 2
+
 static void begin(struct world *w, uint64_t ts_ns)
 {
 	world_state(w)->in_look = true;
@@ -15,7 +18,6 @@ static void begin(struct world *w, uint64_t ts_ns)
 	w->wait_count = 0;
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
-		struct chan_state *s = chan_state(c);
 
 		for (size_t j = 0; j < c->end_count; j++) {
 			struct endpoint *e = c->ends[j];
@@ -23,7 +25,7 @@ static void begin(struct world *w, uint64_t ts_ns)
 			e->held_now = false;
 			end_forget_fds(e);
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-				struct side *side = e->side[d];
+				struct side *side = end_more(e)->side[d];
 
 				if (!side)
 					continue;
@@ -32,29 +34,30 @@ static void begin(struct world *w, uint64_t ts_ns)
 				memset(side->under_way, 0, sizeof(side->under_way));
 			}
 		}
+		c->in_look = false;
+		c->is_new = false;
+		glimpse_forget(c, GLIMPSE_NOW);
+		if (!c->more)
+			continue;
 		pass_forget_in_flight(c);
-		s->in_look = false;
-		glimpse_free(s->now);
-		s->now = NULL;
-		c->type_count = 0;
-		c->types_truncated = false;
-		c->notify_pid = 0;
+		c->more->type_count = 0;
+		c->more->types_truncated = false;
+		c->more->notify_pid = 0;
 	}
 }
 
 /* what the first look found stays known: the start is judged by it */
 static void remember_first(struct chan *c)
 {
-	struct chan_state *s = chan_state(c);
+	const struct kept_glimpse *last = glimpse_of(c, GLIMPSE_LAST);
 
-	if (s->last)
-		s->first = glimpse_copy(s->last);
-	c->was_open[LENS_READ] = s->last && s->last->valid && c->depth.readers;
-	c->was_open[LENS_WRITE] = s->last && s->last->valid && c->depth.writers;
-	c->existed_before = s->in_look;
+	glimpse_remember(c);
+	c->was_open_to_read = last && last->valid && chan_depth(c)->readers;
+	c->was_open_to_write = last && last->valid && chan_depth(c)->writers;
+	c->existed_before = c->in_look;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			struct side *side = c->ends[i]->side[d];
+			struct side *side = end_more(c->ends[i])->side[d];
 
 			if (!side)
 				continue;
@@ -72,21 +75,17 @@ static void settled(struct world *w)
 	mapping_look_settled(w, ws->look_ns);
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
-		struct chan_state *s = chan_state(c);
 
-		glimpse_free(s->last);
-		s->last = s->now;
-		s->now = NULL;
-		if (s->last) {
-			glimpse_after(s->last, c);
-			s->last = glimpse_settle(s->last);
-		}
+		glimpse_complete(c);
 		/* memory may have been mapped after it was looked for; some are not looked for */
-		c->live = s->in_look || chan_memory(c)->mappers || target_lives(c);
+		c->live = c->in_look || chan_memory(c)->mappers || target_lives(c);
 		if (!c->live)
 			c->gone = true;
 		/* one that came up meanwhile may just not have been there yet */
-		s->missed = c->live || s->born_look == ws->looks_begun ? 0 : s->missed + 1;
+		if (c->live || c->is_new)
+			c->missed = 0;
+		else if (c->missed < MISSED_OFTEN)
+			c->missed++;
 		if (!ws->looks)
 			remember_first(c);
 	}
@@ -131,30 +130,14 @@ void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns)
 		settled(w);
 }
 
-/* records are not trusted, and a ledger adds several of these */
-static int64_t bounded(uint64_t bytes)
+void look_found(struct world *w, struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
 {
-	const uint64_t most = UINT64_C(1) << 48;
-
-	return bytes < most ? bytes : most;
-}
-
-void look_found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
-{
-	struct chan_state *s = chan_state(c);
-
-	s->in_look = true;
+	c->in_look = true;
 	c->gone = false;
-	if (!s->now) {
-		s->now = xcalloc(1, sizeof(*s->now));
-		glimpse_before(s->now, c);
-	}
+	glimpse_found(c, depth);
 	if (!depth->valid)
 		return;
-	s->now->valid = true;
-	s->now->queued[UNIT_BYTES] = bounded(depth->queued_bytes);
-	s->now->queued[UNIT_MSGS] = depth->queued_msgs;
-	chan_set_depth(c, depth, ts_ns);
+	chan_set_depth(w, c, depth, ts_ns);
 	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);
 	c->cooked |= !!(depth->valid & LENS_DEPTH_COOKED);
 }
@@ -165,7 +148,7 @@ void look_hold(struct world *w, const struct event *ev)
 	struct chan *c = world_chan(w, &r->chan);
 	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
 
-	look_found(c, &r->depth, ev->ts_ns);
+	look_found(w, c, &r->depth, ev->ts_ns);
 	e->held_now = true;
 	e->made |= !!(r->flags & LENS_END_MADE);
 	if (!world_state(w)->looks)
@@ -181,35 +164,38 @@ void look_chan(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_chan *r = ev->lens_rec_chan;
 	struct chan *c = world_chan(w, &r->chan);
+	struct chan_more *more;
 
 	/* of segments events tell, too: that one exists is no find of the look under way */
 	if (ev->snapshot || !chan_is_memory(c))
-		look_found(c, &r->depth, ev->ts_ns);
-	else if (r->depth.valid && ev->ts_ns > chan_state(c)->depth_ns)
-		c->depth = r->depth;
-	c->lspid = r->lspid;
-	c->lrpid = r->lrpid;
-	c->uid = r->uid;
-	c->mode = r->mode;
+		look_found(w, c, &r->depth, ev->ts_ns);
+	else if (r->depth.valid && ev->ts_ns > c->depth_ns)
+		chan_set_depth(w, c, &r->depth, c->depth_ns);
+	more = chan_more_get(c);
+	more->lspid = r->lspid;
+	more->lrpid = r->lrpid;
+	more->uid = r->uid;
+	more->mode = r->mode;
 }
 
 void look_mq(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_mq *r = ev->lens_rec_mq;
 	struct chan *c = world_chan(w, &r->chan);
+	struct chan_more *more = chan_more_get(c);
 
-	look_found(c, &r->depth, ev->ts_ns);
-	c->uid = r->uid;
-	c->mode = r->mode;
-	c->notify_pid = r->notify_pid;
-	c->notify_how = r->notify_how;
+	look_found(w, c, &r->depth, ev->ts_ns);
+	more->uid = r->uid;
+	more->mode = r->mode;
+	more->notify_pid = r->notify_pid;
+	more->notify_how = r->notify_how;
 	chan_name(c, ev, false);
 }
 
 /* more types than this in one queue are summed up as truncated */
 #define TYPES_MAX 4096
 
-static void count_message(struct chan *c, const struct lens_msg *m)
+static void count_message(struct chan_more *c, const struct lens_msg *m)
 {
 	size_t low = 0, high = c->type_count;
 
@@ -238,7 +224,7 @@ static void count_message(struct chan *c, const struct lens_msg *m)
 
 void look_msgs(struct world *w, const struct event *ev)
 {
-	struct chan *c = world_chan(w, &ev->lens_rec_msgs->chan);
+	struct chan_more *c = chan_more_get(world_chan(w, &ev->lens_rec_msgs->chan));
 
 	/* a queue may be found twice in one look */
 	if (!ev->lens_rec_msgs->first)
@@ -280,9 +266,9 @@ static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *
 	if (is_counter)
 		return UNDER_WAY_MAX;
 	/* of vectors it is not known how much they ask for; no read gets more than fits */
-	if ((is_queue || !r->asked) && r->dir == LENS_READ && c->depth.valid &&
-	    c->depth.capacity_bytes < (uint64_t)most)
-		most = c->depth.capacity_bytes;
+	if ((is_queue || !r->asked) && r->dir == LENS_READ && chan_depth(c)->valid &&
+	    chan_depth(c)->capacity_bytes < (uint64_t)most)
+		most = chan_depth(c)->capacity_bytes;
 	return r->asked && r->asked < (uint64_t)most ? (int64_t)r->asked : most;
 }
 
@@ -306,6 +292,7 @@ static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct 
 static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struct chan *c,
 			   struct proc *p)
 {
+	struct chan_more *more;
 	struct side *s;
 
 	if (!r->asleep)
@@ -317,9 +304,10 @@ static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struc
 		s->samples++;
 		s->blocked_ns += w->sample_period_ns;
 	}
-	if (c->sampled_round[r->dir] != w->sample_rounds) {
-		c->sampled_round[r->dir] = w->sample_rounds;
-		c->blocked_samples[r->dir]++;
+	more = chan_more_get(c);
+	if (more->sampled_round[r->dir] != w->sample_rounds) {
+		more->sampled_round[r->dir] = w->sample_rounds;
+		more->blocked_samples[r->dir]++;
 	}
 }
 
@@ -342,5 +330,5 @@ void look_gone(struct world *w, const struct event *ev)
 
 	c->gone = true;
 	c->live = false;
-	chan_state(c)->in_look = false;
+	c->in_look = false;
 }

@@ -261,7 +261,7 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 		if (!end_mapper(e)->inherits)
 			continue;
 		raise_peak(e->chan);
-		e->mapper->inherits = false;
+		end_mapper_get(e)->inherits = false;
 	}
 }
 
@@ -276,16 +276,15 @@ void mapping_clear(struct proc *p, uint64_t ns)
 static void set_object(struct world *w, struct chan *c, const struct event *ev)
 {
 	const struct lens_rec_map *r = ev->lens_rec_map;
+	struct chan_more *more = chan_more_get(c);
 	struct buf path = {};
 
-	if (r->depth.valid && ev->ts_ns >= chan_state(c)->depth_ns) {
-		c->depth = r->depth;
-		chan_state(c)->depth_ns = ev->ts_ns;
-	}
-	if (!c->name && ev->name.len) {
+	if (r->depth.valid && ev->ts_ns >= c->depth_ns)
+		chan_set_depth(w, c, &r->depth, ev->ts_ns);
+	if (!more->name && ev->name.len) {
 		event_path(&path, ev->name, ev->truncated);
-		c->name = path.data;
-		c->name_truncated = ev->truncated;
+		more->name = path.data;
+		more->name_truncated = ev->truncated;
 	}
 }
 
@@ -311,7 +310,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p, u
 
 	set_object(w, c, ev);
 	if (r->op == LENS_MAP_FOUND) {
-		chan_state(c)->in_look = true;
+		c->in_look = true;
 		came_by(e, MAPPER_BEFORE, nobody, ev->ts_ns);
 	} else {
 		end_mapper_get(e)->maps++;
@@ -508,12 +507,14 @@ void mapping_settle(struct world *w)
 	for (size_t i = 0; i < hash_count(w->chans); i++) {
 		struct chan *c = hash_at(w->chans, i);
 
-		if (!c->memory)
+		struct memory *m = chan_more(c)->memory;
+
+		if (!m)
 			continue;
 		for (size_t j = 0; j < c->end_count; j++)
-			if (c->ends[j]->mapper)
-				c->ends[j]->mapper->prot = 0;
-		c->memory->overlap_bytes = 0;
+			if (end_more(c->ends[j])->mapper)
+				end_mapper_get(c->ends[j])->prot = 0;
+		m->overlap_bytes = 0;
 	}
 	settle_overlap(w);
 	for (size_t i = 0; i < hash_count(w->procs); i++)

@@ -47,7 +47,7 @@ static void forget_end(struct endpoint *e)
 	m->folded.maps += end_mapper(e)->maps;
 	m->folded.unmaps += end_mapper(e)->unmaps;
 	handoff_forget(e->chan, e->proc);
-	chan_state(e->chan)->folded_ends++;
+	chan_state_get(e->chan)->folded_ends++;
 	e->folded = true;
 }
 
@@ -58,7 +58,7 @@ static bool keep_end(void *arg, void *value)
 
 static void drop_forgotten(struct chan *c)
 {
-	struct chan_state *s = chan_state(c);
+	struct chan_state *s = chan_state_get(c);
 	size_t kept = 0;
 
 	if (s->by_proc)

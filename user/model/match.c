@@ -90,7 +90,7 @@ static const char *seed_messages(const struct chan *c, const struct early early[
 	const struct early *in = &early[LENS_WRITE], *out = &early[LENS_READ];
 	struct flow_cell *cell;
 
-	if (c->ledger.msgs_before)
+	if (chan_ledger(c)->msgs_before)
 		return "apportioned: the types of the messages that were there are not known";
 	if (out->msgs > in->msgs || out->bytes > in->bytes)
 		return "apportioned: a call was under way when its operations began to be followed";
@@ -248,7 +248,7 @@ static void infer(const struct world *w, const struct chan *c, const struct earl
 	f->messages = true;
 	ops_replay(w, chan_state(c)->ops, f);
 	crowd_add(&left[LENS_WRITE], in->who, in->bytes, in->msgs);
-	crowd_add(&left[LENS_WRITE], NULL, chan_state(c)->before, c->ledger.msgs_before);
+	crowd_add(&left[LENS_WRITE], NULL, chan_state(c)->before, chan_ledger(c)->msgs_before);
 	collect_line(&f->written, &left[LENS_WRITE]);
 	for (size_t i = 0; i < unreceived->count; i++)
 		crowd_add(&left[LENS_WRITE], unreceived->members[i].who,
@@ -274,7 +274,7 @@ static const char *match_numbered(const struct world *w, const struct chan *c, s
 		until_ns = chan_state(c)->followed_ns;
 	collect_unreceived(o->numbered, until_ns, &unreceived);
 	crowd_add(&crowd[LENS_WRITE], in->who, in->bytes, in->msgs);
-	crowd_add(&crowd[LENS_WRITE], NULL, chan_state(c)->before, c->ledger.msgs_before);
+	crowd_add(&crowd[LENS_WRITE], NULL, chan_state(c)->before, chan_ledger(c)->msgs_before);
 	for (size_t i = 0; i < unreceived.count; i++)
 		crowd_add(&crowd[LENS_WRITE], unreceived.members[i].who,
 			  unreceived.members[i].bytes, unreceived.members[i].messages);

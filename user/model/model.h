@@ -101,26 +101,31 @@ struct side {
 /* most endpoints have no more descriptors than fit where else a pointer to them would be */
 #define END_FEW_FDS 2
 
-struct endpoint {
-	struct proc *proc;
-	struct chan *chan;
-	bool reader, writer;		/* holds such a descriptor, or used it so */
-	bool held_now;			/* a descriptor was seen in the last look */
-	bool held_before;		/* ... and in the first one */
-	bool made;			/* holds a file that this process opened itself */
-	bool opened;			/* by its path, since the start */
-	bool received;			/* such a descriptor, over a unix socket */
-	struct lens_chan received_over;	/* ... the last time */
+/* what most endpoints do not have: they hold something, and do nothing with it */
+struct end_more {
+	struct side *side[LENS_DIR_MAX];	/* NULL: nothing to tell; see end_side() */
+	struct mapper *mapper;		/* NULL: never mapped it; see end_mapper() */
+	struct lens_chan received_over;	/* descriptors of it: the last time */
 	int32_t received_writer;	/* the last such that can be written to; 0: none */
-	/* in the last look that saw it; see end_fds() */
-	uint32_t fd_count;
-	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;
 	/* the thread that used it last, and when that call returned; streamed operations only */
 	uint32_t last_tid;
 	uint64_t last_return_ns;
-	struct mapper *mapper;		/* NULL: never mapped it; see end_mapper() */
-	bool folded;			/* about to be forgotten; model/ only */
-	struct side *side[LENS_DIR_MAX];	/* NULL: nothing to tell; see end_side() */
+};
+
+struct endpoint {
+	struct proc *proc;
+	struct chan *chan;
+	struct end_more *more;		/* NULL: nothing; see end_more() */
+	/* in the last look that saw it; see end_fds() */
+	union { uint32_t few[END_FEW_FDS]; uint32_t *many; } fds;
+	uint32_t fd_count;
+	bool reader : 1, writer : 1;	/* holds such a descriptor, or used it so */
+	bool held_now : 1;		/* a descriptor was seen in the last look */
+	bool held_before : 1;		/* ... and in the first one */
+	bool made : 1;			/* holds a file that this process opened itself */
+	bool opened : 1;		/* by its path, since the start */
+	bool received : 1;		/* such a descriptor, over a unix socket */
+	bool folded : 1;		/* about to be forgotten; model/ only */
 };
 
 /* wake-ups at one word of shared memory */
@@ -188,23 +193,15 @@ struct chan_inet {
 
 struct type_count { int64_t type; uint64_t messages, bytes; };
 
-struct chan {
-	struct lens_chan key;
+/* what most channels do not have: they just exist */
+struct chan_more {
 	/* hostile bytes: path of a fifo or socket, name of a posix-mq; NULL: none known */
 	char *name;
 	size_t name_len;		/* an abstract name may hold NULs */
 	bool name_truncated;
 	struct chan_inet *inet;		/* NULL: no socket of these protocols, or not looked at */
-	bool existed_before;		/* found by the first look, not born later */
-	bool was_open[LENS_DIR_MAX];	/* ... which found it open in that direction */
-	bool live;			/* the last look found it */
-	bool gone;			/* removed (IPC_RMID), or the last look missed it */
-	bool is_self;			/* carries our own output */
-	bool packets;			/* pipe in packet mode: a short read drops the rest */
-	bool cooked;			/* pty: was seen while its line discipline changed things */
 	/* first openings of a fifo, by direction: more than one = was closed by all in between */
 	uint32_t lives[LENS_DIR_MAX];
-	struct lens_depth depth;	/* latest */
 	struct type_count *types;	/* backlog by message type or priority, sorted by it */
 	size_t type_count;
 	bool types_truncated;
@@ -216,15 +213,6 @@ struct chan {
 	/* descriptors of it that the last look found in the queue of a socket, and in whose */
 	uint64_t carried;
 	struct lens_chan carrier;
-	struct endpoint **ends;		/* room for one is the channel's own */
-	struct endpoint *own_end;
-	size_t end_count;
-	/*
-	 * A connection is two channels, its halves. Each has a queue, a depth and
-	 * a ledger of its own, for what was written at the peer and read here.
-	 */
-	struct chan *peer;		/* the other half; NULL: none, or not known */
-	bool is_second;			/* a document shows it as a part of its peer */
 	struct ledger ledger;		/* valid after world_settle() */
 	/* when the oldest of what is unread was written, 0: not known, or nothing is; likewise */
 	uint64_t oldest_unread_ns;
@@ -233,7 +221,41 @@ struct chan {
 	double full_share, empty_share;
 	uint64_t blocked_samples[LENS_DIR_MAX];	/* rounds with at least one sleeper */
 	uint64_t sampled_round[LENS_DIR_MAX];	/* the last of them */
-	void *model_private;		/* model/ only */
+};
+
+/* there may be a million: what stands here is what each of them has */
+struct chan {
+	struct lens_chan key;
+	struct endpoint **ends;		/* room for one is the channel's own */
+	struct endpoint *own_end;
+	/*
+	 * A connection is two channels, its halves. Each has a queue, a depth and
+	 * a ledger of its own, for what was written at the peer and read here.
+	 */
+	struct chan *peer;		/* the other half; NULL: none, or not known */
+	const struct lens_depth *depth;	/* latest; see chan_depth() */
+	uint64_t depth_ns;		/* when that was taken; model/ only */
+	struct chan_more *more;		/* NULL: nothing; see chan_more() */
+	uint32_t end_count;
+	bool existed_before : 1;	/* found by the first look, not born later */
+	bool was_open_to_read : 1;	/* ... which found it open in that direction */
+	bool was_open_to_write : 1;
+	bool live : 1;			/* the last look found it */
+	bool gone : 1;			/* removed (IPC_RMID), or the last look missed it */
+	bool is_self : 1;		/* carries our own output */
+	bool packets : 1;		/* pipe in packet mode: a short read drops the rest */
+	bool cooked : 1;		/* pty: was seen while its line discipline changed things */
+	bool is_second : 1;		/* a document shows it as a part of its peer */
+	/* of what follows only model/ knows */
+	bool own_depth : 1;		/* ... which no other channel shares */
+	bool balances : 1;		/* its ledger is known, and all in it is 0 */
+	bool before_is_certain : 1;	/* what was there before is what the ledger says */
+	bool in_look : 1;		/* found by the look under way */
+	bool folded : 1;		/* about to be forgotten */
+	bool is_new : 1;		/* first heard of since the last look began */
+	bool is_later : 1;		/* first heard of when the first look was complete */
+	unsigned missed : 2;		/* completed looks in a row that did not find it, at most */
+	unsigned idle_glimpses : 3;	/* see glimpse.c */
 };
 
 struct flow {
@@ -346,11 +368,17 @@ void world_freep(struct world **w);
 struct proc *world_proc(struct world *w, const struct lens_proc *key);
 struct chan *world_chan(struct world *w, const struct lens_chan *key);
 struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+extern const struct end_more end_more_none;
+static inline const struct end_more *end_more(const struct endpoint *e)
+{
+	return e->more ? e->more : &end_more_none;
+}
+struct end_more *end_more_get(struct endpoint *e);
 /* most endpoints move nothing, or in one direction only: these all show the same zeroes */
 extern const struct side side_unused;
 static inline const struct side *end_side(const struct endpoint *e, enum lens_dir dir)
 {
-	return e->side[dir] ? e->side[dir] : &side_unused;
+	return end_more(e)->side[dir] ? end_more(e)->side[dir] : &side_unused;
 }
 /* ... to change it */
 struct side *end_side_get(struct endpoint *e, enum lens_dir dir);
@@ -365,13 +393,37 @@ void end_forget_fds(struct endpoint *e);
 extern const struct mapper mapper_none;
 static inline const struct mapper *end_mapper(const struct endpoint *e)
 {
-	return e->mapper ? e->mapper : &mapper_none;
+	return end_more(e)->mapper ? end_more(e)->mapper : &mapper_none;
 }
 struct mapper *end_mapper_get(struct endpoint *e);
+extern const struct chan_more chan_more_none;
+static inline const struct chan_more *chan_more(const struct chan *c)
+{
+	return c->more ? c->more : &chan_more_none;
+}
+struct chan_more *chan_more_get(struct chan *c);
+static inline const struct chan_inet *chan_inet(const struct chan *c)
+{
+	return chan_more(c)->inet;
+}
+extern const struct ledger ledger_unknown, ledger_idle;
+static inline const struct ledger *chan_ledger(const struct chan *c)
+{
+	if (c->more)
+		return &c->more->ledger;
+	return c->balances ? &ledger_idle : &ledger_unknown;
+}
+/* most have the same as others */
+extern const struct lens_depth depth_unknown;
+static inline const struct lens_depth *chan_depth(const struct chan *c)
+{
+	return c->depth ? c->depth : &depth_unknown;
+}
+struct lens_depth *chan_depth_get(struct chan *c);
 extern const struct memory memory_none;
 static inline const struct memory *chan_memory(const struct chan *c)
 {
-	return c->memory ? c->memory : &memory_none;
+	return chan_more(c)->memory ? chan_more(c)->memory : &memory_none;
 }
 struct memory *chan_memory_get(struct chan *c);
 static inline bool chan_has_messages(const struct chan *c)

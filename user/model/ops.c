@@ -86,7 +86,7 @@ void ops_find_places(const struct world *w, const struct ops *o, struct fifo *f,
 
 bool ops_are_born(const struct world *w, const struct chan *c)
 {
-	const struct kept_glimpse *first = chan_state(c)->first;
+	const struct kept_glimpse *first = glimpse_of(c, GLIMPSE_FIRST);
 
 	return world_state(w)->looks && !(first && first->valid);
 }
@@ -206,10 +206,12 @@ static void keep(struct world *w, struct ops *o, const struct kept_op *k)
 /* a thread makes one call after the other, and none before its process was there */
 static uint64_t began_after(struct endpoint *e, const struct lens_op *op)
 {
-	uint64_t since_ns = e->last_tid == op->tid ? e->last_return_ns : e->proc->key.start_ns;
+	struct end_more *more = end_more_get(e);
+	uint64_t since_ns = more->last_tid == op->tid ? more->last_return_ns :
+							e->proc->key.start_ns;
 
-	e->last_tid = op->tid;
-	e->last_return_ns = op->ts_ns;
+	more->last_tid = op->tid;
+	more->last_return_ns = op->ts_ns;
 	return since_ns;
 }
 
@@ -251,7 +253,7 @@ void ops_take(struct world *w, const struct numbered_op *numbered)
 	c = dir == LENS_WRITE ? chan_source(e->chan) : e->chan;
 	if (!c)
 		return;
-	cs = chan_state(c);
+	cs = chan_state_get(c);
 	if (!cs->ops)
 		cs->ops = xcalloc(1, sizeof(*cs->ops));
 	o = cs->ops;

@@ -89,8 +89,10 @@ static bool has_sibling(const struct endpoint *e, const struct chan *c,
 /* the other half, if one call made both: neither is bound to a name */
 static const struct chan *twin(const struct chan *c)
 {
-	return event_kind_is_inet(c->key.kind) || !c->peer || c->name || c->peer->name ? NULL :
-										 c->peer;
+	if (event_kind_is_inet(c->key.kind) || !c->peer || chan_more(c)->name ||
+	    chan_more(c->peer)->name)
+		return NULL;
+	return c->peer;
 }
 
 static bool infer_inherited(const struct world *w, const struct endpoint *e, struct origin *ret)
@@ -147,10 +149,10 @@ static struct origin by_fork(const struct world *w, const struct endpoint *e)
 static struct origin received(const struct world *w, const struct endpoint *e)
 {
 	struct origin o = { .how = ORIGIN_RECEIVED };
-	const struct chan *over = hash_get(w->chans, &e->received_over);
+	const struct chan *over = hash_get(w->chans, &end_more(e)->received_over);
 	struct lens_proc sender;
 
-	if (event_kind_has_target(e->received_over.kind))
+	if (event_kind_has_target(end_more(e)->received_over.kind))
 		o.how = ORIGIN_FETCHED;
 	else
 		o.over = over;

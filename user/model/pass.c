@@ -108,9 +108,9 @@ static void hold(struct world *w, struct chan *c, const struct lens_rec_pass *r)
 	e->writer |= !!(r->mode & 2);
 	if (r->dir == LENS_READ) {
 		e->received = true;
-		e->received_over = r->via;
+		end_more_get(e)->received_over = r->via;
 		if (r->mode & 2)
-			e->received_writer = r->fd;
+			end_more_get(e)->received_writer = r->fd;
 	}
 }
 
@@ -118,15 +118,17 @@ static void found_in_flight(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_pass *r = ev->lens_rec_pass;
 	struct passed row = row_of(r);
+	struct chan_more *more;
 	struct chan *what;
 
-	count_row(&world_chan(w, &r->via)->in_flight, &row, ev);
+	count_row(&chan_more_get(world_chan(w, &r->via))->in_flight, &row, ev);
 	if (!r->what.kind)
 		return;
 	what = world_chan(w, &r->what);
-	what->carried += 1;
-	what->carrier = r->via;
-	look_found(what, &r->depth, ev->ts_ns);
+	more = chan_more_get(what);
+	more->carried += 1;
+	more->carrier = r->via;
+	look_found(w, what, &r->depth, ev->ts_ns);
 	chan_name(what, ev, false);
 }
 
@@ -141,7 +143,7 @@ void pass_apply(struct world *w, const struct event *ev)
 		return;
 	}
 	via = world_chan(w, &r->via);
-	count_row(&via->passed, &row, ev);
+	count_row(&chan_more_get(via)->passed, &row, ev);
 	end_side_get(chan_endpoint(via, world_proc(w, &r->proc)), r->dir)->descriptors++;
 	if (!r->what.kind)
 		return;
@@ -152,14 +154,18 @@ void pass_apply(struct world *w, const struct event *ev)
 
 void pass_forget_in_flight(struct chan *c)
 {
-	free_rows(&c->in_flight);
-	c->carried = 0;
+	if (!c->more)
+		return;
+	free_rows(&c->more->in_flight);
+	c->more->carried = 0;
 }
 
 void pass_free(struct chan *c)
 {
-	free_rows(&c->passed);
-	free_rows(&c->in_flight);
+	if (!c->more)
+		return;
+	free_rows(&c->more->passed);
+	free_rows(&c->more->in_flight);
 }
 
 /* got NULL: descriptors of the channel `what` */
@@ -175,8 +181,8 @@ static bool find_sender(const struct chan *c, const struct passed *got,
 		return true;
 	}
 
-	for (size_t i = 0; source && i < source->passed.count; i++) {
-		const struct passed *row = &source->passed.row[i];
+	for (size_t i = 0; source && i < chan_more(source)->passed.count; i++) {
+		const struct passed *row = &chan_more(source)->passed.row[i];
 
 		if (row->dir != LENS_WRITE ||
 		    !(got ? same_what(&row->what, &got->what) : same_chan(&row->what.key, what)))
@@ -186,7 +192,7 @@ static bool find_sender(const struct chan *c, const struct passed *got,
 		who = &row->who;
 	}
 	/* of what has no row nobody knows who sent it */
-	if (!who || source->passed.left_out)
+	if (!who || chan_more(source)->passed.left_out)
 		return false;
 	*ret = *who;
 	return true;

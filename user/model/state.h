@@ -37,24 +37,26 @@ struct bounds {
 	int64_t low, high;
 };
 
+/* which look a glimpse is of: the first and the last completed one, and that under way */
+enum which { GLIMPSE_FIRST, GLIMPSE_LAST, GLIMPSE_NOW, GLIMPSE_MAX };
+
+/* what few channels have: nothing is ever moved through most of them */
 struct chan_state {
-	/* of the first and the last completed look and of the one under way; NULL: not found */
-	struct kept_glimpse *first, *last, *now;
-	bool in_look;			/* found by the look under way */
-	bool is_later;			/* first heard of when the first look was complete */
-	bool folded;			/* about to be forgotten */
-	size_t folded_ends;		/* endpoints that are */
-	uint32_t born_look;		/* looks begun when it was first heard of */
-	unsigned missed;		/* completed looks in a row that did not find it */
-	uint64_t depth_ns;		/* when chan.depth was taken */
+	struct kept_glimpse *glimpse[GLIMPSE_MAX];	/* NULL: see glimpse_of() */
+	size_t folded_ends;		/* endpoints that are about to be forgotten */
 	struct hash *by_proc;		/* struct proc * -> endpoint; NULL while there are few */
 	uint64_t followed_ns;		/* from then on all of its operations are */
 	struct ops *ops;		/* operations followed one by one, NULL: none */
-	/* set by the ledger for the flows: what was there before, and whether that is certain */
+	/* set by the ledger for the flows: what was there before */
 	int64_t before;
-	bool before_is_certain;
 	/* datagrams that came from where nobody is seen */
 	int64_t outside, msgs_outside;
+};
+
+/* lies behind what is shown */
+struct chan_parts {
+	struct chan_more more;
+	struct chan_state state;
 };
 
 /* one endpoint and direction in a pointer's room: the low bit is the direction */
@@ -87,6 +89,7 @@ struct world_state {
 	bool in_stuck;			/* a look at who waits for what: no part of ours */
 	size_t ops_kept;		/* in struct ops of all channels */
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
+	struct hash *depths;		/* those that channels share: struct lens_depth */
 	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
 
@@ -95,24 +98,31 @@ static inline struct world_state *world_state(const struct world *w)
 	return w->model_private;
 }
 
-static inline struct chan_state *chan_state(const struct chan *c)
+extern const struct chan_state chan_state_none;
+static inline const struct chan_state *chan_state(const struct chan *c)
 {
-	return c->model_private;
+	return c->more ? &((const struct chan_parts *)c->more)->state : &chan_state_none;
 }
+struct chan_state *chan_state_get(struct chan *c);
 
 /* the latest depth */
-void chan_set_depth(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
+void chan_set_depth(struct world *w, struct chan *c, const struct lens_depth *depth,
+		    uint64_t ts_ns);
 /* what all endpoints of a channel moved; at_look: as of the begin of the look */
 void chan_moved(const struct chan *c, bool at_look, struct moved *ret);
 
-/* what all endpoints of it moved is as of before, or after, what was seen */
-void glimpse_before(struct kept_glimpse *g, const struct chan *c);
-void glimpse_after(struct kept_glimpse *g, const struct chan *c);
-/* it is complete: one that tells nothing is kept only once, for all channels */
-struct kept_glimpse *glimpse_settle(struct kept_glimpse *g);
+/* glimpse.c: NULL if that look did not find the channel */
+const struct kept_glimpse *glimpse_of(const struct chan *c, enum which which);
+/* the look under way has found it; what depth says of it if that is valid */
+void glimpse_found(struct chan *c, const struct lens_depth *depth);
+/* ... and these places of struct lens_rec_sock */
+void glimpse_place(struct chan *c, uint32_t sent, uint32_t taken);
+/* the look under way is the last one, and what was moved until now follows it */
+void glimpse_complete(struct chan *c);
+/* the last one is the first, too */
+void glimpse_remember(struct chan *c);
+void glimpse_forget(struct chan *c, enum which which);
 struct glimpse glimpse_read(const struct kept_glimpse *g);
-struct kept_glimpse *glimpse_copy(const struct kept_glimpse *g);
-void glimpse_free(struct kept_glimpse *g);
 
 /* halves.c: the same for what passed through the queue of c, whose writes a peer may count */
 void queue_moved(const struct chan *c, struct moved *ret);
@@ -136,7 +146,7 @@ void inet_queue(const struct chan *c, const struct glimpse *theirs, bool first, 
 void inet_look_settled(struct world *w);
 /* datagrams that a full queue did not take since it is known */
 uint64_t inet_dropped_messages(const struct chan *c);
-bool inet_may_have_dropped(const struct chan *c);
+bool inet_may_have_dropped(const struct chan *c, const struct ledger *l);
 /* have several connections of this socket been counted as one? */
 bool inet_was_connected_anew(const struct chan *c);
 /* does the other end of the connection belong to this host, and was not found? */
@@ -154,7 +164,7 @@ const struct lens_proc *proc_forked_by(const struct proc *p);
 
 /* look.c */
 /* the look under way has found it */
-void look_found(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
+void look_found(struct world *w, struct chan *c, const struct lens_depth *depth, uint64_t ts_ns);
 void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns);
 void look_hold(struct world *w, const struct event *ev);
 void look_chan(struct world *w, const struct event *ev);

@@ -91,7 +91,7 @@ const struct stuck_thread *stuck_next_wait(const struct stuck *s, const struct c
 
 uint64_t stuck_unread_age_ns(const struct stuck *s, const struct chan *c)
 {
-	if (!c || c->peer || !c->oldest_unread_ns || c->oldest_unread_ns > s->taken_ns)
-		return 0;
-	return s->taken_ns - c->oldest_unread_ns;
+	uint64_t oldest_ns = c && !c->peer ? chan_more(c)->oldest_unread_ns : 0;
+
+	return oldest_ns && oldest_ns <= s->taken_ns ? s->taken_ns - oldest_ns : 0;
 }

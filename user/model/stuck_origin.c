@@ -141,8 +141,8 @@ static bool was_seen(const struct stuck *s, const struct stuck_desc *d, struct s
 	const struct endpoint *e = c && holder ? chan_find_endpoint(c, holder) : NULL;
 	struct origin o;
 
-	if (!e || !e->received || e->received_writer <= 0 ||
-	    (uint32_t)e->received_writer != d->rec.fd)
+	if (!e || !e->received || end_more(e)->received_writer <= 0 ||
+	    (uint32_t)end_more(e)->received_writer != d->rec.fd)
 		return false;
 	origin_of(w, e, &o);
 	if ((o.how != ORIGIN_RECEIVED && o.how != ORIGIN_FETCHED) || o.inferred)

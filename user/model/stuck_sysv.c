@@ -50,8 +50,8 @@ static bool takes(int64_t type, bool except, int64_t message)
 
 static bool any_match(const struct chan *c, int64_t type, bool except)
 {
-	for (size_t i = 0; i < c->type_count; i++)
-		if (takes(type, except, c->types[i].type))
+	for (size_t i = 0; i < chan_more(c)->type_count; i++)
+		if (takes(type, except, chan_more(c)->types[i].type))
 			return true;
 	return false;
 }
@@ -87,14 +87,14 @@ void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool
 	n->detail = type;
 	if (!c)
 		return;
-	n->thing = sysv_thing(s, LENS_OBJECT_SYSV_MSG, t->rec.ipcns, id, c->depth.key);
-	n->thing->queued_bytes = c->depth.queued_bytes;
-	n->thing->queued_msgs = c->depth.queued_msgs;
-	n->thing->capacity_bytes = c->depth.capacity_bytes;
-	last = stuck_find_proc(s, send ? c->lrpid : c->lspid);
+	n->thing = sysv_thing(s, LENS_OBJECT_SYSV_MSG, t->rec.ipcns, id, chan_depth(c)->key);
+	n->thing->queued_bytes = chan_depth(c)->queued_bytes;
+	n->thing->queued_msgs = chan_depth(c)->queued_msgs;
+	n->thing->capacity_bytes = chan_depth(c)->capacity_bytes;
+	last = stuck_find_proc(s, send ? chan_more(c)->lrpid : chan_more(c)->lspid);
 	if (last && last != t->proc)
 		stuck_add_provider(n, last, WHY_LAST_USER, 0);
-	if (c->types_truncated || !c->type_count)
+	if (chan_more(c)->types_truncated || !chan_more(c)->type_count)
 		return;
 	n->no_match = send ? receivers_want_else(s, t, id, c)
 			   : !any_match(c, type, t->rec.arg[4] & MSG_EXCEPT_);

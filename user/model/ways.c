@@ -151,7 +151,7 @@ static bool is_given(const struct chan *c)
 	case LENS_KIND_MEMFD:
 		return true;
 	case LENS_KIND_POSIX_SHM:
-		return c->depth.valid & LENS_DEPTH_UNLINKED;
+		return chan_depth(c)->valid & LENS_DEPTH_UNLINKED;
 	default:
 		return false;
 	}

@@ -13,11 +13,12 @@ struct world *world_new(void)
 	struct world *w = xcalloc(1, sizeof(*w));
 	struct world_state *s = xcalloc(1, sizeof(*s));
 
-	w->procs = hash_new(sizeof(struct lens_proc));
-	w->chans = hash_new(sizeof(struct lens_chan));
+	w->procs = hash_new_in_values(sizeof(struct lens_proc));
+	w->chans = hash_new_in_values(sizeof(struct lens_chan));
 	w->folds = fold_table();
 	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
+	s->depths = hash_new_in_values(sizeof(struct lens_depth));
 	s->window = window_new();
 	s->seats = seats_new();
 	s->ways = ways_new();
@@ -39,9 +40,10 @@ void end_free(struct endpoint *e)
 	e->proc->end_count--;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		free(end_side(e, d)->carried);
-		free(e->side[d]);
+		free(end_more(e)->side[d]);
 	}
-	free(e->mapper);
+	free(end_more(e)->mapper);
+	free(e->more);
 	end_forget_fds(e);
 	free(e);
 }
@@ -55,15 +57,17 @@ void chan_free(struct chan *c)
 	ops_free(chan_state(c)->ops);
 	if (chan_state(c)->by_proc)
 		hash_free(chan_state(c)->by_proc);
-	glimpse_free(chan_state(c)->first);
-	glimpse_free(chan_state(c)->last);
-	glimpse_free(chan_state(c)->now);
+	for (unsigned i = 0; i < GLIMPSE_MAX; i++)
+		glimpse_forget(c, i);
 	if (c->ends != &c->own_end)
 		free(c->ends);
-	free(c->types);
-	free(c->name);
-	free(c->inet);
-	free(c->memory);
+	if (c->own_depth)
+		free((void *)c->depth);
+	free(chan_more(c)->types);
+	free(chan_more(c)->name);
+	free(chan_more(c)->inet);
+	free(chan_more(c)->memory);
+	free(c->more);
 	free(c);
 }
 
@@ -83,6 +87,9 @@ void world_free(struct world *w)
 	hash_free(w->procs);
 	hash_free(w->chans);
 	hash_free(w->folds);
+	for (size_t i = 0; i < hash_count(s->depths); i++)
+		free(hash_at(s->depths, i));
+	hash_free(s->depths);
 	hash_free(s->ids);
 	window_free(s->window);
 	seats_free(s->seats);
@@ -117,17 +124,14 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 	struct lens_chan k = { .ino = key->ino, .dev = key->dev, .gen = key->gen,
 			       .kind = key->kind };
 	struct chan *c = hash_get(w->chans, &k);
-	struct { struct chan chan; struct chan_state state; } *both;
 
 	if (c)
 		return c;
-	both = xcalloc(1, sizeof(*both));
-	c = &both->chan;
+	c = xcalloc(1, sizeof(*c));
 	c->key = k;
 	c->ends = &c->own_end;
-	c->model_private = &both->state;
-	chan_state(c)->born_look = world_state(w)->looks_begun;
-	chan_state(c)->is_later = world_state(w)->looks;
+	c->is_new = true;
+	c->is_later = world_state(w)->looks;
 	hash_add(w->chans, &k, c);
 	halves_pair(w, c);
 	target_join(w, c);
@@ -151,17 +155,18 @@ struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p)
 
 static void index_end(struct chan *c, struct endpoint *e)
 {
-	struct chan_state *s = chan_state(c);
+	struct hash *by_proc = chan_state(c)->by_proc;
 
-	if (s->by_proc) {
-		hash_add(s->by_proc, &e->proc, e);
+	if (by_proc) {
+		hash_add(by_proc, &e->proc, e);
 		return;
 	}
 	if (c->end_count <= ENDS_WALKED)
 		return;
-	s->by_proc = hash_new(sizeof(struct proc *));
+	by_proc = hash_new(sizeof(struct proc *));
 	for (size_t i = 0; i < c->end_count; i++)
-		hash_add(s->by_proc, &c->ends[i]->proc, c->ends[i]);
+		hash_add(by_proc, &c->ends[i]->proc, c->ends[i]);
+	chan_state_get(c)->by_proc = by_proc;
 }
 
 /* for one more end; room doubles: it is full when the count is a power of two */
@@ -192,13 +197,24 @@ struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
 	return e;
 }
 
+const struct end_more end_more_none;
+
+struct end_more *end_more_get(struct endpoint *e)
+{
+	if (!e->more)
+		e->more = xcalloc(1, sizeof(*e->more));
+	return e->more;
+}
+
 const struct side side_unused;
 
 struct side *end_side_get(struct endpoint *e, enum lens_dir dir)
 {
-	if (!e->side[dir])
-		e->side[dir] = xcalloc(1, sizeof(*e->side[dir]));
-	return e->side[dir];
+	struct end_more *more = end_more_get(e);
+
+	if (!more->side[dir])
+		more->side[dir] = xcalloc(1, sizeof(*more->side[dir]));
+	return more->side[dir];
 }
 
 void end_add_fd(struct endpoint *e, uint32_t fd)
@@ -230,18 +246,22 @@ const struct mapper mapper_none;
 
 struct mapper *end_mapper_get(struct endpoint *e)
 {
-	if (!e->mapper)
-		e->mapper = xcalloc(1, sizeof(*e->mapper));
-	return e->mapper;
+	struct end_more *more = end_more_get(e);
+
+	if (!more->mapper)
+		more->mapper = xcalloc(1, sizeof(*more->mapper));
+	return more->mapper;
 }
 
 const struct memory memory_none;
 
 struct memory *chan_memory_get(struct chan *c)
 {
-	if (!c->memory)
-		c->memory = xcalloc(1, sizeof(*c->memory));
-	return c->memory;
+	struct chan_more *more = chan_more_get(c);
+
+	if (!more->memory)
+		more->memory = xcalloc(1, sizeof(*more->memory));
+	return more->memory;
 }
 
 struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir *ret_dir)
@@ -252,15 +272,6 @@ struct endpoint *world_op_end(const struct world *w, uint32_t id, enum lens_dir 
 		return NULL;
 	*ret_dir = id_dir(value);
 	return id_end(value);
-}
-
-void chan_set_depth(struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
-{
-	c->depth = *depth;
-	chan_state(c)->depth_ns = ts_ns;
-	/* a queue can outlive the namespace that its name was in */
-	if (c->key.kind == LENS_KIND_POSIX_MQ && depth->key)
-		c->ipcns = depth->key;
 }
 
 /* records are not trusted: sums of several of these must stay inside 64 bits */
@@ -275,7 +286,7 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < c->end_count; i++) {
-		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		for (unsigned d = 0; c->ends[i]->more && d < LENS_DIR_MAX; d++) {
 			const struct side *s = end_side(c->ends[i], d);
 			uint64_t bytes = at_look ? s->at_look.bytes : s->total.bytes;
 			uint64_t msgs = at_look ? s->at_look.msgs : s->total.msgs;

@@ -295,8 +295,8 @@ static struct json_object *pressure_object(const struct world *w, const struct c
 	if (!w->sample_rounds)
 		return NULL;
 	o = js_object();
-	js_put(o, "writer_blocked_share", share(c->full_share));
-	js_put(o, "reader_blocked_share", share(c->empty_share));
+	js_put(o, "writer_blocked_share", share(chan_more(c)->full_share));
+	js_put(o, "reader_blocked_share", share(chan_more(c)->empty_share));
 	js_put(o, "samples", js_u64(w->sample_rounds));
 	return o;
 }
@@ -306,9 +306,9 @@ static struct json_object *types_object(const struct chan *c)
 	struct json_object *o = js_object();
 	char key[24];
 
-	for (size_t i = 0; i < c->type_count; i++) {
-		snprintf(key, sizeof(key), "%lld", (long long)c->types[i].type);
-		js_put(o, key, js_u64(c->types[i].messages));
+	for (size_t i = 0; i < chan_more(c)->type_count; i++) {
+		snprintf(key, sizeof(key), "%lld", (long long)chan_more(c)->types[i].type);
+		js_put(o, key, js_u64(chan_more(c)->types[i].messages));
 	}
 	return o;
 }
@@ -316,23 +316,24 @@ static struct json_object *types_object(const struct chan *c)
 /* what a look found in it; nothing is left in what is gone, whatever was found before */
 static struct json_object *js_queued(const struct chan *c, uint64_t found)
 {
-	return c->depth.valid ? js_u64(c->gone ? 0 : found) : NULL;
+	return chan_depth(c)->valid ? js_u64(c->gone ? 0 : found) : NULL;
 }
 
 /* a pipe has slots, not messages: how many messages wait in it nobody knows */
 static void put_depth(struct json_object *o, const struct chan *c, bool messages)
 {
-	bool valid = c->depth.valid, is_pty = c->key.kind == LENS_KIND_PTY;
+	const struct lens_depth *d = chan_depth(c);
+	bool valid = d->valid, is_pty = c->key.kind == LENS_KIND_PTY;
 
-	js_put(o, "capacity_bytes", valid && !is_pty ? js_u64(c->depth.capacity_bytes) : NULL);
-	js_put(o, "queued_bytes", js_queued(c, c->depth.queued_bytes));
-	js_put(o, "queued_messages", messages ? js_queued(c, c->depth.queued_msgs) : NULL);
+	js_put(o, "capacity_bytes", valid && !is_pty ? js_u64(d->capacity_bytes) : NULL);
+	js_put(o, "queued_bytes", js_queued(c, d->queued_bytes));
+	js_put(o, "queued_messages", messages ? js_queued(c, d->queued_msgs) : NULL);
 	if (!messages && !is_pty && !event_kind_is_socket(c->key.kind)) {
-		js_put(o, "queued_slots", js_queued(c, c->depth.queued_msgs));
-		js_put(o, "capacity_slots", valid ? js_u64(c->depth.capacity_msgs) : NULL);
+		js_put(o, "queued_slots", js_queued(c, d->queued_msgs));
+		js_put(o, "capacity_slots", valid ? js_u64(d->capacity_msgs) : NULL);
 	}
 	if (c->key.kind == LENS_KIND_UNIX_DGRAM)
-		js_put(o, "capacity_messages", valid ? js_u64(c->depth.capacity_msgs) : NULL);
+		js_put(o, "capacity_messages", valid ? js_u64(d->capacity_msgs) : NULL);
 }
 
 /* what takes connections holds none of their bytes, but those that nobody accepted yet */
@@ -341,8 +342,8 @@ static void put_listener(struct json_object *o, const struct chan *c)
 	struct json_object *backlog = js_object();
 
 	js_put(o, "listening", js_bool(true));
-	js_put(backlog, "waiting", js_u64(c->depth.queued_msgs));
-	js_put(backlog, "capacity", js_u64(c->depth.capacity_msgs));
+	js_put(backlog, "waiting", js_u64(chan_depth(c)->queued_msgs));
+	js_put(backlog, "capacity", js_u64(chan_depth(c)->capacity_msgs));
 	js_put(o, "backlog", backlog);
 }
 
@@ -350,21 +351,21 @@ static void put_socket(struct json_object *o, const struct chan *c)
 {
 	struct json_object *ns = js_object();
 
-	js_put(ns, "net", c->depth.valid ? js_id64((uint32_t)c->depth.key) : NULL);
+	js_put(ns, "net", chan_depth(c)->valid ? js_id64((uint32_t)chan_depth(c)->key) : NULL);
 	js_put(o, "ns", ns);
-	if (c->depth.valid & LENS_DEPTH_PENDING)
+	if (chan_depth(c)->valid & LENS_DEPTH_PENDING)
 		js_put(o, "accepted", js_bool(false));
 }
 
 /* a counter has a value, and no bytes */
 static void put_eventfd(struct json_object *o, const struct chan *c)
 {
-	bool valid = c->depth.valid, semaphore = c->depth.valid & LENS_DEPTH_SEMAPHORE;
+	bool valid = chan_depth(c)->valid, semaphore = chan_depth(c)->valid & LENS_DEPTH_SEMAPHORE;
 
 	js_put(o, "capacity_bytes", NULL);
 	js_put(o, "queued_bytes", NULL);
 	js_put(o, "queued_messages", NULL);
-	js_put(o, "counter", valid ? js_u64(c->depth.queued_bytes) : NULL);
+	js_put(o, "counter", valid ? js_u64(chan_depth(c)->queued_bytes) : NULL);
 	js_put(o, "semaphore", valid ? js_bool(semaphore) : NULL);
 }
 
@@ -384,7 +385,7 @@ static void put_inet(struct json_object *o, const struct chan *c)
 		[INET_SAME_NETNS] = "same-netns", [INET_OTHER_NETNS] = "other-netns",
 		[INET_TRANSLATED] = "translated", [INET_ITSELF] = "itself",
 	};
-	const struct chan_inet *i = c->inet;
+	const struct chan_inet *i = chan_inet(c);
 
 	put_address(o, "local", i->local, i->local_port);
 	if (c->key.kind == LENS_KIND_UDP)
@@ -413,12 +414,12 @@ static void put_sysv(struct json_object *o, const struct chan *c)
 
 	js_put(ns, "ipc", js_id64(c->key.dev));
 	js_put(o, "ns", ns);
-	snprintf(text, sizeof(text), "0x%08x", (unsigned)c->depth.key);
-	js_put(o, "key", c->depth.valid ? js_str(text) : NULL);
-	js_put(o, "last_send_pid", js_u64(c->lspid));
-	js_put(o, "last_receive_pid", js_u64(c->lrpid));
+	snprintf(text, sizeof(text), "0x%08x", (unsigned)chan_depth(c)->key);
+	js_put(o, "key", chan_depth(c)->valid ? js_str(text) : NULL);
+	js_put(o, "last_send_pid", js_u64(chan_more(c)->lspid));
+	js_put(o, "last_receive_pid", js_u64(chan_more(c)->lrpid));
 	js_put(o, "queued_by_msgtype", types_object(c));
-	js_put(o, "queued_by_msgtype_complete", js_bool(!c->types_truncated));
+	js_put(o, "queued_by_msgtype_complete", js_bool(!chan_more(c)->types_truncated));
 }
 
 static const char *pty_end(const struct chan *half)
@@ -429,10 +430,10 @@ static const char *pty_end(const struct chan *half)
 /* of a pty: which one reads here, and whether it gets what the other end wrote, and no more */
 static void put_end(struct json_object *o, const struct chan *half)
 {
-	bool cooked = half->depth.valid & LENS_DEPTH_COOKED;
+	bool cooked = chan_depth(half)->valid & LENS_DEPTH_COOKED;
 
 	js_put(o, "end", js_str(pty_end(half)));
-	js_put(o, "line_discipline_changes", half->depth.valid ? js_bool(cooked) : NULL);
+	js_put(o, "line_discipline_changes", chan_depth(half)->valid ? js_bool(cooked) : NULL);
 }
 
 /* each direction of a connection, by the half that is read; books where there is traffic */
@@ -451,7 +452,7 @@ static void put_directions(struct json_object *o, const struct chan *c, bool mes
 			js_put(row, "inode", js_id64(halves[i]->key.ino));
 		put_depth(row, halves[i], messages);
 		if (traffic)
-			js_put(row, "ledger", js_ledger(&halves[i]->ledger, c->key.kind));
+			js_put(row, "ledger", js_ledger(chan_ledger(halves[i]), c->key.kind));
 		js_add(rows, row);
 	}
 	js_put(o, "directions", rows);
@@ -471,17 +472,18 @@ static void put_mq(struct json_object *o, const struct chan *c)
 {
 	struct json_object *ns = js_object(), *notify = NULL;
 
-	js_put(ns, "ipc", c->ipcns ? js_id64(c->ipcns) : NULL);
+	js_put(ns, "ipc", chan_more(c)->ipcns ? js_id64(chan_more(c)->ipcns) : NULL);
 	js_put(o, "ns", ns);
-	js_put(o, "capacity_messages", c->depth.valid ? js_u64(c->depth.capacity_msgs) : NULL);
-	if (c->notify_pid) {
+	js_put(o, "capacity_messages",
+	       chan_depth(c)->valid ? js_u64(chan_depth(c)->capacity_msgs) : NULL);
+	if (chan_more(c)->notify_pid) {
 		notify = js_object();
-		js_put(notify, "pid", js_u64(c->notify_pid));
-		js_put(notify, "method", js_str(notify_method(c->notify_how)));
+		js_put(notify, "pid", js_u64(chan_more(c)->notify_pid));
+		js_put(notify, "method", js_str(notify_method(chan_more(c)->notify_how)));
 	}
 	js_put(o, "notify", notify);
 	js_put(o, "queued_by_priority", types_object(c));
-	js_put(o, "queued_by_priority_complete", js_bool(!c->types_truncated));
+	js_put(o, "queued_by_priority_complete", js_bool(!chan_more(c)->types_truncated));
 }
 
 static void put_target(struct json_object *o, const struct chan *c)
@@ -512,10 +514,10 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 	js_put(o, "id", js_chan_id(c));
 	js_put(o, "type", js_str(event_kind_name(c->key.kind)));
 	js_put(o, "name", js_chan_name(c));
-	js_put(o, "name_complete", js_bool(!c->name_truncated));
+	js_put(o, "name_complete", js_bool(!chan_more(c)->name_truncated));
 	js_put(o, "existed_before", js_bool(c->existed_before));
 	js_put(o, "gone", js_bool(c->gone));
-	if (c->depth.valid & LENS_DEPTH_LISTENING)
+	if (chan_depth(c)->valid & LENS_DEPTH_LISTENING)
 		put_listener(o, c);
 	else if (c->key.kind == LENS_KIND_EVENTFD)
 		put_eventfd(o, c);
@@ -531,7 +533,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		js_put(o, "devpts", js_device(c->key.dev));
 	if (event_kind_is_socket(c->key.kind))
 		put_socket(o, c);
-	if (c->inet)
+	if (chan_inet(c))
 		put_inet(o, c);
 	if (c->peer)
 		put_directions(o, c, messages, traffic);
@@ -539,7 +541,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		put_mq(o, c);
 	passed_put_chan(o, w, c);
 	if (traffic) {
-		js_put(o, "ledger", js_ledger(&c->ledger, c->key.kind));
+		js_put(o, "ledger", js_ledger(chan_ledger(c), c->key.kind));
 		js_put(o, "pressure", chan_has_queue(c) ? pressure_object(w, c) : NULL);
 	}
 	for (size_t i = 0; i < c->end_count; i++) {

@@ -228,14 +228,16 @@ static bool memory_was_shared(const struct chan *c)
  */
 static bool half_has_traffic(const struct chan *c)
 {
+	const struct ledger *l = chan_ledger(c);
+
 	if (chan_is_memory(c))
 		return memory_was_shared(c);
 	for (size_t i = 0; i < c->end_count; i++)
 		if (end_side(c->ends[i], LENS_READ)->total.ops ||
 		    end_side(c->ends[i], LENS_WRITE)->total.ops)
 			return true;
-	return c->blocked_samples[LENS_WRITE] || c->passed.count ||
-	       (c->ledger.known && (c->ledger.unaccounted || c->ledger.msgs_unaccounted));
+	return chan_more(c)->blocked_samples[LENS_WRITE] || chan_more(c)->passed.count ||
+	       (l->known && (l->unaccounted || l->msgs_unaccounted));
 }
 
 bool chan_has_traffic(const struct chan *c)

@@ -173,32 +173,32 @@ static void add_amount(struct buf *out, const struct chan *c, uint64_t n)
 
 void label_queued(struct buf *out, const struct chan *c)
 {
-	if (!c->depth.valid) {
+	if (!chan_depth(c)->valid) {
 		buf_puts(out, "-");
 		return;
 	}
-	if (c->depth.valid & LENS_DEPTH_LISTENING) {
-		label_count(out, c->depth.queued_msgs);
+	if (chan_depth(c)->valid & LENS_DEPTH_LISTENING) {
+		label_count(out, chan_depth(c)->queued_msgs);
 		buf_puts(out, " to accept");
 		return;
 	}
 	if (chan_has_messages(c)) {
-		label_count(out, c->depth.queued_msgs);
+		label_count(out, chan_depth(c)->queued_msgs);
 		buf_puts(out, " msg ");
 	}
-	add_amount(out, c, c->depth.queued_bytes);
+	add_amount(out, c, chan_depth(c)->queued_bytes);
 }
 
 void label_capacity(struct buf *out, const struct chan *c)
 {
-	if (!c->depth.valid || !event_kind_has_bytes(c->key.kind) ||
+	if (!chan_depth(c)->valid || !event_kind_has_bytes(c->key.kind) ||
 	    c->key.kind == LENS_KIND_PTY) {
 		buf_puts(out, "-");
-	} else if (c->depth.capacity_bytes || !c->depth.capacity_msgs) {
-		add_amount(out, c, c->depth.capacity_bytes);
+	} else if (chan_depth(c)->capacity_bytes || !chan_depth(c)->capacity_msgs) {
+		add_amount(out, c, chan_depth(c)->capacity_bytes);
 	} else {
-		label_count(out, c->depth.capacity_msgs);
-		if (!(c->depth.valid & LENS_DEPTH_LISTENING))
+		label_count(out, chan_depth(c)->capacity_msgs);
+		if (!(chan_depth(c)->valid & LENS_DEPTH_LISTENING))
 			buf_puts(out, " msg");
 	}
 }
@@ -207,10 +207,10 @@ void label_depth(struct buf *out, const struct chan *c)
 {
 	if (c->gone) {
 		buf_puts(out, "gone");
-	} else if (!c->depth.valid) {
+	} else if (!chan_depth(c)->valid) {
 		buf_puts(out, "-");
 	} else {
-		add_amount(out, c, c->depth.queued_bytes);
+		add_amount(out, c, chan_depth(c)->queued_bytes);
 		buf_puts(out, "/");
 		label_capacity(out, c);
 	}

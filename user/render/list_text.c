@@ -26,8 +26,9 @@ static const struct table_column type_columns[] = {
 	{ .title = "BYTES", .right = true },
 };
 
-static void chan_row(struct table *t, const struct chan *c)
+static void chan_row(struct table *t, const void *view, size_t row)
 {
+	const struct chan *c = ((const struct view *)view)->chans[row].chan;
 	_cleanup_(buf_fini) struct buf text = {};
 
 	label_chan(&text, c);
@@ -45,16 +46,16 @@ static void chan_row(struct table *t, const struct chan *c)
 
 static void type_rows(struct table *t, const struct chan *c)
 {
-	for (size_t i = 0; i < c->type_count; i++) {
+	for (size_t i = 0; i < chan_more(c)->type_count; i++) {
 		_cleanup_(buf_fini) struct buf text = {};
 
 		label_chan(&text, c);
 		table_take(t, &text);
-		buf_printf(&text, "%lld", (long long)c->types[i].type);
+		buf_printf(&text, "%lld", (long long)chan_more(c)->types[i].type);
 		table_take(t, &text);
-		label_count(&text, c->types[i].messages);
+		label_count(&text, chan_more(c)->types[i].messages);
 		table_take(t, &text);
-		label_count(&text, c->types[i].bytes);
+		label_count(&text, chan_more(c)->types[i].bytes);
 		table_take(t, &text);
 	}
 }
@@ -65,11 +66,11 @@ static void print_notified(FILE *out, const struct view *v, size_t shown)
 		_cleanup_(buf_fini) struct buf text = {};
 		const struct chan *c = v->chans[i].chan;
 
-		if (!c->notify_pid)
+		if (!chan_more(c)->notify_pid)
 			continue;
 		label_chan(&text, c);
-		fprintf(out, "process %u is to be told of the next message in %s\n", c->notify_pid,
-			text.data);
+		fprintf(out, "process %u is to be told of the next message in %s\n",
+			chan_more(c)->notify_pid, text.data);
 	}
 }
 
@@ -81,7 +82,7 @@ static void print_backlog(FILE *out, const struct view *v, size_t shown,
 
 	for (size_t i = 0; i < shown; i++) {
 		type_rows(t, v->chans[i].chan);
-		incomplete += v->chans[i].chan->types_truncated;
+		incomplete += chan_more(v->chans[i].chan)->types_truncated;
 	}
 	if (!table_rows(t) && !incomplete)
 		return;
@@ -107,15 +108,14 @@ static void print_doubts(FILE *out, const struct world *w, const struct render_o
 
 void render_list_text(FILE *out, const struct world *w, const struct render_options *opt)
 {
-	_cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+	_cleanup_(table_freep) struct table *t = NULL;
 	_cleanup_(view_fini) struct view v = {};
 	size_t shown;
 
 	view_list(&v, w, &opt->filter);
 	view_split(&v);
 	shown = section_rows(opt, v.memory_first);
-	for (size_t i = 0; i < shown; i++)
-		chan_row(t, v.chans[i].chan);
+	t = table_new_made(columns, ARRAY_SIZE(columns), chan_row, &v, shown);
 	table_print(out, t, opt->width, opt->colour);
 	section_cut_note(out, shown, v.memory_first, "channels");
 	section_memory(out, &v, false, opt);

@@ -14,11 +14,11 @@ static struct json_object *seals(const struct chan *c)
 {
 	struct json_object *array;
 
-	if (!(c->depth.valid & LENS_DEPTH_SEALABLE))
+	if (!(chan_depth(c)->valid & LENS_DEPTH_SEALABLE))
 		return NULL;
 	array = js_array();
 	for (size_t i = 0; i < ARRAY_SIZE(seal_names); i++)
-		if (c->depth.valid >> LENS_DEPTH_SEALS_SHIFT & 1u << i)
+		if (chan_depth(c)->valid >> LENS_DEPTH_SEALS_SHIFT & 1u << i)
 			js_add(array, js_str(seal_names[i]));
 	return array;
 }
@@ -50,25 +50,26 @@ static void put_segment(struct json_object *o, const struct chan *c)
 
 	js_put(ns, "ipc", js_id64(c->key.dev));
 	js_put(o, "ns", ns);
-	snprintf(text, sizeof(text), "0x%08x", (unsigned)c->depth.key);
-	js_put(o, "key", c->depth.valid ? js_str(text) : NULL);
-	snprintf(text, sizeof(text), "%04o", c->mode);
-	js_put(o, "mode", c->depth.valid ? js_str(text) : NULL);
-	js_put(o, "owner_uid", c->depth.valid ? js_u64(c->uid) : NULL);
-	js_put(o, "creator_pid", js_u64(c->lspid));
-	js_put(o, "last_attach_pid", js_u64(c->lrpid));
-	js_put(o, "attachments", c->depth.valid ? js_u64(c->depth.readers) : NULL);
+	snprintf(text, sizeof(text), "0x%08x", (unsigned)chan_depth(c)->key);
+	js_put(o, "key", chan_depth(c)->valid ? js_str(text) : NULL);
+	snprintf(text, sizeof(text), "%04o", chan_more(c)->mode);
+	js_put(o, "mode", chan_depth(c)->valid ? js_str(text) : NULL);
+	js_put(o, "owner_uid", chan_depth(c)->valid ? js_u64(chan_more(c)->uid) : NULL);
+	js_put(o, "creator_pid", js_u64(chan_more(c)->lspid));
+	js_put(o, "last_attach_pid", js_u64(chan_more(c)->lrpid));
+	js_put(o, "attachments", chan_depth(c)->valid ? js_u64(chan_depth(c)->readers) : NULL);
 	js_put(o, "removed",
-	       js_bool(chan_memory(c)->removed || c->depth.valid & LENS_DEPTH_REMOVED));
+	       js_bool(chan_memory(c)->removed || chan_depth(c)->valid & LENS_DEPTH_REMOVED));
 }
 
 void js_put_memory(struct json_object *o, const struct chan *c)
 {
 	const struct memory *m = chan_memory(c);
-	bool resident = c->depth.valid & LENS_DEPTH_RESIDENT;
+	const struct lens_depth *d = chan_depth(c);
+	bool resident = d->valid & LENS_DEPTH_RESIDENT;
 
-	js_put(o, "size_bytes", c->depth.valid ? js_u64(c->depth.capacity_bytes) : NULL);
-	js_put(o, "resident_bytes", resident ? js_u64(c->depth.queued_bytes) : NULL);
+	js_put(o, "size_bytes", d->valid ? js_u64(d->capacity_bytes) : NULL);
+	js_put(o, "resident_bytes", resident ? js_u64(d->queued_bytes) : NULL);
 	js_put(o, "mappers", js_u64(m->mappers));
 	js_put(o, "peak_mappers", js_u64(m->peak_mappers));
 	js_put(o, "overlap_bytes", js_u64(m->overlap_bytes));
@@ -79,7 +80,7 @@ void js_put_memory(struct json_object *o, const struct chan *c)
 	if (c->key.kind == LENS_KIND_SYSV_SHM)
 		put_segment(o, c);
 	else
-		js_put(o, "unlinked", js_bool(c->depth.valid & LENS_DEPTH_UNLINKED));
+		js_put(o, "unlinked", js_bool(chan_depth(c)->valid & LENS_DEPTH_UNLINKED));
 	if (c->key.kind == LENS_KIND_MEMFD)
 		js_put(o, "seals", seals(c));
 	if (m->folded.procs) {

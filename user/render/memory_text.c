@@ -126,7 +126,7 @@ static void add_sharer(struct buf *out, const struct chan *c, const struct share
 	} else {
 		label_proc(out, s->end->proc);
 	}
-	if (s->share != SHARE_HOLDS && s->bytes != page_up(c->depth.capacity_bytes))
+	if (s->share != SHARE_HOLDS && s->bytes != page_up(chan_depth(c)->capacity_bytes))
 		buf_printf(out, " %s", text_bytes(text, s->bytes));
 	if (s->share == SHARE_WAS)
 		buf_puts(out, "]");
@@ -166,13 +166,14 @@ static void bytes_cell(struct table *t, bool known, uint64_t bytes)
 static void memory_row(struct table *t, const struct chan *c, bool history)
 {
 	const struct memory *m = chan_memory(c);
+	const struct lens_depth *d = chan_depth(c);
 	_cleanup_(buf_fini) struct buf text = {};
 
 	label_chan(&text, c);
 	table_take(t, &text);
 	table_cell(t, PAINT_NONE, label_type(c));
-	bytes_cell(t, c->depth.valid, c->depth.capacity_bytes);
-	bytes_cell(t, c->depth.valid & LENS_DEPTH_RESIDENT && !c->gone, c->depth.queued_bytes);
+	bytes_cell(t, d->valid, d->capacity_bytes);
+	bytes_cell(t, d->valid & LENS_DEPTH_RESIDENT && !c->gone, d->queued_bytes);
 	bytes_cell(t, true, history ? m->overlap_peak_bytes : m->overlap_bytes);
 	label_sharers(&text, c, history);
 	table_take(t, &text);

@@ -72,17 +72,17 @@ static struct json_object *passed_object(const struct world *w, const struct cha
 
 static void add_passed(struct json_object *rows, const struct world *w, const struct chan *c)
 {
-	for (size_t i = 0; i < c->passed.count; i++)
-		js_add(rows, passed_object(w, c, &c->passed.row[i]));
+	for (size_t i = 0; i < chan_more(c)->passed.count; i++)
+		js_add(rows, passed_object(w, c, &chan_more(c)->passed.row[i]));
 }
 
 static void add_in_flight(struct json_object *rows, const struct world *w, const struct chan *c)
 {
-	for (size_t i = 0; i < c->in_flight.count; i++) {
+	for (size_t i = 0; i < chan_more(c)->in_flight.count; i++) {
 		struct json_object *o = js_object();
 
-		passed_put_what(o, w, &c->in_flight.row[i]);
-		js_put(o, "count", js_u64(c->in_flight.row[i].count));
+		passed_put_what(o, w, &chan_more(c)->in_flight.row[i]);
+		js_put(o, "count", js_u64(chan_more(c)->in_flight.row[i].count));
 		js_add(rows, o);
 	}
 }
@@ -108,17 +108,17 @@ void passed_put_chan(struct json_object *o, const struct world *w, const struct 
 	for (size_t i = 0; i < ARRAY_SIZE(halves) && halves[i]; i++) {
 		const struct chan *half = halves[i];
 
-		if (half->passed.count && !passed)
+		if (chan_more(half)->passed.count && !passed)
 			passed = js_array();
 		add_passed(passed, w, half);
-		if (half->in_flight.count && !flying)
+		if (chan_more(half)->in_flight.count && !flying)
 			flying = js_array();
 		add_in_flight(flying, w, half);
-		left_out += half->passed.left_out;
-		in_flight += half->in_flight.left_out;
-		carried += half->carried;
-		if (half->carried)
-			carrier = &half->carrier;
+		left_out += chan_more(half)->passed.left_out;
+		in_flight += chan_more(half)->in_flight.left_out;
+		carried += chan_more(half)->carried;
+		if (chan_more(half)->carried)
+			carrier = &chan_more(half)->carrier;
 	}
 	if (passed)
 		js_put(o, "passed", passed);

@@ -65,8 +65,8 @@ void section_passed(FILE *out, const struct world *w, const struct view *v,
 		for (int second = 0; second < 2; second++) {
 			const struct chan *half = half_of(v->chans[i].chan, second);
 
-			count += half ? half->passed.count : 0;
-			left_out += half ? half->passed.left_out : 0;
+			count += half ? chan_more(half)->passed.count : 0;
+			left_out += half ? chan_more(half)->passed.left_out : 0;
 		}
 	if (!count)
 		return;
@@ -75,9 +75,9 @@ void section_passed(FILE *out, const struct world *w, const struct view *v,
 		for (int second = 0; second < 2; second++) {
 			const struct chan *half = half_of(v->chans[i].chan, second);
 
-			for (size_t j = 0; half && j < half->passed.count; j++)
+			for (size_t j = 0; half && j < chan_more(half)->passed.count; j++)
 				if (table_rows(t) < shown)
-					passed_row(t, w, half, &half->passed.row[j]);
+					passed_row(t, w, half, &chan_more(half)->passed.row[j]);
 		}
 	putc('\n', out);
 	table_print(out, t, opt->width, opt->colour);
@@ -93,8 +93,8 @@ void section_in_flight(FILE *out, const struct world *w, const struct view *v)
 		for (int second = 0; second < 2; second++) {
 			const struct chan *half = half_of(v->chans[i].chan, second);
 
-			for (size_t j = 0; half && j < half->in_flight.count; j++) {
-				const struct passed *row = &half->in_flight.row[j];
+			for (size_t j = 0; half && j < chan_more(half)->in_flight.count; j++) {
+				const struct passed *row = &chan_more(half)->in_flight.row[j];
 				_cleanup_(buf_fini) struct buf what = {}, via = {};
 
 				passed_label(&what, w, row);

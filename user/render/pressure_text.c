@@ -38,7 +38,7 @@ static void share_cell(struct table *t, double share)
 
 static bool has_pressure(const struct chan *c)
 {
-	return c->full_share >= ROWS_MIN || c->empty_share >= ROWS_MIN;
+	return chan_more(c)->full_share >= ROWS_MIN || chan_more(c)->empty_share >= ROWS_MIN;
 }
 
 /* per process, the largest share of the sampled time it slept at one end of a channel */
@@ -89,8 +89,9 @@ static bool is_at_work(const struct waiting *wait, const struct chan *c, enum le
 /* false if the shares do not make clear who holds up whom */
 static bool explain(FILE *out, const struct waiting *wait, const struct chan *c, unsigned width)
 {
-	bool full = c->full_share >= MOSTLY && c->full_share > CLEARLY * c->empty_share;
-	bool empty = c->empty_share >= MOSTLY && c->empty_share > CLEARLY * c->full_share;
+	double full_share = chan_more(c)->full_share, empty_share = chan_more(c)->empty_share;
+	bool full = full_share >= MOSTLY && full_share > CLEARLY * empty_share;
+	bool empty = empty_share >= MOSTLY && empty_share > CLEARLY * full_share;
 	enum lens_dir slow = full ? LENS_READ : LENS_WRITE;
 	_cleanup_(buf_fini) struct buf text = {};
 
@@ -100,7 +101,7 @@ static bool explain(FILE *out, const struct waiting *wait, const struct chan *c,
 	buf_puts(&text, full ? " is the slow stage: " : " sets the pace: ");
 	label_ends(&text, c, full ? LENS_WRITE : LENS_READ, ENDS_ACTIVE_ONLY);
 	buf_printf(&text, " waited %u %% of the time for %s ",
-		   percent(full ? c->full_share : c->empty_share), full ? "room in" : "data from");
+		   percent(full ? full_share : empty_share), full ? "room in" : "data from");
 	label_chan(&text, c);
 	table_paragraph(out, "->", text.data, width);
 	return true;
@@ -148,8 +149,8 @@ void section_pressure(FILE *out, const struct world *w, const struct view *v,
 			continue;
 		label_chan(&name, c);
 		table_cell(t, PAINT_NONE, name.data);
-		share_cell(t, c->full_share);
-		share_cell(t, c->empty_share);
+		share_cell(t, chan_more(c)->full_share);
+		share_cell(t, chan_more(c)->empty_share);
 		row++;
 	}
 	table_print(out, t, opt->width, opt->colour);

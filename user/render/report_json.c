@@ -77,12 +77,12 @@ static struct json_object *totals_object(const struct view *v)
 				errors += total->errors;
 			}
 		/* what is missing here is not made good by a surplus there */
-		if (!c->ledger.known || !event_kind_has_bytes(c->key.kind))
+		if (!chan_ledger(c)->known || !event_kind_has_bytes(c->key.kind))
 			continue;
-		if (c->ledger.unaccounted < 0)
-			unaccounted -= (uint64_t)c->ledger.unaccounted;
+		if (chan_ledger(c)->unaccounted < 0)
+			unaccounted -= (uint64_t)chan_ledger(c)->unaccounted;
 		else
-			unaccounted += (uint64_t)c->ledger.unaccounted;
+			unaccounted += (uint64_t)chan_ledger(c)->unaccounted;
 	}
 	js_put(o, "channels", js_u64(v->chan_count));
 	js_put(o, "flows", js_u64(v->flow_count));

@@ -146,7 +146,7 @@ static void find_parts(const struct view *v, size_t shown, struct ledger_parts *
 {
 	for (size_t i = 0; i < shown; i++) {
 		const struct chan *c = v->chans[i].chan;
-		const struct ledger *l = &c->ledger;
+		const struct ledger *l = chan_ledger(c);
 
 		for (size_t j = 0; j < c->end_count; j++)
 			for (int dir = 0; dir < LENS_DIR_MAX; dir++)
@@ -214,7 +214,7 @@ static void unaccounted_cell(struct table *t, const struct ledger *l)
 
 static void ledger_cells(struct table *t, const struct chan *c, const struct ledger_parts *parts)
 {
-	const struct ledger *l = &c->ledger;
+	const struct ledger *l = chan_ledger(c);
 
 	/* what calls moved is known without a look, what became of it is not */
 	if (!l->known) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The column layout engine. Cells are kept in one byte string, because a
- * snapshot of a large host has a hundred thousand rows. A table that does not
- * fit is first narrowed (long texts are cut), then continued in a second
- * block below, which repeats the first column.
+ * The column layout engine. Cells are kept in one byte string, or, where there
+ * may be a million rows, made once to measure them and once more to print them.
+ * A table that does not fit is first narrowed (long texts are cut), then
+ * continued in a second block below, which repeats the first column.
  */
 #include "render/table.h"
 
@@ -16,7 +16,10 @@ struct table {
 	size_t count;
 	size_t cells;
 	unsigned natural[MAX_COLUMNS];	/* widest cell, title included */
-	struct buf text;		/* per cell: paint + 1, text, NUL */
+	struct buf text;		/* per cell: paint + 1, text, NUL; of one row if made */
+	table_row make;			/* NULL: all rows are kept */
+	const void *arg;
+	size_t rows;			/* to be made */
 };
 
 /* a run of columns printed side by side, with their final widths */
@@ -26,6 +29,13 @@ struct block {
 	size_t count;
 	unsigned gap;
 };
+
+/* the only row that is kept */
+static void table_make(struct table *t, size_t row)
+{
+	t->text.len = 0;
+	t->make(t, t->arg, row);
+}
 
 struct table *table_new(const struct table_column *columns, size_t count)
 {
@@ -37,6 +47,19 @@ struct table *table_new(const struct table_column *columns, size_t count)
 	t->count = count;
 	for (size_t i = 0; i < count; i++)
 		t->natural[i] = text_width(columns[i].title);
+	return t;
+}
+
+struct table *table_new_made(const struct table_column *columns, size_t count, table_row make,
+			     const void *arg, size_t rows)
+{
+	struct table *t = table_new(columns, count);
+
+	t->make = make;
+	t->arg = arg;
+	t->rows = rows;
+	for (size_t i = 0; i < rows; i++)
+		table_make(t, i);
 	return t;
 }
 
@@ -73,7 +96,7 @@ void table_take(struct table *t, struct buf *text)
 
 size_t table_rows(const struct table *t)
 {
-	return t->cells / t->count;
+	return t->make ? t->rows : t->cells / t->count;
 }
 
 /* ------------------------------------------------------------- cutting */
@@ -211,17 +234,22 @@ static void print_cell(FILE *out, const struct table_column *column, unsigned wi
 		       enum table_paint paint, bool colour, const char *text, unsigned *owed)
 {
 	_cleanup_(buf_fini) struct buf cut = {};
-	unsigned pad, used;
+	unsigned pad, used = text_width(text);
 
-	table_cut(&cut, text, width, column->keep_tail);
-	used = text_width(cut.data ? cut.data : "");
+	if (used > width) {
+		table_cut(&cut, text, width, column->keep_tail);
+		text = cut.data;
+		used = text_width(text);
+	}
 	pad = width > used ? width - used : 0;
 	if (column->right)
 		*owed += pad;
 	if (used) {
-		fprintf(out, "%*s%s%s%s", (int)*owed, "", table_paint_on(paint, colour), cut.data,
-			table_paint_off(paint, colour));
-		*owed = 0;
+		for (; *owed; --*owed)
+			putc_unlocked(' ', out);
+		fputs_unlocked(table_paint_on(paint, colour), out);
+		fputs_unlocked(text, out);
+		fputs_unlocked(table_paint_off(paint, colour), out);
 	}
 	if (!column->right)
 		*owed += pad;
@@ -255,12 +283,16 @@ static void print_row(FILE *out, const struct table *t, const struct block *b, b
 	putc('\n', out);
 }
 
-static void print_block(FILE *out, const struct table *t, const struct block *b, bool colour)
+static void print_block(FILE *out, struct table *t, const struct block *b, bool colour)
 {
 	const char *cells[MAX_COLUMNS], *at = t->text.data;
 
 	print_titles(out, t, b, colour);
 	for (size_t row = 0; row < table_rows(t); row++) {
+		if (t->make) {
+			table_make(t, row);
+			at = t->text.data;
+		}
 		for (size_t i = 0; i < t->count; i++) {
 			cells[i] = at;
 			at += strlen(at) + 1;
@@ -269,7 +301,7 @@ static void print_block(FILE *out, const struct table *t, const struct block *b,
 	}
 }
 
-void table_print(FILE *out, const struct table *t, unsigned width, bool colour)
+void table_print(FILE *out, struct table *t, unsigned width, bool colour)
 {
 	bool whole = fits_at_least(t, width);
 	struct block b = {};

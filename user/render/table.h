@@ -22,6 +22,13 @@ struct table;
 
 /* columns must outlive the table */
 struct table *table_new(const struct table_column *columns, size_t count);
+/*
+ * Of so many rows, which are made when they are needed, each more than once and always the
+ * same, and never kept; to be printed right away.
+ */
+typedef void (*table_row)(struct table *t, const void *arg, size_t row);
+struct table *table_new_made(const struct table_column *columns, size_t count, table_row make,
+			     const void *arg, size_t rows);
 void table_free(struct table *t);
 void table_freep(struct table **t);
 
@@ -31,7 +38,7 @@ void table_cell(struct table *t, enum table_paint paint, const char *text);
 void table_take(struct table *t, struct buf *text);
 size_t table_rows(const struct table *t);
 /* width 0 = unlimited */
-void table_print(FILE *out, const struct table *t, unsigned width, bool colour);
+void table_print(FILE *out, struct table *t, unsigned width, bool colour);
 
 /* appends s cut to `width` columns; an ellipsis stands for what went */
 void table_cut(struct buf *out, const char *s, unsigned width, bool keep_tail);

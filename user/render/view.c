@@ -13,19 +13,11 @@ static uint64_t bytes_of(unsigned kind, uint64_t moved)
 	return event_kind_has_bytes(kind) ? moved : 0;
 }
 
-static void add_chan(struct view *v, const struct chan *c, size_t order)
+static void add_chan(struct view *v, const struct chan *c)
 {
 	struct chan *whole = c->peer ? chan_whole_new(c) : NULL;
 
-	if (whole)
-		c = whole;
-	v->chans[v->chan_count++] = (struct view_chan){
-		.chan = c,
-		.whole = whole,
-		.bytes = bytes_of(c->key.kind, chan_bytes(c, LENS_READ) +
-				  chan_bytes(c, LENS_WRITE)),
-		.order = order,
-	};
+	v->chans[v->chan_count++] = (struct view_chan){ whole ? whole : c, whole };
 }
 
 static void leave_out(struct view *v, const struct chan *c)
@@ -100,7 +92,7 @@ void view_report(struct view *v, const struct world *w, const struct render_filt
 		if (c->is_second || is_left_out_file(v, c, f))
 			continue;
 		if (render_wants_chan(w, c, f))
-			add_chan(v, c, i);
+			add_chan(v, c);
 		else if (c->is_self && chan_has_traffic(c) && filter_matches_chan(c, f))
 			leave_out(v, c);
 	}
@@ -123,7 +115,7 @@ void view_list(struct view *v, const struct world *w, const struct render_filter
 		if (c->is_second || (exists && is_left_out_file(v, c, &all)))
 			continue;
 		if (exists && render_wants_chan(w, c, &all))
-			add_chan(v, c, i);
+			add_chan(v, c);
 		else if (exists && c->is_self && filter_matches_chan(c, &all))
 			v->own_chans++;
 	}
@@ -140,13 +132,49 @@ void view_fini(struct view *v)
 	*v = (struct view){};
 }
 
-static int compare_chans(const void *left, const void *right)
+struct busy {
+	struct view_chan chan;
+	uint64_t bytes;		/* moved in both directions */
+	size_t order;
+};
+
+static int compare_busy(const void *left, const void *right)
 {
-	const struct view_chan *a = left, *b = right;
+	const struct busy *a = left, *b = right;
 
 	if (a->bytes != b->bytes)
 		return a->bytes < b->bytes ? 1 : -1;
 	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* few of a million have moved anything: the others only make room for them */
+static void sort_chans(struct view *v)
+{
+	_cleanup_free_ struct busy *busy = NULL;
+	size_t count = 0, idle = 0;
+
+	for (size_t i = 0; i < v->chan_count; i++) {
+		struct view_chan chan = v->chans[i];
+		const struct chan *c = chan.chan;
+		uint64_t bytes = bytes_of(c->key.kind,
+					  chan_bytes(c, LENS_READ) + chan_bytes(c, LENS_WRITE));
+
+		if (!bytes) {
+			v->chans[idle++] = chan;
+			continue;
+		}
+		/* room doubles: it is full when the count is a power of two */
+		if (!(count & (count - 1)))
+			busy = xrealloc(busy, count ? count * 2 : 1, sizeof(*busy));
+		busy[count] = (struct busy){ chan, bytes, count };
+		count++;
+	}
+	if (!count)
+		return;
+	qsort(busy, count, sizeof(*busy), compare_busy);
+	memmove(v->chans + count, v->chans, idle * sizeof(*v->chans));
+	for (size_t i = 0; i < count; i++)
+		v->chans[i] = busy[i].chan;
 }
 
 /* all flows lie in one array, in the order in which they were first heard of */
@@ -183,7 +211,7 @@ static int compare_folds(const void *left, const void *right)
 
 void view_sort(struct view *v)
 {
-	qsort(v->chans, v->chan_count, sizeof(*v->chans), compare_chans);
+	sort_chans(v);
 	if (v->flow_count)
 		qsort(v->flows, v->flow_count, sizeof(*v->flows), compare_flows);
 	if (v->fold_count)
@@ -202,20 +230,28 @@ static enum part part_of(const struct chan *c)
 
 void view_split(struct view *v)
 {
-	struct view_chan *split = xcalloc(v->chan_count + 1, sizeof(*split));
-	size_t count = 0;
+	_cleanup_free_ struct view_chan *rest = NULL;
+	size_t count = 0, left = 0;
 
-	for (enum part part = PART_QUEUE; part < PART_MAX; part++) {
+	for (size_t i = 0; i < v->chan_count; i++) {
+		if (part_of(v->chans[i].chan) == PART_QUEUE) {
+			v->chans[count++] = v->chans[i];
+			continue;
+		}
+		/* likewise */
+		if (!(left & (left - 1)))
+			rest = xrealloc(rest, left ? left * 2 : 1, sizeof(*rest));
+		rest[left++] = v->chans[i];
+	}
+	for (enum part part = PART_MEMORY; part < PART_MAX; part++) {
 		if (part == PART_MEMORY)
 			v->memory_first = count;
-		for (size_t i = 0; i < v->chan_count; i++)
-			if (part_of(v->chans[i].chan) == part)
-				split[count++] = v->chans[i];
+		for (size_t i = 0; i < left; i++)
+			if (part_of(rest[i].chan) == part)
+				v->chans[count++] = rest[i];
 		if (part == PART_MEMORY)
 			v->memory_end = count;
 	}
-	free(v->chans);
-	v->chans = split;
 }
 
 uint64_t world_duration_ns(const struct world *w)

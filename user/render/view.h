@@ -11,8 +11,6 @@
 struct view_chan {
 	const struct chan *chan;	/* of a connection both halves as one */
 	struct chan *whole;		/* ... which is ours to free */
-	uint64_t bytes;		/* moved in both directions */
-	size_t order;		/* when it was first heard of */
 };
 
 struct view {
