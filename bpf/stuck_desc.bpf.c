@@ -94,6 +94,9 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 	d->capacity_msgs = depth.capacity_msgs;
 	d->readers = depth.readers;
 	d->writers = depth.writers;
+	/* counts from when the pipe was made, or was given another size */
+	if (BPF_CORE_READ(i, i_pipe, head))
+		d->flags |= LENS_DESC_USED;
 }
 
 static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens_rec_desc *d,

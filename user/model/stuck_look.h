@@ -156,6 +156,8 @@ void stuck_look_free(void *look);
 struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd);
 struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
 struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
+/* whose credentials it was opened with, or NULL: he has ended, or changed them */
+struct stuck_proc *stuck_maker_of(const struct stuck *s, const struct stuck_desc *d);
 struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 /* of several processes that share a table of descriptors only one does */
