@@ -64,6 +64,7 @@ HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit accepted
           " connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
           " namedpipe dumping").split()
+IDLES = "ttytimed ttysome setthread samewait sameword".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -84,6 +85,8 @@ def program_of(mode):
         return "impasse_third"
     if mode in HIDDEN:
         return "impasse_hidden"
+    if mode in IDLES:
+        return "impasse_idle"
     if mode in GUISES:
         return "impasse_guise"
     if mode in ORIGINS:

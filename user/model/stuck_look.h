@@ -164,6 +164,8 @@ struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
 /* threads that have not ended */
 size_t stuck_live_threads(const struct stuck_proc *p);
+/* in its process, besides those that the kernel runs in it */
+bool stuck_has_other_threads(const struct stuck_thread *t);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
 bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
