@@ -26,3 +26,19 @@ def stuck_setthread():
                verdicts)
     lens.equal("cycles", [{"writer", "reader"}], knot.cycles())
     knot.work.end()
+
+
+@lens.test()
+def stuck_end_in_words():
+    """That ending one of them ends a deadlock is said where it does."""
+    for mode, expected, words in (("two", True, "ending one of them ends it"),
+                                  ("samewait", True, "wait for the same, so that ending one"),
+                                  ("samewait", False, "ending one of them ends it"),
+                                  ("sameword", True, "who should have woken them is not known"),
+                                  ("sameword", False, "ending one of them ends it")):
+        knot = Knot(mode)
+        for wait in knot.doc["waits"]:
+            said = wait["explanation"]
+            if wait["verdict"] == "deadlock":
+                lens.equal("\"%s\" in: %s" % (words, said), expected, words in said)
+        knot.work.end()
