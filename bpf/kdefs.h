@@ -39,6 +39,9 @@
 #define KDEF_TTY_INPUT_CHANGES 0x7eb
 #define KDEF_TTY_LINE_CHANGES 0x8003
 #define KDEF_TTY_ECHOES 0x48
+#define KDEF_TTY_ICANON 2
+#define KDEF_TTY_VTIME 5
+#define KDEF_TTY_VMIN 6
 #define KDEF_TTY_OUTPUT_CHANGES 0x1
 
 /* include/uapi/linux/tty.h */

@@ -25,6 +25,7 @@ struct ktermios {
 	__u32 c_iflag;
 	__u32 c_oflag;
 	__u32 c_lflag;
+	__u8 c_cc[19];
 };
 
 /* one piece of what has come in and was not looked at by the line discipline */

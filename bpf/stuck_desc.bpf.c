@@ -94,6 +94,9 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 	d->capacity_msgs = depth.capacity_msgs;
 	d->readers = depth.readers;
 	d->writers = depth.writers;
+	/* counts from when the pipe was made, or was given another size */
+	if (BPF_CORE_READ(i, i_pipe, head))
+		d->flags |= LENS_DESC_USED;
 }
 
 static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens_rec_desc *d,
@@ -131,6 +134,17 @@ static __always_inline __u32 pty_dev(struct tty_struct *master)
 	return BPF_CORE_READ(devpts, sb, s_dev);
 }
 
+/*
+ * From the beginning of the call, or, where VMIN asks for some bytes, from the first one, which
+ * the call has taken already; one that waits for a single byte has no limit.
+ */
+static __always_inline bool is_read_timed(struct tty_struct *tty)
+{
+	return !(BPF_CORE_READ(tty, termios.c_lflag) & KDEF_TTY_ICANON) &&
+	       BPF_CORE_READ(tty, termios.c_cc[KDEF_TTY_VTIME]) &&
+	       BPF_CORE_READ(tty, termios.c_cc[KDEF_TTY_VMIN]) != 1;
+}
+
 /* /dev/tty, 5:0, is the slave that controls who opened it, or a console, which has no other end */
 static __always_inline void fill_device(struct file *f, struct inode *i, struct lens_rec_desc *d)
 {
@@ -155,6 +169,8 @@ static __always_inline void fill_device(struct file *f, struct inode *i, struct 
 	d->ino = (__u32)BPF_CORE_READ(tty, index);
 	if (master)
 		d->flags |= LENS_DESC_MASTER;
+	if (is_read_timed(tty))
+		d->flags |= LENS_DESC_READ_TIMED;
 	if (controlling)
 		d->dev = pty_dev(link);
 }

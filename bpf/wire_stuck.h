@@ -140,6 +140,8 @@ enum lens_object {
 #define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less than SO_RCVLOWAT to be read */
 #define LENS_DESC_NONBLOCK 131072
 #define LENS_DESC_SENDING 262144	/* tcp: what it sent is on its way, or may go */
+#define LENS_DESC_USED 524288	/* pipe: something has been written to it */
+#define LENS_DESC_READ_TIMED 1048576	/* pty: a read may have a time limit (VTIME) */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -54,7 +54,8 @@ FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe h
            " wordalone wordhandler wordthread").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
-ORIGINS = "changed forked gone ownpipe ownfifo grandchild elder younger".split()
+ORIGINS = ("changed forked gone silent pipeline ownpipe ownfifo grandchild elder"
+           " younger").split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
@@ -63,6 +64,7 @@ HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit accepted
           " connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
           " namedpipe dumping").split()
+IDLES = "ttytimed ttysome setthread samewait sameword".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -83,6 +85,8 @@ def program_of(mode):
         return "impasse_third"
     if mode in HIDDEN:
         return "impasse_hidden"
+    if mode in IDLES:
+        return "impasse_idle"
     if mode in GUISES:
         return "impasse_guise"
     if mode in ORIGINS:

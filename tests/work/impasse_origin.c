@@ -106,45 +106,104 @@ static void grandchild(void)
 	asleep("holder", SYS_poll);
 }
 
-static void make_and_end(void *unused)
+static pid_t start_reader(void)
 {
-	pid_t reader, holder;
+	pid_t pid = fork();
+	char byte;
 
-	setsid();
-	make_pipe(p);
-	reader = fork();
-	if (!reader) {
-		prctl(PR_SET_PDEATHSIG, 0);
-		close_others(p[0], -1);
-		get(p[0]);
-		wait_for_end();
-	}
-	holder = fork();
-	if (!holder) {
-		prctl(PR_SET_PDEATHSIG, 0);
-		close_others(p[1], -1);
-		wait_for_end();
-	}
-	if (reader < 0 || holder < 0)
+	if (pid < 0)
 		work_die("fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, 0);
+	close_others(p[0], -1);
+	while (read(p[0], &byte, 1) == 1)
+		continue;
+	wait_for_end();
+}
+
+static pid_t start_holder(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		work_die("fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, 0);
+	close_others(p[1], -1);
+	wait_for_end();
+}
+
+static void tell_and_end(pid_t reader, pid_t holder)
+{
 	tell(reader);
 	tell(holder);
 	_exit(0);
 }
 
+static void use_and_end(void *unused)
+{
+	pid_t reader;
+
+	setsid();
+	make_pipe(p);
+	put(p[1]);
+	reader = start_reader();
+	tell_and_end(reader, start_holder());
+}
+
+/* nothing tells whether the holder is to write */
+static void make_and_end(void *unused)
+{
+	pid_t reader;
+
+	setsid();
+	make_pipe(p);
+	reader = start_reader();
+	tell_and_end(reader, start_holder());
+}
+
+/* as a script leaves "holder | reader &" */
+static void pipe_and_end(void *unused)
+{
+	pid_t holder;
+
+	setsid();
+	make_pipe(p);
+	put(p[1]);
+	holder = start_holder();
+	tell_and_end(start_reader(), holder);
+}
+
 /* who made it has ended, and was their parent */
-static void gone_maker(void)
+static void gone(void (*make)(void *))
 {
 	pid_t maker;
 
 	make_channel();
-	maker = work_spawn(make_and_end, NULL);
+	maker = work_spawn(make, NULL);
 	role("reader", hear_pid());
 	role("holder", hear_pid());
 	work_reap(maker);
 	let_go();
 	asleep("reader", SYS_read);
 	asleep("holder", SYS_poll);
+}
+
+static void gone_maker(void)
+{
+	gone(use_and_end);
+}
+
+static void gone_silent(void)
+{
+	gone(make_and_end);
+}
+
+static void gone_script(void)
+{
+	gone(pipe_and_end);
 }
 
 /* --------------------------------------------------------------- by itself */
@@ -244,6 +303,7 @@ static void passed_to_younger(void)
 static const struct work_mode modes[] = {
 	{ "forked", forked },	    { "grandchild", grandchild },     { "gone", gone_maker },
 	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },	      { "changed", changed_maker },
+	{ "silent", gone_silent },  { "pipeline", gone_script },
 	{ "elder", passed_to_elder }, { "younger", passed_to_younger },
 };
 

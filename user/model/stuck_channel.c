@@ -221,6 +221,10 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
 
 	stuck_add_holders(s, n, other, 0, WHY_HOLDS_END);
+	/* which poll(2) knows nothing of */
+	if (d->rec.flags & LENS_DESC_READ_TIMED && n->want == WANT_DATA &&
+	    !is_set_call(t->rec.call))
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a time limit of the terminal");
 	if (d->rec.flags & LENS_DESC_MASTER && n->want == WANT_DATA)
 		add_echoers(s, t, n, d);
 	/* others may open a terminal by its name, though few do */

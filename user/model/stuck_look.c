@@ -160,6 +160,17 @@ size_t stuck_live_threads(const struct stuck_proc *p)
 	return live;
 }
 
+bool stuck_has_other_threads(const struct stuck_thread *t)
+{
+	for (size_t i = 0; i < t->proc->thread_count; i++) {
+		const struct stuck_thread *o = t->proc->threads[i];
+
+		if (o != t && !o->is_dead && !(o->rec.flags & LENS_THREAD_WORKER))
+			return true;
+	}
+	return false;
+}
+
 bool stuck_is_inside(const struct stuck *s)
 {
 	return !stuck_look(s)->sees_all;

@@ -156,12 +156,16 @@ void stuck_look_free(void *look);
 struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd);
 struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
 struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
+/* whose credentials it was opened with, or NULL: he has ended, or changed them */
+struct stuck_proc *stuck_maker_of(const struct stuck *s, const struct stuck_desc *d);
 struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 /* of several processes that share a table of descriptors only one does */
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
 /* threads that have not ended */
 size_t stuck_live_threads(const struct stuck_proc *p);
+/* in its process, besides those that the kernel runs in it */
+bool stuck_has_other_threads(const struct stuck_thread *t);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
 bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);

@@ -10,9 +10,9 @@
 
 #define ANCESTORS_MAX 256 /* a recording may have somebody descend from himself */
 
-static struct stuck_proc *maker_of(const struct stuck *s, uint64_t cred)
+struct stuck_proc *stuck_maker_of(const struct stuck *s, const struct stuck_desc *d)
 {
-	return cred ? hash_get(stuck_look(s)->creds, &cred) : NULL;
+	return d->rec.cred ? hash_get(stuck_look(s)->creds, &d->rec.cred) : NULL;
 }
 
 static const struct stuck_proc *parent_of(const struct stuck *s, const struct stuck_proc *p)
@@ -158,7 +158,7 @@ void stuck_origin_of(const struct stuck *s, const struct stuck_provider *v,
 		     struct stuck_origin *ret)
 {
 	const struct stuck_desc *d = stuck_find_fd(s, v->proc, v->fd);
-	const struct stuck_proc *maker = d ? maker_of(s, d->rec.cred) : NULL;
+	const struct stuck_proc *maker = d ? stuck_maker_of(s, d) : NULL;
 	struct stuck_origin family = {};
 
 	*ret = (struct stuck_origin){ .why = STUCK_BY_NOTHING };

@@ -104,11 +104,17 @@ static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuc
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a descriptor that is not seen");
 }
 
-/* whoever else has the set can put into it what ends the wait */
+/* whoever else has the set can put into it what ends the wait, its own other threads among them */
 static void need_sharers(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set)
 {
 	struct stuck_need *n = NULL;
 
+	if (stuck_has_other_threads(t)) {
+		struct stuck_need *own = stuck_add_need(t, WANT_UNKNOWN);
+
+		own->thing = stuck_thing_of(s, set);
+		stuck_add_provider(own, t->proc, WHY_OWN_THREADS, 0);
+	}
 	for (const struct stuck_desc *d = set; d; d = d->next_self) {
 		if (d->proc == t->proc)
 			continue;

@@ -202,24 +202,12 @@ static void need_request(struct stuck *s, struct stuck_thread *t, const struct s
 
 /* ----------------------------------------------------------------------- ring */
 
-/* besides those that the kernel runs in it */
-static bool has_other_threads(const struct stuck_thread *t)
-{
-	for (size_t i = 0; i < t->proc->thread_count; i++) {
-		const struct stuck_thread *o = t->proc->threads[i];
-
-		if (o != t && !o->is_dead && !(o->rec.flags & LENS_THREAD_WORKER))
-			return true;
-	}
-	return false;
-}
-
 /* whoever has the ring can put into it what ends the wait, the other threads among them */
 static void need_holders(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *ring)
 {
 	struct stuck_need *n = NULL;
 
-	if (has_other_threads(t)) {
+	if (stuck_has_other_threads(t)) {
 		n = stuck_add_need(t, WANT_UNKNOWN);
 		n->inferred = true;
 		stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);

@@ -58,16 +58,34 @@ static bool is_orphan(const struct stuck_proc *p, const struct stuck_proc *waite
 }
 
 /*
+ * Who is the only one to write has it on purpose, as the first part of a pipeline that was left
+ * in the background and waits for something to tell. A copy that was forgotten is that of somebody
+ * started later, when who was to write had the end already: that one has written and gone, or
+ * whoever made the channel is still there, and the holder is no child of his any more.
+ */
+static bool came_with_another(const struct stuck *s, const struct stuck_thread *t,
+			      const struct stuck_provider *v)
+{
+	const struct stuck_desc *d = stuck_find_fd(s, v->proc, v->fd);
+
+	/* a graph made by hand has no descriptors */
+	return !d || stuck_maker_of(s, d) ||
+	       (d->rec.flags & LENS_DESC_USED && v->proc->key.start_ns > t->proc->key.start_ns);
+}
+
+/*
  * A forgotten copy: an orphan that has written nothing to anything since it
  * was born, and is no child of who waits. An inference: it might begin to.
  */
-static bool is_forgotten(const struct stuck_thread *t, const struct stuck_provider *v)
+static bool is_forgotten(const struct stuck *s, const struct stuck_thread *t,
+			 const struct stuck_provider *v)
 {
 	return v->why == WHY_HOLDS_END && is_orphan(v->proc, t->proc) && !v->proc->written &&
-	       v->proc->parent != t->proc->key.tgid && !runs_now(v->proc);
+	       v->proc->parent != t->proc->key.tgid && !runs_now(v->proc) &&
+	       came_with_another(s, t, v);
 }
 
-static bool is_leak(const struct stuck_thread *t)
+static bool is_leak(const struct stuck *s, const struct stuck_thread *t)
 {
 	bool any = false;
 
@@ -79,7 +97,7 @@ static bool is_leak(const struct stuck_thread *t)
 		for (size_t j = 0; j < n->provider_count; j++) {
 			if (n->providers[j].proc == t->proc)
 				continue;
-			if (!is_forgotten(t, &n->providers[j]))
+			if (!is_forgotten(s, t, &n->providers[j]))
 				return false;
 			any = true;
 		}
@@ -144,7 +162,7 @@ static bool is_held_up(const struct stuck_thread *t, const struct stuck_need *n)
 	return others;
 }
 
-static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
+static enum stuck_verdict judge_hopeful(const struct stuck *s, struct stuck_thread *t)
 {
 	t->main = &t->needs[0];
 	for (size_t i = 0; i < t->need_count; i++) {
@@ -155,7 +173,7 @@ static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
 			return STUCK_NO_MATCH;
 		}
 	}
-	if (is_leak(t))
+	if (is_leak(s, t))
 		return STUCK_EOF_LEAK;
 	if (t->hope == HOPE_STOPPED)
 		return STUCK_PEER_STOPPED;
@@ -164,7 +182,7 @@ static enum stuck_verdict judge_hopeful(struct stuck_thread *t)
 	return t->hope == HOPE_RUNS ? STUCK_WAITING : STUCK_EXTERNAL;
 }
 
-static void judge_thread(struct stuck_thread *t)
+static void judge_thread(const struct stuck *s, struct stuck_thread *t)
 {
 	t->verdict = STUCK_NOT;
 	t->main = NULL;
@@ -177,7 +195,7 @@ static void judge_thread(struct stuck_thread *t)
 	}
 	if (waits_for_own_threads_only(t))
 		return;
-	t->verdict = t->hope == HOPE_NONE ? judge_dead(t) : judge_hopeful(t);
+	t->verdict = t->hope == HOPE_NONE ? judge_dead(t) : judge_hopeful(s, t);
 	for (size_t i = 0; i < t->need_count; i++)
 		t->certain &= !t->needs[i].inferred;
 	if (t->verdict == STUCK_EOF_LEAK && t->hope > HOPE_NONE)
@@ -207,7 +225,7 @@ void stuck_judge(struct stuck *s)
 	stuck_hope_settle(s);
 	stuck_cycle_settle(s);
 	for (size_t i = 0; i < s->thread_count; i++)
-		judge_thread(s->threads[i]);
+		judge_thread(s, s->threads[i]);
 	stuck_root_settle(s);
 	stuck_index_settle(s);
 }

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Who seems to be stuck and has a way out that the call does not name, and what is said of those
+whom ending one of them does not help."""
+
+import lens
+from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+
+TERMINAL = ({"timed": "external", "reader": "external"},
+            {"timed": ["reader"], "reader": ["timed"]}, {})
+
+KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL})
+RINGS.update({"samewait": {"one": "two", "two": "one"}, "sameword": {"one": "two", "two": "one"}})
+for _mode in ("ttytimed", "ttysome"):
+    lens.register("stuck_" + _mode, knot_test(_mode))
+for _mode in ("samewait", "sameword"):
+    lens.register("stuck_" + _mode, ring_test(_mode))
+
+
+@lens.test()
+def stuck_setthread():
+    """Another thread can add to the set: it is not stuck behind the knot it looks at."""
+    knot = Knot("setthread")
+    verdicts = {knot.by_id[w["process"]]: w["verdict"] for w in knot.doc["waits"]
+                if w["syscall"] == "epoll_wait" or w["tid"] in knot.name}
+    lens.equal("verdicts", {"writer": "deadlock", "reader": "deadlock", "set": "external"},
+               verdicts)
+    lens.equal("cycles", [{"writer", "reader"}], knot.cycles())
+    knot.work.end()
+
+
+@lens.test()
+def stuck_end_in_words():
+    """That ending one of them ends a deadlock is said where it does."""
+    for mode, expected, words in (("two", True, "ending one of them ends it"),
+                                  ("samewait", True, "wait for the same, so that ending one"),
+                                  ("samewait", False, "ending one of them ends it"),
+                                  ("sameword", True, "who should have woken them is not known"),
+                                  ("sameword", False, "ending one of them ends it")):
+        knot = Knot(mode)
+        for wait in knot.doc["waits"]:
+            said = wait["explanation"]
+            if wait["verdict"] == "deadlock":
+                lens.equal("\"%s\" in: %s" % (words, said), expected, words in said)
+        knot.work.end()

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Who seems to be stuck and has a way out that the call does not name: the settings of a
+ * terminal, a thread that adds to a set. And those who wait for the same, all of them.
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "knot_pipes.h"
+#include "work.h"
+
+/* ------------------------------------------------------------------ terminals */
+
+static int master, slave;
+
+/* a read ends after 25 s, or as long after its first byte */
+static void make_terminal(unsigned least)
+{
+	struct termios t;
+
+	master = posix_openpt(O_RDWR | O_NOCTTY);
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		work_die("posix_openpt");
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	if (slave < 0 || tcgetattr(slave, &t))
+		work_die("terminal");
+	cfmakeraw(&t);
+	t.c_cc[VMIN] = least;
+	t.c_cc[VTIME] = 250;
+	if (tcsetattr(slave, TCSANOW, &t))
+		work_die("tcsetattr");
+}
+
+static void read_slave(void *unused)
+{
+	char bytes[8];
+
+	close_others(slave, p[1]);
+	while (read(slave, bytes, sizeof(bytes)) >= 0)
+		continue;
+}
+
+static void read_p_with_master(void *unused)
+{
+	close_others(p[0], master);
+	get(p[0]);
+}
+
+static void terminal_knot(unsigned least)
+{
+	make_pipe(p);
+	make_terminal(least);
+	if (least)
+		put(master);
+	role("timed", work_spawn(read_slave, NULL));
+	role("reader", work_spawn(read_p_with_master, NULL));
+	let_go();
+	asleep("timed", SYS_read);
+	asleep("reader", SYS_read);
+}
+
+static void terminal_timed(void)
+{
+	terminal_knot(0);
+}
+
+/* it has the first byte already, which nothing shows */
+static void terminal_some(void)
+{
+	terminal_knot(5);
+}
+
+/* -------------------------------------------------------------------- threads */
+
+static int r[2]; /* what the set is about; "writer" is in a knot with "reader" */
+
+static void write_never(void *unused)
+{
+	close(r[0]);
+	close(p[0]);
+	close(q[1]);
+	get(q[0]);
+}
+
+static void read_p(void *unused)
+{
+	close_others(p[0], q[1]);
+	get(p[0]);
+}
+
+static void *add_later(void *unused)
+{
+	pause();
+	return NULL;
+}
+
+static void wait_for_set(void *unused)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	pthread_t thread;
+	int set;
+
+	close_others(r[0], -1);
+	set = epoll_create1(0);
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, r[0], &e) ||
+	    pthread_create(&thread, NULL, add_later, NULL))
+		work_die("epoll_create1");
+	epoll_wait(set, &e, 1, -1);
+}
+
+static void set_of_threads(void)
+{
+	make_pipes();
+	make_pipe(r);
+	role("writer", work_spawn(write_never, NULL));
+	role("reader", work_spawn(read_p, NULL));
+	role("set", work_spawn(wait_for_set, NULL));
+	let_go();
+	asleep("writer", SYS_read);
+	asleep("reader", SYS_read);
+	asleep("set", SYS_epoll_wait);
+	asleep_anywhere("set", SYS_pause);
+}
+
+/* ------------------------------------------------------------------- the same */
+
+static int event;
+static uint32_t *words;
+
+static void read_event(void *unused)
+{
+	uint64_t count;
+
+	close_others(event, -1);
+	if (read(event, &count, sizeof(count)) < 0)
+		work_die("read");
+}
+
+static void event_of_two(void)
+{
+	event = eventfd(0, 0);
+	if (event < 0)
+		work_die("eventfd");
+	role("one", work_spawn(read_event, NULL));
+	role("two", work_spawn(read_event, NULL));
+	let_go();
+	asleep("one", SYS_read);
+	asleep("two", SYS_read);
+}
+
+static void wait_at(void *word)
+{
+	close_others(-1, -1);
+	syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+/* words of one lock, as readers and writers of one wait at different ones */
+static void words_of_two(void)
+{
+	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (words == MAP_FAILED)
+		work_die("mmap");
+	role("one", work_spawn(wait_at, &words[0]));
+	role("two", work_spawn(wait_at, &words[1]));
+	munmap(words, 4096);
+	asleep("one", SYS_futex);
+	asleep("two", SYS_futex);
+}
+
+static const struct work_mode modes[] = {
+	{ "ttytimed", terminal_timed }, { "ttysome", terminal_some },
+	{ "setthread", set_of_threads }, { "samewait", event_of_two },
+	{ "sameword", words_of_two },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
