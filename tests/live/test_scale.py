@@ -6,6 +6,9 @@ what some of them carry is counted exactly, and what they cost in memory is boun
 
 import collections
 import json
+import os
+import subprocess
+import tempfile
 
 import comparison
 import lens
@@ -68,3 +71,43 @@ def scale_idle():
     halves = PROCESSES * (PIPES + 1 + 2 * CONNECTIONS)
     lens.require(peak <= FLOOR_KB + halves * CHANNEL_BYTES // 1024,
                  "%d kB resident for %d channels" % (peak, PROCESSES * CHANNELS))
+
+
+# a million is more pipes than one process may hold here
+HELD = (102, 9900) if lens.LONG else (5, 5000) if lens.SCALE > 2 else (10, 9900)
+# measured: some 170 for a million, and a floor of less than 19 MB
+HELD_BYTES = 220
+
+
+def list_peak_kb(out, *args):
+    """Runs `ipclens list` into a file; what it had resident at the most, by its last output."""
+    # not ru_maxrss: that begins with what the caller has
+    peak = 0
+    with subprocess.Popen([lens.BINARY, "list", *args], stdout=subprocess.PIPE) as process:
+        for chunk in iter(lambda: process.stdout.read1(1 << 20), b""):
+            out.write(chunk)
+            with open("/proc/%d/status" % process.pid) as f:
+                peak = next((int(line.split()[1]) for line in f if line.startswith("VmHWM:")), peak)
+    lens.equal("exit status", 0, process.returncode)
+    return peak
+
+
+@lens.test(limit_s=600 if lens.LONG else 120)
+def scale_held():
+    """Pipes that are held, and nothing else: each costs a list no more than what tells it apart,
+    whatever its form."""
+    processes, each = HELD
+    work = lens.Workload("scale", "pipes", processes, each)
+    work.go()
+    work.truth(limit_s=240)
+    for form in ((), ("--json",)):
+        with tempfile.TemporaryFile(dir="/tmp") as out:
+            peak = list_peak_kb(out, *form, "--comm", "scale", "-t", "pipe")
+            out.seek(0)
+            mark = b'      "id":"pipe:' if form else b"pipe:["
+            found = sum(line.startswith(mark) for line in out)
+        lens.require(found >= processes * each, "%d pipes of %d" % (found, processes * each))
+        print("%d pipes: %.1f MB at the peak" % (found, peak / 1024))
+        lens.require(peak <= FLOOR_KB + found * HELD_BYTES // 1024,
+                     "%d kB at the peak of %d pipes" % (peak, found))
+    work.end()

@@ -5,6 +5,7 @@
  * something, which is the truth; the others nothing. None is ever closed.
  *
  *	scale idle PROCESSES CHANNELS	of so many channels each
+ *	scale pipes PROCESSES CHANNELS	of so many pipes each
  */
 #define _GNU_SOURCE 1
 #include <semaphore.h>
@@ -25,6 +26,7 @@ static char data[BYTES];
 /* by which pipes are looked at in the end: nobody else takes anything out */
 static int *look_fd;
 static long looks;
+static bool only_pipes;
 
 /* one who has it: the writer of a pipe to the next one, and the reader of the one before */
 struct member {
@@ -38,7 +40,7 @@ static void make_idle(long count)
 	for (long i = 0; i < count; i++) {
 		int fd[2];
 
-		if (i & 1 ? socketpair(AF_UNIX, SOCK_STREAM, 0, fd) : pipe(fd))
+		if (i & 1 && !only_pipes ? socketpair(AF_UNIX, SOCK_STREAM, 0, fd) : pipe(fd))
 			work_die("idle channel");
 	}
 }
@@ -160,7 +162,13 @@ static void run_idle(void)
 	let_all(&begin->read, processes, TICK_READ);
 }
 
-static const struct work_mode modes[] = { { "idle", run_idle } };
+static void run_pipes(void)
+{
+	only_pipes = true;
+	run_idle();
+}
+
+static const struct work_mode modes[] = { { "idle", run_idle }, { "pipes", run_pipes } };
 
 int main(int argc, char **argv)
 {
