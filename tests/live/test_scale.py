@@ -6,7 +6,6 @@ what some of them carry is counted exactly, and what they cost in memory is boun
 
 import collections
 import json
-import os
 import subprocess
 import tempfile
 
