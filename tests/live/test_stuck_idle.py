@@ -42,3 +42,19 @@ def stuck_end_in_words():
             if wait["verdict"] == "deadlock":
                 lens.equal("\"%s\" in: %s" % (words, said), expected, words in said)
         knot.work.end()
+
+
+@lens.test()
+def stuck_fifoscrossed():
+    """What only a stranger could end is no deadlock, and said nevertheless."""
+    for mode, verdict, told in (("fifoscrossed", "external", True),
+                                ("fifosheld", "waiting", False)):
+        knot = Knot(mode)
+        verdicts = {knot.by_id[w["process"]]: w["verdict"] for w in knot.doc["waits"]
+                    if w["syscall"] == "read"}
+        lens.equal("verdicts of " + mode, dict.fromkeys(("left", "right"), verdict), verdicts)
+        pids = ",".join(str(pid) for pid, name in knot.name.items() if name in verdicts)
+        text = lens.run("stuck", "-p", pids)[0].decode()
+        lens.equal("what is told of " + mode, told, "2 of these wait for processes that wait, too"
+                   in text)
+        knot.work.end()

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Who seems to be stuck and has a way out that the call does not name: the settings of a
- * terminal, a thread that adds to a set. And those who wait for the same, all of them.
+ * terminal, a thread that adds to a set, a name. And those who wait for the same, all of them.
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -178,7 +180,69 @@ static void words_of_two(void)
 	asleep("two", SYS_futex);
 }
 
+/* ----------------------------------------------------------------------- FIFOs */
+
+static char names[2][64];
+
+static void remove_fifos(void)
+{
+	for (int i = 0; is_main() && i < 2; i++)
+		unlink(names[i]);
+}
+
+/* ends as if it had been opened by two, without having waited for each other */
+static void make_fifo(const char *name, int ends[2])
+{
+	if (mkfifo(name, 0600))
+		work_die(name);
+	ends[0] = open(name, O_RDONLY | O_NONBLOCK);
+	ends[1] = open(name, O_WRONLY);
+	if (ends[0] < 0 || ends[1] < 0 || fcntl(ends[0], F_SETFL, 0))
+		work_die(name);
+}
+
+static void read_p_with_q(void *unused)
+{
+	close_others(p[0], q[1]);
+	get(p[0]);
+}
+
+static void hold_q(void *unused)
+{
+	close_others(q[1], -1);
+	wait_for_end();
+}
+
+static void fifos_of_two(bool is_held)
+{
+	for (int i = 0; i < 2; i++)
+		snprintf(names[i], sizeof(names[i]), "/tmp/lens-knot-idle-%d-%d", getpid(), i);
+	atexit(remove_fifos);
+	make_fifo(names[0], p);
+	make_fifo(names[1], q);
+	role("left", work_spawn(read_q, NULL));
+	role("right", work_spawn(read_p_with_q, NULL));
+	if (is_held)
+		role("holder", work_spawn(hold_q, NULL));
+	let_go();
+	asleep("left", SYS_read);
+	asleep("right", SYS_read);
+	if (is_held)
+		asleep("holder", -1);
+}
+
+static void fifos_crossed(void)
+{
+	fifos_of_two(false);
+}
+
+static void fifos_held(void)
+{
+	fifos_of_two(true);
+}
+
 static const struct work_mode modes[] = {
+	{ "fifoscrossed", fifos_crossed }, { "fifosheld", fifos_held },
 	{ "ttytimed", terminal_timed }, { "ttysome", terminal_some },
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
 	{ "sameword", words_of_two },

@@ -25,6 +25,7 @@ struct stuck_proc;
 enum stuck_hope {
 	HOPE_NONE,    /* never */
 	HOPE_STOPPED, /* when somebody continues what is stopped */
+	HOPE_STRANGER, /* by somebody who comes and opens a channel by its name */
 	HOPE_OUTSIDE, /* by what the look cannot see: signals, users, other hosts */
 	HOPE_RUNS,    /* by a thread that runs, or when a timer fires */
 };
@@ -262,6 +263,12 @@ const struct stuck_thread *stuck_worst_wait(const struct stuck_proc *p);
 void stuck_each_end(const struct stuck *s, const struct stuck_thing *thing,
 		    void (*fn)(void *ctx, const struct stuck_proc *p, uint32_t fd, uint32_t mode),
 		    void *ctx);
+
+/*
+ * Only somebody who is not there yet would help, by opening a channel by its name; who has
+ * the other end now waits for such, too.
+ */
+bool stuck_wants_stranger(const struct stuck_thread *t);
 
 /*
  * Waits that are peer-slow or worse and about a channel, one with every call; at

@@ -148,7 +148,7 @@ static void need_pipe(const struct stuck *s, const struct stuck_thread *t, struc
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 	if (d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED &&
 	    (input || is_alone(n, t)))
-		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_STRANGER, "a process that opens it by name");
 }
 
 /* open file descriptions of it, in whoever's hands */
@@ -180,7 +180,7 @@ static void need_mq(const struct stuck *s, const struct stuck_thread *t, struct 
 	 * expected, but where nobody has it to receive from, whoever is meant comes later.
 	 */
 	if (input || is_alone(n, t))
-		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_STRANGER, "a process that opens it by name");
 	else
 		n->inferred = true;
 }
@@ -332,7 +332,7 @@ void stuck_need_partner(struct stuck *s, struct stuck_thread *t)
 	n->inferred = true;
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HAS_FILE);
 	if (d->rec.flags & LENS_DESC_NAMED)
-		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by name");
+		stuck_hope_outside(n, HOPE_STRANGER, "a process that opens it by name");
 	else if (n->provider_count)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that opens it by way of /proc");
 }

@@ -57,7 +57,7 @@ static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 	bool changed = false;
 
 	if (!parent || parent == child || !(parent->handlers & HANDLES_CHILDREN) ||
-	    child->hope < HOPE_OUTSIDE)
+	    child->hope < HOPE_STRANGER)
 		return false;
 	for (size_t i = 0; i < parent->thread_count; i++) {
 		struct stuck_thread *t = parent->threads[i];

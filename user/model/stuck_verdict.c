@@ -202,6 +202,20 @@ static void judge_thread(const struct stuck *s, struct stuck_thread *t)
 		t->certain = false;
 }
 
+bool stuck_wants_stranger(const struct stuck_thread *t)
+{
+	if (t->verdict != STUCK_EXTERNAL || t->hope != HOPE_STRANGER)
+		return false;
+	for (size_t i = 0; i < t->need_count; i++)
+		for (size_t j = 0; j < t->needs[i].provider_count; j++) {
+			const struct stuck_proc *p = t->needs[i].providers[j].proc;
+
+			if (p != t->proc && p->hope == HOPE_STRANGER)
+				return true;
+		}
+	return false;
+}
+
 /* the results of an earlier judgement of the same graph */
 static void forget(struct stuck *s)
 {

@@ -183,11 +183,14 @@ void stuck_text_mere_wait(FILE *out, const struct stuck *s, const struct stuck_t
 
 void render_stuck_text(FILE *out, const struct stuck *s, const struct render_options *opt, bool all)
 {
-	size_t count[STUCK_VERDICT_MAX] = {}, shown = 0;
+	size_t count[STUCK_VERDICT_MAX] = {}, shown = 0, strangers = 0;
 
-	for (size_t i = 0; i < s->thread_count; i++)
-		if (filter_matches_wait(s->threads[i], &opt->filter))
-			count[s->threads[i]->verdict]++;
+	for (size_t i = 0; i < s->thread_count; i++) {
+		if (!filter_matches_wait(s->threads[i], &opt->filter))
+			continue;
+		count[s->threads[i]->verdict]++;
+		strangers += stuck_wants_stranger(s->threads[i]);
+	}
 	for (size_t i = 0; i < s->root_count; i++)
 		if (render_stuck_shows_root(s, &s->roots[i], opt))
 			stuck_text_root(out, s, &s->roots[i], ++shown, opt);
@@ -200,6 +203,10 @@ void render_stuck_text(FILE *out, const struct stuck *s, const struct render_opt
 		count[STUCK_WAITING], count[STUCK_EXTERNAL],
 		all || !(count[STUCK_WAITING] + count[STUCK_EXTERNAL]) ? ""
 								       : " (--all shows them)");
+	if (strangers)
+		fprintf(out, "%zu of these wait for processes that wait, too, and nobody else has "
+			"what they wait for: unless somebody opens it by its name, they are "
+			"stuck\n", strangers);
 	if (s->incomplete)
 		fputs("some records were lost: sets of descriptors or locks may be incomplete\n",
 		      out);
