@@ -52,9 +52,10 @@ SCENE void scene_name(struct chan *c, const char *name)
 	scene_take_name(c, xstrdup(name));
 }
 
-SCENE struct endpoint *scene_hold(struct chan *c, struct proc *p, enum lens_dir dir, uint32_t fd)
+SCENE struct endpoint *scene_hold(struct world *w, struct chan *c, struct proc *p,
+				  enum lens_dir dir, uint32_t fd)
 {
-	struct endpoint *e = chan_endpoint(c, p);
+	struct endpoint *e = chan_endpoint(w, c, p);
 
 	if (dir == LENS_READ)
 		e->reader = true;
@@ -65,10 +66,10 @@ SCENE struct endpoint *scene_hold(struct chan *c, struct proc *p, enum lens_dir 
 	return e;
 }
 
-SCENE struct endpoint *scene_move(struct chan *c, struct proc *p, enum lens_dir dir,
-				  uint64_t msgs, uint64_t bytes)
+SCENE struct endpoint *scene_move(struct world *w, struct chan *c, struct proc *p,
+				  enum lens_dir dir, uint64_t msgs, uint64_t bytes)
 {
-	struct endpoint *e = chan_endpoint(c, p);
+	struct endpoint *e = chan_endpoint(w, c, p);
 	struct side *s = end_side_get(e, dir);
 
 	if (dir == LENS_READ)
@@ -154,11 +155,11 @@ SCENE struct world *scene_pipeline(void)
 	struct chan *first = scene_chan(w, LENS_KIND_PIPE, 101);
 	struct chan *second = scene_chan(w, LENS_KIND_PIPE, 102);
 
-	scene_move(first, head, LENS_WRITE, 12208, 100000000);
-	scene_hold(first, sh, LENS_WRITE, 7);
-	scene_move(first, tee, LENS_READ, 24415, 100000000);
-	scene_move(second, tee, LENS_WRITE, 24415, 100000000);
-	scene_move(second, wc, LENS_READ, 24415, 100000000);
+	scene_move(w, first, head, LENS_WRITE, 12208, 100000000);
+	scene_hold(w, first, sh, LENS_WRITE, 7);
+	scene_move(w, first, tee, LENS_READ, 24415, 100000000);
+	scene_move(w, second, tee, LENS_WRITE, 24415, 100000000);
+	scene_move(w, second, wc, LENS_READ, 24415, 100000000);
 	scene_flow(w, head, tee, first, 12208, 100000000);
 	scene_flow(w, tee, wc, second, 24415, 100000000);
 	return w;

@@ -275,7 +275,7 @@ TEST(retired_totals_add_up)
 	feed(&s, &t.h, LENS_REC_TOTAL, sizeof(t));
 	t.total = (struct lens_total){ .id = 9, .ops = 1, .msgs = 1, .bytes = 50 };
 	feed(&s, &t.h, LENS_REC_TOTAL, sizeof(t));
-	CHECK_EQ_U64(end_side(only_chan(s.w)->ends[0], LENS_WRITE)->total.bytes, 350);
-	CHECK_EQ_U64(end_side(only_chan(s.w)->ends[0], LENS_WRITE)->total.ops, 4);
+	CHECK_EQ_U64(end_side(chan_ends(only_chan(s.w))[0], LENS_WRITE)->total.bytes, 350);
+	CHECK_EQ_U64(end_side(chan_ends(only_chan(s.w))[0], LENS_WRITE)->total.ops, 4);
 	world_free(s.w);
 }

@@ -69,7 +69,7 @@ TEST(many_ends_are_found)
 		feed_total(&f, c, pid, LENS_WRITE, feed_counts(pid, 1, pid));
 	CHECK_EQ_U64(feed_chan_of(&f, c)->end_count, 500);
 	for (uint32_t pid = 1; pid <= 500; pid++) {
-		CHECK_EQ_U64(feed_chan_of(&f, c)->ends[pid - 1]->proc->key.tgid, pid);
+		CHECK_EQ_U64(chan_ends(feed_chan_of(&f, c))[pid - 1]->proc->key.tgid, pid);
 		CHECK_EQ_U64(total_of(&f, c, pid, LENS_WRITE)->bytes, pid);
 	}
 	feed_end(&f, feed_pipe(2), 900, LENS_READ, 900, 0);

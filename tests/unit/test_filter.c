@@ -30,11 +30,11 @@ static void fixture_init(struct fixture *x)
 	x->b = scene_chan(x->w, LENS_KIND_PIPE, 102);
 	x->idle = scene_chan(x->w, LENS_KIND_FIFO, 103);
 	scene_name(x->idle, "/run/some fifo");
-	scene_move(x->a, make, LENS_WRITE, 1, 10);
-	scene_move(x->a, cc, LENS_READ, 1, 10);
-	scene_move(x->b, make, LENS_WRITE, 1, 20);
-	scene_move(x->b, make, LENS_READ, 1, 20);
-	scene_hold(x->idle, cc, LENS_READ, 5);
+	scene_move(x->w, x->a, make, LENS_WRITE, 1, 10);
+	scene_move(x->w, x->a, cc, LENS_READ, 1, 10);
+	scene_move(x->w, x->b, make, LENS_WRITE, 1, 20);
+	scene_move(x->w, x->b, make, LENS_READ, 1, 20);
+	scene_hold(x->w, x->idle, cc, LENS_READ, 5);
 	scene_flow(x->w, make, cc, x->a, 1, 10);
 	scene_flow(x->w, make, make, x->b, 1, 20);
 }
@@ -149,11 +149,11 @@ TEST(tree_means_used_by_the_tree)
 	CHECK_FILTER("", .tree_only = true);
 	tree = scene_proc(x.w, 20, "child");
 	tree->in_tree = true;
-	scene_hold(x.a, tree, LENS_WRITE, 1);
+	scene_hold(x.w, x.a, tree, LENS_WRITE, 1);
 	/* inherited, not touched */
 	CHECK_FILTER("", .tree_only = true);
 	CHECK_FILTER("a", .tree_only = true, .idle = true);
-	scene_move(x.b, tree, LENS_WRITE, 1, 1);
+	scene_move(x.w, x.b, tree, LENS_WRITE, 1, 1);
 	CHECK_FILTER("b", .tree_only = true);
 }
 

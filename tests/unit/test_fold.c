@@ -148,7 +148,7 @@ static struct sums add_up(const struct world *w)
 		add_ledger(&s, chan_ledger(c));
 		for (size_t j = 0; j < c->end_count; j++)
 			for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-				add_total(&s, d, &end_side(c->ends[j], d)->total);
+				add_total(&s, d, &end_side(chan_ends(c)[j], d)->total);
 	}
 	for (size_t i = 0; i < hash_count(w->folds); i++) {
 		const struct fold *f = hash_at(w->folds, i);

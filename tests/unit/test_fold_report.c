@@ -9,13 +9,13 @@ static void forget_pipe(struct world *w, uint64_t ino, const char *writer, const
 	struct chan *c = scene_chan(w, LENS_KIND_PIPE, ino);
 	uint32_t pid = 1000 + (uint32_t)ino * 2;
 
-	scene_move(c, scene_proc(w, pid, writer), LENS_WRITE, 2, bytes);
-	scene_move(c, scene_proc(w, pid + 1, reader), LENS_READ, 1, bytes);
+	scene_move(w, c, scene_proc(w, pid, writer), LENS_WRITE, 2, bytes);
+	scene_move(w, c, scene_proc(w, pid + 1, reader), LENS_READ, 1, bytes);
 	c->live = false;
 	for (size_t i = 0; i < c->end_count; i++)
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			end_side_get(c->ends[i], d)->final = true;
-			end_side_get(c->ends[i], d)->flags |= flags;
+			end_side_get(chan_ends(c)[i], d)->final = true;
+			end_side_get(chan_ends(c)[i], d)->flags |= flags;
 		}
 }
 

@@ -137,10 +137,10 @@ static struct world *scene_connection(void)
 	CHECK(event_decode(&rec, sizeof(rec), &ev, &skip) == (ssize_t)sizeof(rec));
 	world_apply(w, &ev);
 	scene_name(b, "/run/pg");
-	scene_hold(a, client, LENS_READ, 3);
-	scene_hold(b, server, LENS_READ, 9);
-	scene_move(a, client, LENS_WRITE, 1, 500);
-	scene_move(b, server, LENS_READ, 1, 500);
+	scene_hold(w, a, client, LENS_READ, 3);
+	scene_hold(w, b, server, LENS_READ, 9);
+	scene_move(w, a, client, LENS_WRITE, 1, 500);
+	scene_move(w, b, server, LENS_READ, 1, 500);
 	chan_more_get(b)->ledger.written = 500;
 	chan_more_get(a)->ledger.written = 0;
 	chan_depth_get(b)->queued_bytes = 8;
@@ -225,7 +225,7 @@ TEST(a_listener_has_a_backlog_and_no_depth)
 	};
 	chan_more_get(c)->ledger.known = false;
 	scene_name(c, "/run/listening");
-	scene_hold(c, scene_proc(w, 12, "init"), LENS_READ, 3);
+	scene_hold(w, c, scene_proc(w, 12, "init"), LENS_READ, 3);
 	o = scene_json(render_list_json, w, NULL);
 	shown = scene_at(o, "channels", 0);
 	CHECK(json_object_get_boolean(scene_get(shown, "listening")));

@@ -54,8 +54,8 @@ static struct world *nasty_world(struct stuck *s)
 		struct proc *from = procs[i], *to = procs[(i + 1) % PROCS];
 
 		chan_more_get(c)->name = random_text(&chan_more_get(c)->name_len);
-		scene_move(c, from, LENS_WRITE, 1, 10);
-		scene_move(c, to, LENS_READ, 1, 10);
+		scene_move(w, c, from, LENS_WRITE, 1, 10);
+		scene_move(w, c, to, LENS_READ, 1, 10);
 		scene_announce(w, c, from, LENS_WRITE, i + 1);
 		scene_flow(w, from, to, c, 1, 10);
 		stuck_add_provider(stuck_add_need(threads[i], WANT_DATA),

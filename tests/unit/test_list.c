@@ -11,9 +11,9 @@ static struct world *listed(void)
 	struct chan *queue = scene_chan(w, LENS_KIND_SYSV_MSG, 3);
 	struct chan *gone = scene_chan(w, LENS_KIND_SYSV_MSG, 4);
 
-	scene_hold(pipe, scene_proc(w, 11, "head"), LENS_WRITE, 1);
-	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 0);
-	scene_hold(pipe, scene_proc(w, 12, "wc"), LENS_READ, 9);
+	scene_hold(w, pipe, scene_proc(w, 11, "head"), LENS_WRITE, 1);
+	scene_hold(w, pipe, scene_proc(w, 12, "wc"), LENS_READ, 0);
+	scene_hold(w, pipe, scene_proc(w, 12, "wc"), LENS_READ, 9);
 	chan_depth_get(pipe)->queued_bytes = 512;
 	scene_name(fifo, "/run/f\033ifo");
 	chan_depth_get(queue)->queued_bytes = 120;
@@ -76,8 +76,9 @@ TEST(text_fits_80_columns)
 	chan_more_get(c)->name_len = LENS_PATH_MAX - 1;
 	for (uint32_t pid = 100; pid < 130; pid++)
 		for (uint32_t fd = 0; fd < 20; fd++)
-			scene_hold(c, scene_proc(w, pid, pid & 1 ? "odd" : "even"), LENS_READ, fd);
-	scene_hold(c, scene_proc(w, 200, "one"), LENS_WRITE, 1);
+			scene_hold(w, c, scene_proc(w, pid, pid & 1 ? "odd" : "even"), LENS_READ,
+				   fd);
+	scene_hold(w, c, scene_proc(w, 200, "one"), LENS_WRITE, 1);
 	text = scene_render(render_list_text, w, &opt);
 	scene_check_layout(text, 80);
 	scene_has(text, "even(15 pro");

@@ -76,8 +76,8 @@ TEST(text_fits_80_and_120_columns)
 	struct render_options opt = {};
 
 	for (uint32_t pid = 50; pid < 90; pid++)
-		scene_hold(c, scene_proc(w, pid, "make"), LENS_WRITE, 3);
-	scene_move(c, p, LENS_WRITE, 999999999, 85899345920);
+		scene_hold(w, c, scene_proc(w, pid, "make"), LENS_WRITE, 3);
+	scene_move(w, c, p, LENS_WRITE, 999999999, 85899345920);
 	scene_flow(w, p, p, c, 999999999, 85899345920)->exact = false;
 	w->flows[2].has_residency = true;
 	w->flows[2].p50_ns = 340000;
@@ -150,10 +150,10 @@ TEST(text_groups_many_of_one_name)
 	_cleanup_(buf_fini) struct buf readers = {}, writers = {};
 
 	for (uint32_t pid = 1; pid <= 12; pid++)
-		scene_hold(c, scene_proc(w, pid, "make"), LENS_READ, 3);
-	scene_move(c, scene_proc(w, 5, "make"), LENS_READ, 1, 1);
-	scene_hold(c, scene_proc(w, 20, "cc"), LENS_READ, 3);
-	scene_hold(c, scene_proc(w, 21, "cc"), LENS_READ, 3);
+		scene_hold(w, c, scene_proc(w, pid, "make"), LENS_READ, 3);
+	scene_move(w, c, scene_proc(w, 5, "make"), LENS_READ, 1, 1);
+	scene_hold(w, c, scene_proc(w, 20, "cc"), LENS_READ, 3);
+	scene_hold(w, c, scene_proc(w, 21, "cc"), LENS_READ, 3);
 	label_ends(&readers, c, LENS_READ, ENDS_USERS_APART);
 	CHECK_STR(readers.data, "make(5) [cc(20)] [cc(21)] [make(11 processes)]");
 	label_ends(&writers, c, LENS_WRITE, ENDS_USERS_APART);
@@ -170,7 +170,7 @@ TEST(text_names_the_slow_stage)
 	w->sample_period_ns = 10000000;
 	chan_more_get(first)->full_share = 0.87;
 	chan_more_get(second)->empty_share = 0.6;
-	end_side_get(first->ends[0], LENS_WRITE)->blocked_ns = 870000000;
+	end_side_get(chan_ends(first)[0], LENS_WRITE)->blocked_ns = 870000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has(text, "back-pressure (100 samples, one per 10");
 	scene_has(text, "pipe:[101]   87 % █████████░          0 % ░░░░░░░░░░\n");
@@ -190,7 +190,7 @@ TEST(text_blames_nobody_who_waits_too)
 	w->sample_period_ns = 10000000;
 	chan_more_get(first)->full_share = 0.8;
 	chan_more_get(second)->full_share = 0.9;
-	end_side_get(second->ends[0], LENS_WRITE)->blocked_ns = 900000000;
+	end_side_get(chan_ends(second)[0], LENS_WRITE)->blocked_ns = 900000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has_not(text, "tee(12) is the slow stage");
 	scene_has(text, "wc(13) is the slow stage: tee(12) waited 90 %");
@@ -319,7 +319,7 @@ TEST(json_of_a_queue_has_namespace_and_types)
 	struct chan *c = scene_chan(w, LENS_KIND_SYSV_MSG, 65538);
 	struct json_object *o, *chan;
 
-	scene_move(c, scene_proc(w, 1, "a"), LENS_WRITE, 3, 30);
+	scene_move(w, c, scene_proc(w, 1, "a"), LENS_WRITE, 3, 30);
 	chan_depth_get(c)->queued_msgs = 3;
 	chan_more_get(c)->types = xcalloc(2, sizeof(*chan_more(c)->types));
 	chan_more_get(c)->types[0] = (struct type_count){ 1, 2, 20 };
@@ -432,8 +432,8 @@ TEST(extreme_numbers_are_survived)
 	more->ledger.msgs_unaccounted = INT64_MAX;
 	more->full_share = 1e300, more->empty_share = -0.0 / 0.0;
 	memset(chan_depth_get(c), 0xff, sizeof(struct lens_depth));
-	memset(&end_side_get(c->ends[0], LENS_WRITE)->total, 0xff, sizeof(struct lens_total));
-	end_side_get(c->ends[0], LENS_WRITE)->blocked_ns = UINT64_MAX;
+	memset(&end_side_get(chan_ends(c)[0], LENS_WRITE)->total, 0xff, sizeof(struct lens_total));
+	end_side_get(chan_ends(c)[0], LENS_WRITE)->blocked_ns = UINT64_MAX;
 	w->sample_rounds = w->sample_period_ns = UINT64_MAX;
 	w->flows[0].bytes = w->flows[0].messages = w->flows[0].p50_ns = UINT64_MAX;
 	w->flows[0].has_residency = true;
@@ -546,8 +546,8 @@ static struct world *hostile_world(uint64_t *state)
 		p->argv = xcalloc(LENS_ARGV_MAX, 1);
 		p->argv_len = random_bytes(state, p->argv, LENS_ARGV_MAX, false);
 		scene_take_name(c, random_string(state, i % 10 ? 100 : LENS_PATH_MAX - 1));
-		scene_move(c, p, LENS_WRITE, 1, i);
-		scene_hold(c, p, LENS_READ, i);
+		scene_move(w, c, p, LENS_WRITE, 1, i);
+		scene_hold(w, c, p, LENS_READ, i);
 		scene_flow(w, p, p, c, 1, i);
 	}
 	snprintf(w->cover[1].detail, sizeof(w->cover[1].detail), "\033[31m\xff");

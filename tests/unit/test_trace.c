@@ -14,7 +14,7 @@ static struct world *traced(unsigned kind)
 
 	/* 12:34:56 on the first of January 1970 when BOOTTIME is 0 */
 	w->host.wall_offset_ns = ((12 * 60 + 34) * 60 + 56) * 1000000000ULL;
-	scene_hold(c, scene_proc(w, 10, "sh"), LENS_WRITE, 4);
+	scene_hold(w, c, scene_proc(w, 10, "sh"), LENS_WRITE, 4);
 	scene_announce(w, c, head, LENS_WRITE, WRITER_ID)->writer = true;
 	scene_announce(w, c, wc, LENS_READ, READER_ID)->reader = true;
 	return w;
@@ -50,7 +50,7 @@ TEST(text_has_both_ends)
 	check_line(w, &write, "12:34:56.007123 head(11/15) write 4096 pipe:[101] -> wc(12)\n");
 	/* until someone has written, everyone who could is a peer */
 	check_line(w, &read, "12:34:56.008000 wc(12/12) read 0 pipe:[101] <- sh(10) head(11)\n");
-	scene_move(hash_at(w->chans, 0), scene_proc(w, 11, "head"), LENS_WRITE, 1, 4096);
+	scene_move(w, hash_at(w->chans, 0), scene_proc(w, 11, "head"), LENS_WRITE, 1, 4096);
 	check_line(w, &read, "12:34:56.008000 wc(12/12) read 0 pipe:[101] <- head(11)\n");
 }
 
@@ -120,7 +120,7 @@ TEST(many_peers_are_counted)
 	struct json_object *o;
 
 	for (uint32_t pid = 1000; pid < 1099; pid++)
-		scene_hold(hash_at(w->chans, 0), scene_proc(w, pid, "cc"), LENS_READ, 3);
+		scene_hold(w, hash_at(w->chans, 0), scene_proc(w, pid, "cc"), LENS_READ, 3);
 	text = trace(w, NULL, &op, false);
 	scene_has(text, " -> wc(12) cc(1000) cc(1001) +97\n");
 	line = trace(w, NULL, &op, true);

@@ -213,13 +213,14 @@ TEST(flows_add_up_to_what_was_read)
 			const struct chan *c = hash_at(f.w->chans, i);
 
 			for (size_t j = 0; j < c->end_count; j++) {
+				const struct endpoint *e = chan_ends(c)[j];
 				uint64_t sum = 0;
 
 				for (size_t k = 0; k < f.w->flow_count; k++)
 					if (f.w->flows[k].chan == c &&
-					    f.w->flows[k].to == c->ends[j]->proc)
+					    f.w->flows[k].to == e->proc)
 						sum += f.w->flows[k].bytes;
-				CHECK_EQ_U64(sum, end_side(c->ends[j], LENS_READ)->total.bytes);
+				CHECK_EQ_U64(sum, end_side(e, LENS_READ)->total.bytes);
 			}
 		}
 	}

@@ -98,6 +98,15 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---------------------------------------------------------------- pool */
+
+/* many pieces of one size, which need not be given back one by one */
+struct pool;
+struct pool *pool_new(size_t size);	/* at least that of a pointer */
+void pool_free(struct pool *p);		/* and all its pieces */
+void *pool_get(struct pool *p);		/* zeroed */
+void pool_put(struct pool *p, void *piece);
+
 /* ---------------------------------------------------------------- hash */
 
 /*

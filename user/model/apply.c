@@ -73,7 +73,7 @@ static void apply_proc(struct world *w, const struct event *ev)
 	parent = r->why == LENS_PROC_FORK ? hash_get(w->procs, &p->parent) : NULL;
 	if (parent) {
 		inherit(p, parent);
-		mapping_fork(parent, p, ev->ts_ns);
+		mapping_fork(w, parent, p, ev->ts_ns);
 	}
 	if (r->why == LENS_PROC_EXEC)
 		mapping_clear(p, ev->ts_ns);
@@ -132,7 +132,7 @@ static void apply_end(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_end *r = ev->lens_rec_end;
 	struct chan *c = world_chan(w, &r->chan);
-	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
+	struct endpoint *e = chan_endpoint(w, c, world_proc(w, &r->proc));
 	struct hash *ids = world_state(w)->ids;
 	struct side *s = end_side_get(e, r->dir);
 
@@ -174,7 +174,7 @@ static void apply_total(struct world *w, const struct event *ev)
 	const struct lens_total *t = &ev->lens_rec_total->total;
 	struct lens_chan chan = { .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
-	struct endpoint *e = chan_endpoint(world_chan(w, &chan), world_proc(w, &proc));
+	struct endpoint *e = chan_endpoint(w, world_chan(w, &chan), world_proc(w, &proc));
 	struct side *s = end_side_get(e, k->dir);
 	struct lens_total before = s->carried ? *s->carried : (struct lens_total){};
 
@@ -198,7 +198,7 @@ static void apply_open(struct world *w, const struct event *ev)
 	const struct lens_rec_open *r = ev->lens_rec_open;
 	struct chan *c = world_chan(w, &r->chan);
 
-	chan_endpoint(c, world_proc(w, &r->proc))->opened = true;
+	chan_endpoint(w, c, world_proc(w, &r->proc))->opened = true;
 	if (r->mode & 1 && r->reader_opens == 1)
 		chan_more_get(c)->lives[LENS_READ]++;
 	if (r->mode & 2 && r->writer_opens == 1)

@@ -63,10 +63,10 @@ static void party_init(struct party *p, const struct chan *c, enum lens_dir dir)
 	if (dir == LENS_WRITE && (chan_state(c)->outside || chan_state(c)->msgs_outside))
 		join(p, NULL, chan_state(c)->outside, chan_state(c)->msgs_outside);
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		const struct lens_total *t = &end_side(at->ends[i], dir)->total;
+		const struct lens_total *t = &end_side(chan_ends(at)[i], dir)->total;
 
 		if (t->bytes || t->msgs)
-			join(p, at->ends[i]->proc, t->bytes, t->msgs);
+			join(p, chan_ends(at)[i]->proc, t->bytes, t->msgs);
 	}
 }
 
@@ -79,11 +79,11 @@ static void join_under_way(struct party *writers, const struct party *readers,
 	if (readers->bytes <= writers->bytes)
 		return;
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		const struct side *s = end_side(at->ends[i], LENS_WRITE);
+		const struct side *s = end_side(chan_ends(at)[i], LENS_WRITE);
 
 		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
 		    !chan_has_messages(c))
-			join(writers, at->ends[i]->proc, 0, 0);
+			join(writers, chan_ends(at)[i]->proc, 0, 0);
 	}
 }
 
@@ -322,7 +322,7 @@ static const char *doubt(const struct chan *c)
 static bool has_cut_messages(const struct chan *c)
 {
 	for (size_t i = 0; chan_has_messages(c) && i < c->end_count; i++)
-		if (end_side(c->ends[i], LENS_READ)->total.shorts)
+		if (end_side(chan_ends(c)[i], LENS_READ)->total.shorts)
 			return true;
 	return false;
 }
@@ -392,9 +392,9 @@ static void settle_outgoing(struct world *w, struct chan *c)
 	struct flow_matrix out = {};
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct lens_total *t = &end_side(c->ends[i], LENS_WRITE)->total;
+		const struct lens_total *t = &end_side(chan_ends(c)[i], LENS_WRITE)->total;
 
-		add(&out, c->ends[i]->proc, NULL, t->bytes, t->msgs);
+		add(&out, chan_ends(c)[i]->proc, NULL, t->bytes, t->msgs);
 	}
 	add_flows(w, c, &out, NULL, inet_misses_peer(c) ? why_peer : NULL, NULL);
 	flow_matrix_fini(&out);
@@ -408,7 +408,7 @@ static void settle_target(struct world *w, struct chan *c)
 	struct flow_matrix m = {};
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 		const struct lens_total *to = &end_side(e, LENS_WRITE)->total;
 		const struct lens_total *from = &end_side(e, LENS_READ)->total;
 

@@ -54,9 +54,9 @@ static bool has_ended(const struct chan *c)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			if (!is_final(end_side(c->ends[i], d)))
+			if (!is_final(end_side(chan_ends(c)[i], d)))
 				return false;
-			complete &= !lacks_operations(end_side(c->ends[i], d));
+			complete &= !lacks_operations(end_side(chan_ends(c)[i], d));
 		}
 	}
 	chan_moved(c, false, &moved);
@@ -100,7 +100,7 @@ static bool used_in_tree(const struct endpoint *e)
 static bool touched_by_tree(const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		if (used_in_tree(c->ends[i]))
+		if (used_in_tree(chan_ends(c)[i]))
 			return true;
 	return false;
 }
@@ -178,7 +178,7 @@ static bool is_user(const struct endpoint *e, enum lens_dir dir)
 static void name_users(const struct chan *c, enum lens_dir dir, struct fold_key *k)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 
 		if (!is_user(e, dir))
 			continue;
@@ -240,8 +240,8 @@ static void fold_chan(struct world *w, struct chan *c)
 	w->flow_count = 0;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			add_total(&f->total[d], &end_side(c->ends[i], d)->total);
-			f->blocked_ns[d] += end_side(c->ends[i], d)->blocked_ns;
+			add_total(&f->total[d], &end_side(chan_ends(c)[i], d)->total);
+			f->blocked_ns[d] += end_side(chan_ends(c)[i], d)->blocked_ns;
 		}
 	}
 	f->channels++;
@@ -265,7 +265,7 @@ static bool keep_chan(void *arg, void *value)
 	if (!c->folded)
 		return true;
 	world_state(w)->ops_kept -= ops_kept(chan_state(c)->ops);
-	chan_free(c);
+	chan_free(w, c);
 	return false;
 }
 

@@ -188,15 +188,14 @@ struct chan *chan_whole_new(const struct chan *c)
 
 	*whole = *c;
 	detach(whole);
-	whole->ends = xcalloc(c->end_count + (peer ? peer->end_count : 0) + 1,
-			      sizeof(struct endpoint *));
-	if (c->end_count)
-		memcpy(whole->ends, c->ends, c->end_count * sizeof(struct endpoint *));
+	whole->ends.many = xcalloc(c->end_count + (peer ? peer->end_count : 0) + 1,
+				   sizeof(struct endpoint *));
+	whole->has_many_ends = true;
+	memcpy(whole->ends.many, chan_ends(c), c->end_count * sizeof(struct endpoint *));
 	if (!peer)
 		return whole;
-	if (peer->end_count)
-		memcpy(whole->ends + c->end_count, peer->ends,
-		       peer->end_count * sizeof(struct endpoint *));
+	memcpy(whole->ends.many + c->end_count, chan_ends(peer),
+	       peer->end_count * sizeof(struct endpoint *));
 	whole->end_count += peer->end_count;
 	whole->existed_before |= peer->existed_before;
 	whole->live |= peer->live;
@@ -215,6 +214,6 @@ void chan_whole_free(struct chan *whole)
 	if (whole->own_depth)
 		free((void *)whole->depth);
 	free(whole->more);
-	free(whole->ends);
+	free(whole->ends.many);
 	free(whole);
 }

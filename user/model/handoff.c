@@ -79,7 +79,7 @@ void handoff_apply(struct world *w, const struct event *ev)
 
 	if (!c || !p || !chan_is_memory(c))
 		return;
-	chan_endpoint(c, p);
+	chan_endpoint(w, c, p);
 	m = chan_memory_get(c);
 	if (!m->words)
 		m->words = hash_new(sizeof(uint64_t));

@@ -43,7 +43,7 @@ static void balance_start(const struct chan *c, enum unit u, struct balance *b)
 		const struct chan *at = chan_side(c, d);
 
 		for (size_t i = 0; at && i < at->end_count; i++) {
-			const struct side *s = end_side(at->ends[i], d);
+			const struct side *s = end_side(chan_ends(at)[i], d);
 			int64_t moved = s->first_under_way[u];
 
 			/* such a call counts when it returns, so for no more than was counted */
@@ -70,9 +70,9 @@ static void balance_end(const struct chan *c, enum unit u, struct balance *b)
 	b->end.high = window(&g, u, LENS_WRITE);
 	b->end.low = -window(&g, u, LENS_READ);
 	for (size_t i = 0; i < c->end_count; i++)
-		b->end.high += end_side(c->ends[i], LENS_READ)->under_way[u];
+		b->end.high += end_side(chan_ends(c)[i], LENS_READ)->under_way[u];
 	for (size_t i = 0; source && i < source->end_count; i++)
-		b->end.low -= end_side(source->ends[i], LENS_WRITE)->under_way[u];
+		b->end.low -= end_side(chan_ends(source)[i], LENS_WRITE)->under_way[u];
 }
 
 static int64_t balance(const struct chan *c, enum unit u, struct balance *b)
@@ -126,7 +126,7 @@ static uint64_t short_reads(const struct chan *c)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < c->end_count; i++)
-		count += end_side(c->ends[i], LENS_READ)->total.shorts;
+		count += end_side(chan_ends(c)[i], LENS_READ)->total.shorts;
 	return count;
 }
 
@@ -139,7 +139,7 @@ static uint64_t lost_messages(const struct chan *c)
 	if (!is_queue)
 		return inet_dropped_messages(c);
 	for (size_t i = 0; i < c->end_count; i++)
-		count += faults(&end_side(c->ends[i], LENS_READ)->total);
+		count += faults(&end_side(chan_ends(c)[i], LENS_READ)->total);
 	return count;
 }
 

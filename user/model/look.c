@@ -20,7 +20,7 @@ static void begin(struct world *w, uint64_t ts_ns)
 		struct chan *c = hash_at(w->chans, i);
 
 		for (size_t j = 0; j < c->end_count; j++) {
-			struct endpoint *e = c->ends[j];
+			struct endpoint *e = chan_ends(c)[j];
 
 			e->held_now = false;
 			end_forget_fds(e);
@@ -57,7 +57,7 @@ static void remember_first(struct chan *c)
 	c->existed_before = c->in_look;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			struct side *side = end_more(c->ends[i])->side[d];
+			struct side *side = end_more(chan_ends(c)[i])->side[d];
 
 			if (!side)
 				continue;
@@ -146,7 +146,7 @@ void look_hold(struct world *w, const struct event *ev)
 {
 	const struct lens_rec_hold *r = ev->lens_rec_hold;
 	struct chan *c = world_chan(w, &r->chan);
-	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
+	struct endpoint *e = chan_endpoint(w, c, world_proc(w, &r->proc));
 
 	look_found(w, c, &r->depth, ev->ts_ns);
 	e->held_now = true;
@@ -234,9 +234,10 @@ void look_msgs(struct world *w, const struct event *ev)
 }
 
 /* who sleeps in a call on a channel is an end of it, even if it never got anything */
-static struct endpoint *waiting_end(struct chan *c, struct proc *p, enum lens_dir dir)
+static struct endpoint *waiting_end(struct world *w, struct chan *c, struct proc *p,
+				    enum lens_dir dir)
 {
-	struct endpoint *e = chan_endpoint(c, p);
+	struct endpoint *e = chan_endpoint(w, c, p);
 
 	if (dir == LENS_READ)
 		e->reader = true;
@@ -275,7 +276,7 @@ static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *
 static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct chan *c,
 			 struct proc *p)
 {
-	struct side *s = end_side_get(waiting_end(c, p, r->dir), r->dir);
+	struct side *s = end_side_get(waiting_end(w, c, p, r->dir), r->dir);
 
 	if (s->under_way[UNIT_BYTES] < UNDER_WAY_MAX)
 		s->under_way[UNIT_BYTES] += may_have_moved(r, c);
@@ -297,7 +298,7 @@ static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struc
 
 	if (!r->asleep)
 		return;
-	s = end_side_get(waiting_end(c, p, r->dir), r->dir);
+	s = end_side_get(waiting_end(w, c, p, r->dir), r->dir);
 	/* several threads of one process asleep in one round are one blocked process */
 	if (s->sampled_round != w->sample_rounds) {
 		s->sampled_round = w->sample_rounds;

@@ -115,15 +115,15 @@ static void raise_peak(struct chan *c)
 	if (m->mappers < 2 || m->overlap_peak_bytes >= m->extent)
 		return;
 	for (size_t i = 0; m->mappers <= PEAK_MAPPERS && i < c->end_count; i++)
-		room += maps_now(c->ends[i]) ? c->ends[i]->proc->space->count : 0;
+		room += maps_now(chan_ends(c)[i]) ? chan_ends(c)[i]->proc->space->count : 0;
 	if (m->mappers > PEAK_MAPPERS || room > PEAK_RANGES) {
 		m->overlap_peak_is_low = true;
 		return;
 	}
 	extents = xcalloc(room, sizeof(*extents));
 	for (size_t i = 0; i < c->end_count; i++)
-		if (maps_now(c->ends[i]))
-			count += add_extents(c->ends[i]->proc->space, c, extents + count);
+		if (maps_now(chan_ends(c)[i]))
+			count += add_extents(chan_ends(c)[i]->proc->space, c, extents + count);
 	qsort(extents, count, sizeof(*extents), compare_extents);
 	now = overlap(extents, count);
 	if (now > m->overlap_peak_bytes)
@@ -232,7 +232,7 @@ static void inherit(struct endpoint *e, const struct proc *parent, uint64_t ns)
 	came_by(e, MAPPER_INHERITED, parent->key, ns);
 }
 
-void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
+void mapping_fork(struct world *w, struct proc *parent, struct proc *child, uint64_t ns)
 {
 	const struct space *from = parent->space;
 
@@ -247,7 +247,7 @@ void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns)
 				inherit(e, parent, ns);
 			continue;
 		}
-		e = chan_endpoint(r.end_point->chan, child);
+		e = chan_endpoint(w, r.end_point->chan, child);
 		inherit(e, parent, ns);
 		end_mapper_get(e)->inherits = true;
 		r.end_point = e;
@@ -301,7 +301,7 @@ static void add_range(struct world *w, const struct event *ev, struct proc *p, u
 {
 	const struct lens_rec_map *r = ev->lens_rec_map;
 	struct chan *c = world_chan(w, &r->chan);
-	struct endpoint *e = chan_endpoint(c, p);
+	struct endpoint *e = chan_endpoint(w, c, p);
 	const struct lens_proc nobody = {};
 	struct map_range range = {
 		.start = r->start, .end = r->start + r->len, .offset = r->offset,
@@ -512,8 +512,8 @@ void mapping_settle(struct world *w)
 		if (!m)
 			continue;
 		for (size_t j = 0; j < c->end_count; j++)
-			if (end_more(c->ends[j])->mapper)
-				end_mapper_get(c->ends[j])->prot = 0;
+			if (end_more(chan_ends(c)[j])->mapper)
+				end_mapper_get(chan_ends(c)[j])->prot = 0;
 		m->overlap_bytes = 0;
 	}
 	settle_overlap(w);

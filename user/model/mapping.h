@@ -9,7 +9,7 @@
 
 void mapping_apply(struct world *w, const struct event *ev);
 /* a child has what its parent had */
-void mapping_fork(struct proc *parent, struct proc *child, uint64_t ns);
+void mapping_fork(struct world *w, struct proc *parent, struct proc *child, uint64_t ns);
 /* exec and exit: what was mapped before ns is no more */
 void mapping_clear(struct proc *p, uint64_t ns);
 /* a look that began at ns is over: what it did not find has gone unnoticed */

@@ -56,7 +56,7 @@ static bool keep_end(void *arg, void *value)
 	return !((struct endpoint *)value)->folded;
 }
 
-static void drop_forgotten(struct chan *c)
+static void drop_forgotten(struct world *w, struct chan *c)
 {
 	struct chan_state *s = chan_state_get(c);
 	size_t kept = 0;
@@ -64,12 +64,12 @@ static void drop_forgotten(struct chan *c)
 	if (s->by_proc)
 		hash_filter(s->by_proc, keep_end, NULL);
 	for (size_t i = 0; i < c->end_count; i++) {
-		struct endpoint *e = c->ends[i];
+		struct endpoint *e = chan_ends(c)[i];
 
 		if (e->folded)
-			end_free(e);
+			end_free(w, e);
 		else
-			c->ends[kept++] = e;
+			chan_ends(c)[kept++] = e;
 	}
 	c->end_count = kept;
 	s->folded_ends = 0;
@@ -85,12 +85,12 @@ static void fold(struct world *w, bool early)
 		const struct chan *c = hash_at(w->chans, i);
 
 		for (size_t j = 0; chan_is_memory(c) && j < c->end_count; j++) {
-			if (!has_ended(w, c->ends[j], early))
+			if (!has_ended(w, chan_ends(c)[j], early))
 				continue;
 			/* room doubles: it is full when the count is a power of two */
 			if (!(count & (count - 1)))
 				ended = xrealloc(ended, count ? count * 2 : 1, sizeof(*ended));
-			ended[count++] = c->ends[j];
+			ended[count++] = chan_ends(c)[j];
 		}
 	}
 	if (count <= w->max_ended)
@@ -100,7 +100,7 @@ static void fold(struct world *w, bool early)
 		forget_end(ended[i]);
 	for (size_t i = 0; i < hash_count(w->chans); i++)
 		if (chan_state(hash_at(w->chans, i))->folded_ends)
-			drop_forgotten(hash_at(w->chans, i));
+			drop_forgotten(w, hash_at(w->chans, i));
 }
 
 void mapping_fold(struct world *w)

@@ -11,7 +11,7 @@ static bool is_over(const struct world *w, const struct chan *c, enum lens_dir d
 	if (world_state(w)->looks < 2)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++)
-		if (end_side(c->ends[i], dir)->under_way[UNIT_BYTES])
+		if (end_side(chan_ends(c)[i], dir)->under_way[UNIT_BYTES])
 			return false;
 	return true;
 }
@@ -38,8 +38,8 @@ static const char *find_early(const struct chan *c, enum lens_dir dir, struct ea
 
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		const struct side *s = end_side(at->ends[i], dir);
-		struct proc *p = at->ends[i]->proc;
+		const struct side *s = end_side(chan_ends(at)[i], dir);
+		struct proc *p = chan_ends(at)[i]->proc;
 
 		if (s->op_bytes > s->total.bytes || s->op_count > s->total.ops)
 			return "apportioned: operations are known that no total contains";
@@ -109,11 +109,11 @@ static struct proc *writer_under_way(const struct chan *c)
 	struct proc *who = NULL;
 
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		if (!end_side(at->ends[i], LENS_WRITE)->under_way[UNIT_BYTES])
+		if (!end_side(chan_ends(at)[i], LENS_WRITE)->under_way[UNIT_BYTES])
 			continue;
 		if (who)
 			return NULL;
-		who = at->ends[i]->proc;
+		who = chan_ends(at)[i]->proc;
 	}
 	return who;
 }

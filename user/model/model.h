@@ -226,8 +226,10 @@ struct chan_more {
 /* there may be a million: what stands here is what each of them has */
 struct chan {
 	struct lens_chan key;
-	struct endpoint **ends;		/* room for one is the channel's own */
-	struct endpoint *own_end;
+	union {
+		struct endpoint *one;
+		struct endpoint **many;
+	} ends;				/* by .has_many_ends; see chan_ends() */
 	/*
 	 * A connection is two channels, its halves. Each has a queue, a depth and
 	 * a ledger of its own, for what was written at the peer and read here.
@@ -247,6 +249,7 @@ struct chan {
 	bool cooked : 1;		/* pty: was seen while its line discipline changed things */
 	bool is_second : 1;		/* a document shows it as a part of its peer */
 	/* of what follows only model/ knows */
+	bool has_many_ends : 1;		/* or had */
 	bool own_depth : 1;		/* ... which no other channel shares */
 	bool balances : 1;		/* its ledger is known, and all in it is 0 */
 	bool before_is_certain : 1;	/* what was there before is what the ledger says */
@@ -367,7 +370,7 @@ void world_freep(struct world **w);
 /* setters that mech/ and world_apply() use; get = find or create */
 struct proc *world_proc(struct world *w, const struct lens_proc *key);
 struct chan *world_chan(struct world *w, const struct lens_chan *key);
-struct endpoint *chan_endpoint(struct chan *c, struct proc *p);
+struct endpoint *chan_endpoint(struct world *w, struct chan *c, struct proc *p);
 extern const struct end_more end_more_none;
 static inline const struct end_more *end_more(const struct endpoint *e)
 {
@@ -396,6 +399,11 @@ static inline const struct mapper *end_mapper(const struct endpoint *e)
 	return end_more(e)->mapper ? end_more(e)->mapper : &mapper_none;
 }
 struct mapper *end_mapper_get(struct endpoint *e);
+/* .end_count of them */
+static inline struct endpoint **chan_ends(const struct chan *c)
+{
+	return c->has_many_ends ? c->ends.many : (struct endpoint **)&c->ends.one;
+}
 extern const struct chan_more chan_more_none;
 static inline const struct chan_more *chan_more(const struct chan *c)
 {

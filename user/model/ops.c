@@ -96,7 +96,7 @@ static size_t count_users(const struct chan *c, enum lens_dir dir)
 	size_t count = 0;
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct side *s = end_side(c->ends[i], dir);
+		const struct side *s = end_side(chan_ends(c)[i], dir);
 
 		count += s->seen || s->announced;
 	}
@@ -119,7 +119,7 @@ static bool is_followed_whole(const struct world *w, const struct chan *c, int64
 		const struct chan *at = chan_side(c, d);
 
 		for (size_t i = 0; i < at->end_count; i++) {
-			const struct side *s = end_side(at->ends[i], d);
+			const struct side *s = end_side(chan_ends(at)[i], d);
 
 			if ((s->seen || s->announced) && !s->followed)
 				return false;

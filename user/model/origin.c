@@ -62,9 +62,9 @@ static bool is_of_strangers(const struct world *w, const struct chan *c, const s
 	bool found = false;
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		if (!c->ends[i]->made)
+		if (!chan_ends(c)[i]->made)
 			continue;
-		if (descends(w, p, c->ends[i]->proc))
+		if (descends(w, p, chan_ends(c)[i]->proc))
 			return false;
 		found = true;
 	}
@@ -76,7 +76,7 @@ static bool has_sibling(const struct endpoint *e, const struct chan *c,
 			const struct lens_proc *parent)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *other = c->ends[i];
+		const struct endpoint *other = chan_ends(c)[i];
 
 		/* at the other half it may be the same process */
 		if (other->proc != e->proc && is_own(other) && !other->made &&

@@ -102,7 +102,7 @@ static struct passed row_of(const struct lens_rec_pass *r)
 /* who sends a descriptor or receives it holds it at that moment */
 static void hold(struct world *w, struct chan *c, const struct lens_rec_pass *r)
 {
-	struct endpoint *e = chan_endpoint(c, world_proc(w, &r->proc));
+	struct endpoint *e = chan_endpoint(w, c, world_proc(w, &r->proc));
 
 	e->reader |= r->mode & 1;
 	e->writer |= !!(r->mode & 2);
@@ -144,7 +144,7 @@ void pass_apply(struct world *w, const struct event *ev)
 	}
 	via = world_chan(w, &r->via);
 	count_row(&chan_more_get(via)->passed, &row, ev);
-	end_side_get(chan_endpoint(via, world_proc(w, &r->proc)), r->dir)->descriptors++;
+	end_side_get(chan_endpoint(w, via, world_proc(w, &r->proc)), r->dir)->descriptors++;
 	if (!r->what.kind)
 		return;
 	what = world_chan(w, &r->what);

@@ -89,6 +89,7 @@ struct world_state {
 	bool in_stuck;			/* a look at who waits for what: no part of ours */
 	size_t ops_kept;		/* in struct ops of all channels */
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
+	struct pool *chans, *ends;
 	struct hash *depths;		/* those that channels share: struct lens_depth */
 	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
@@ -194,9 +195,9 @@ void flow_settle_chan(struct world *w, struct chan *c);
 /* fold.c: a look is complete; what it shows to have ended and is too much is summed up */
 void fold_ended(struct world *w);
 struct hash *fold_table(void);
-void chan_free(struct chan *c);
+void chan_free(struct world *w, struct chan *c);
 /* the endpoint is not in the tables of its channel any more */
-void end_free(struct endpoint *e);
+void end_free(struct world *w, struct endpoint *e);
 void proc_free(struct proc *p);
 
 #endif

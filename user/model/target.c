@@ -8,7 +8,7 @@
 const struct endpoint *chan_target(const struct chan *c)
 {
 	/* the first end there was */
-	return event_kind_has_target(c->key.kind) && c->key.dev ? c->ends[0] : NULL;
+	return event_kind_has_target(c->key.kind) && c->key.dev ? chan_ends(c)[0] : NULL;
 }
 
 void target_join(struct world *w, struct chan *c)
@@ -18,7 +18,7 @@ void target_join(struct world *w, struct chan *c)
 
 	if (!event_kind_has_target(c->key.kind) || !key.tgid)
 		return;
-	e = chan_endpoint(c, world_proc(w, &key));
+	e = chan_endpoint(w, c, world_proc(w, &key));
 	e->reader = true;
 	e->writer = c->key.kind == LENS_KIND_PROCESS_VM;
 	/* who ends us is none of the traffic here; we have been told of before anybody could */

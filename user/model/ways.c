@@ -79,7 +79,7 @@ static void add_ways(struct ways *ways, const struct chan *c)
 		return;
 	for (size_t i = 0; i < c->end_count; i++)
 		for (size_t j = 0; j < other->end_count; j++) {
-			const struct endpoint *a = c->ends[i], *b = other->ends[j];
+			const struct endpoint *a = chan_ends(c)[i], *b = chan_ends(other)[j];
 
 			if (a->proc == b->proc || (c == other && !(a->reader && b->writer)))
 				continue;
@@ -161,7 +161,7 @@ static bool is_given(const struct chan *c)
 static bool has_maker(const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		if (c->ends[i]->made)
+		if (chan_ends(c)[i]->made)
 			return true;
 	return false;
 }
@@ -197,7 +197,7 @@ static bool find_over(const struct ways *ways, const struct endpoint *e, struct 
 	const struct chan *over = NULL;
 
 	for (size_t i = 0; i < e->chan->end_count; i++) {
-		const struct proc *from = e->chan->ends[i]->proc;
+		const struct proc *from = chan_ends(e->chan)[i]->proc;
 
 		if (from == e->proc)
 			continue;
@@ -217,7 +217,7 @@ static void add_guesses(const struct world *w, struct ways *ways, const struct c
 	struct guess guess;
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		struct endpoint *e = c->ends[i];
+		struct endpoint *e = chan_ends(c)[i];
 
 		if (!is_open_question(w, e) || !find_over(ways, e, &guess))
 			continue;

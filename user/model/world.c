@@ -19,6 +19,8 @@ struct world *world_new(void)
 	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
 	s->depths = hash_new_in_values(sizeof(struct lens_depth));
+	s->chans = pool_new(sizeof(struct chan));
+	s->ends = pool_new(sizeof(struct endpoint));
 	s->window = window_new();
 	s->seats = seats_new();
 	s->ways = ways_new();
@@ -35,7 +37,7 @@ void proc_free(struct proc *p)
 	free(p);
 }
 
-void end_free(struct endpoint *e)
+void end_free(struct world *w, struct endpoint *e)
 {
 	e->proc->end_count--;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
@@ -45,13 +47,13 @@ void end_free(struct endpoint *e)
 	free(end_more(e)->mapper);
 	free(e->more);
 	end_forget_fds(e);
-	free(e);
+	pool_put(world_state(w)->ends, e);
 }
 
-void chan_free(struct chan *c)
+void chan_free(struct world *w, struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		end_free(c->ends[i]);
+		end_free(w, chan_ends(c)[i]);
 	handoff_fini(c);
 	pass_free(c);
 	ops_free(chan_state(c)->ops);
@@ -59,8 +61,8 @@ void chan_free(struct chan *c)
 		hash_free(chan_state(c)->by_proc);
 	for (unsigned i = 0; i < GLIMPSE_MAX; i++)
 		glimpse_forget(c, i);
-	if (c->ends != &c->own_end)
-		free(c->ends);
+	if (c->has_many_ends)
+		free(c->ends.many);
 	if (c->own_depth)
 		free((void *)c->depth);
 	free(chan_more(c)->types);
@@ -68,7 +70,7 @@ void chan_free(struct chan *c)
 	free(chan_more(c)->inet);
 	free(chan_more(c)->memory);
 	free(c->more);
-	free(c);
+	pool_put(world_state(w)->chans, c);
 }
 
 void world_free(struct world *w)
@@ -79,7 +81,7 @@ void world_free(struct world *w)
 		return;
 	s = world_state(w);
 	for (size_t i = 0; i < hash_count(w->chans); i++)
-		chan_free(hash_at(w->chans, i));
+		chan_free(w, hash_at(w->chans, i));
 	for (size_t i = 0; i < hash_count(w->procs); i++)
 		proc_free(hash_at(w->procs, i));
 	for (size_t i = 0; i < hash_count(w->folds); i++)
@@ -90,6 +92,8 @@ void world_free(struct world *w)
 	for (size_t i = 0; i < hash_count(s->depths); i++)
 		free(hash_at(s->depths, i));
 	hash_free(s->depths);
+	pool_free(s->chans);
+	pool_free(s->ends);
 	hash_free(s->ids);
 	window_free(s->window);
 	seats_free(s->seats);
@@ -127,9 +131,8 @@ struct chan *world_chan(struct world *w, const struct lens_chan *key)
 
 	if (c)
 		return c;
-	c = xcalloc(1, sizeof(*c));
+	c = pool_get(world_state(w)->chans);
 	c->key = k;
-	c->ends = &c->own_end;
 	c->is_new = true;
 	c->is_later = world_state(w)->looks;
 	hash_add(w->chans, &k, c);
@@ -148,8 +151,8 @@ struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p)
 	if (by_proc)
 		return hash_get(by_proc, &p);
 	for (size_t i = 0; i < c->end_count; i++)
-		if (c->ends[i]->proc == p)
-			return c->ends[i];
+		if (chan_ends(c)[i]->proc == p)
+			return chan_ends(c)[i];
 	return NULL;
 }
 
@@ -165,34 +168,36 @@ static void index_end(struct chan *c, struct endpoint *e)
 		return;
 	by_proc = hash_new(sizeof(struct proc *));
 	for (size_t i = 0; i < c->end_count; i++)
-		hash_add(by_proc, &c->ends[i]->proc, c->ends[i]);
+		hash_add(by_proc, &chan_ends(c)[i]->proc, chan_ends(c)[i]);
 	chan_state_get(c)->by_proc = by_proc;
 }
 
 /* for one more end; room doubles: it is full when the count is a power of two */
 static void make_room(struct chan *c)
 {
-	bool is_own = c->ends == &c->own_end;
+	struct endpoint *one = c->ends.one;
 
 	if (!c->end_count || c->end_count & (c->end_count - 1))
 		return;
-	c->ends = xrealloc(is_own ? NULL : c->ends, c->end_count * 2, sizeof(*c->ends));
-	if (is_own)
-		c->ends[0] = c->own_end;
+	c->ends.many = xrealloc(c->has_many_ends ? c->ends.many : NULL, c->end_count * 2,
+				sizeof(*c->ends.many));
+	if (!c->has_many_ends)
+		c->ends.many[0] = one;
+	c->has_many_ends = true;
 }
 
-struct endpoint *chan_endpoint(struct chan *c, struct proc *p)
+struct endpoint *chan_endpoint(struct world *w, struct chan *c, struct proc *p)
 {
 	struct endpoint *e = chan_find_endpoint(c, p);
 
 	if (e)
 		return e;
-	e = xcalloc(1, sizeof(*e));
+	e = pool_get(world_state(w)->ends);
 	e->chan = c;
 	e->proc = p;
 	p->end_count++;
 	make_room(c);
-	c->ends[c->end_count++] = e;
+	chan_ends(c)[c->end_count++] = e;
 	index_end(c, e);
 	return e;
 }
@@ -286,8 +291,8 @@ void chan_moved(const struct chan *c, bool at_look, struct moved *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < c->end_count; i++) {
-		for (unsigned d = 0; c->ends[i]->more && d < LENS_DIR_MAX; d++) {
-			const struct side *s = end_side(c->ends[i], d);
+		for (unsigned d = 0; chan_ends(c)[i]->more && d < LENS_DIR_MAX; d++) {
+			const struct side *s = end_side(chan_ends(c)[i], d);
 			uint64_t bytes = at_look ? s->at_look.bytes : s->total.bytes;
 			uint64_t msgs = at_look ? s->at_look.msgs : s->total.msgs;
 

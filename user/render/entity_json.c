@@ -545,12 +545,12 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		js_put(o, "pressure", chan_has_queue(c) ? pressure_object(w, c) : NULL);
 	}
 	for (size_t i = 0; i < c->end_count; i++) {
-		struct json_object *end = end_object(w, c->ends[i], traffic);
+		struct json_object *end = end_object(w, chan_ends(c)[i], traffic);
 
 		if (c->key.kind == LENS_KIND_PTY)
-			js_put(end, "end", js_str(pty_end(c->ends[i]->chan)));
+			js_put(end, "end", js_str(pty_end(chan_ends(c)[i]->chan)));
 		if (c->peer)
-			js_put(end, "half", js_u64(c->ends[i]->chan == c->peer));
+			js_put(end, "half", js_u64(chan_ends(c)[i]->chan == c->peer));
 		js_add(ends, end);
 	}
 	js_put(o, "endpoints", ends);

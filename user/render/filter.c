@@ -111,7 +111,7 @@ static bool end_in_tree(const struct endpoint *e)
 static bool tree_touched(const struct chan *c, bool holding_counts)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 		bool used = end_side(e, LENS_READ)->seen || end_side(e, LENS_WRITE)->seen ||
 			    end_side(e, LENS_READ)->samples || end_side(e, LENS_WRITE)->samples ||
 			    end_mapper(e)->is_mapper;
@@ -125,7 +125,7 @@ static bool tree_touched(const struct chan *c, bool holding_counts)
 static bool any_end_matches(const struct chan *c, const struct render_filter *f)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		if (proc_matches(c->ends[i]->proc, f))
+		if (proc_matches(chan_ends(c)[i]->proc, f))
 			return true;
 	return false;
 }
@@ -195,14 +195,14 @@ uint64_t chan_bytes(const struct chan *c, enum lens_dir dir)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < c->end_count; i++)
-		sum += end_side(c->ends[i], dir)->total.bytes;
+		sum += end_side(chan_ends(c)[i], dir)->total.bytes;
 	return sum;
 }
 
 static bool writable_ever(const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		if (end_mapper(c->ends[i])->prot_ever & LENS_PROT_WRITE)
+		if (end_mapper(chan_ends(c)[i])->prot_ever & LENS_PROT_WRITE)
 			return true;
 	return false;
 }
@@ -233,8 +233,8 @@ static bool half_has_traffic(const struct chan *c)
 	if (chan_is_memory(c))
 		return memory_was_shared(c);
 	for (size_t i = 0; i < c->end_count; i++)
-		if (end_side(c->ends[i], LENS_READ)->total.ops ||
-		    end_side(c->ends[i], LENS_WRITE)->total.ops)
+		if (end_side(chan_ends(c)[i], LENS_READ)->total.ops ||
+		    end_side(chan_ends(c)[i], LENS_WRITE)->total.ops)
 			return true;
 	return chan_more(c)->blocked_samples[LENS_WRITE] || chan_more(c)->passed.count ||
 	       (l->known && (l->unaccounted || l->msgs_unaccounted));

@@ -23,7 +23,7 @@ static struct json_object *end_object(const struct world *w, const struct endpoi
 static void add_ends(struct json_object *ends, const struct world *w, const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
-		js_add(ends, end_object(w, c->ends[i]));
+		js_add(ends, end_object(w, chan_ends(c)[i]));
 }
 
 static struct json_object *member_object(const struct world *w, const struct companion *m)

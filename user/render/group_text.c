@@ -101,7 +101,7 @@ static void add_member(struct rows *rows, const struct world *w, const struct ch
 
 	for (size_t i = 0; i < ARRAY_SIZE(halves) && halves[i]; i++)
 		for (size_t j = 0; j < halves[i]->end_count; j++)
-			add_row(rows, w, socket, c, halves[i]->ends[j]);
+			add_row(rows, w, socket, c, chan_ends(halves[i])[j]);
 	if (rows->count == before)
 		add_row(rows, w, socket, c, NULL);
 }

@@ -118,7 +118,7 @@ void label_ends(struct buf *out, const struct chan *c, enum lens_dir dir, enum l
 	size_t count = 0, start = out->len;
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 		bool user = end_is_user(e, dir), active = user || end_side(e, dir)->samples;
 
 		if (!end_has_role(e, dir) || (style == ENDS_ACTIVE_ONLY && !active))

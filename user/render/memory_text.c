@@ -83,7 +83,7 @@ static size_t find_sharers(const struct chan *c, bool history, struct sharer *re
 	size_t count = 0;
 
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 		const struct mapper *m = end_mapper(e);
 		struct sharer s = { .end = e, .order = i };
 
@@ -233,7 +233,7 @@ void section_memory(FILE *out, const struct view *v, bool history,
 		memory_row(t, c, history);
 		low |= history && chan_memory(c)->overlap_peak_is_low;
 		for (size_t j = 0; j < c->end_count; j++) {
-			const struct mapper *m = end_mapper(c->ends[j]);
+			const struct mapper *m = end_mapper(chan_ends(c)[j]);
 
 			past |= m->is_mapper && !m->mapped_bytes;
 		}

@@ -61,7 +61,7 @@ static void find_waiting(struct waiting *wait, const struct world *w, const stru
 	wait->shares = xcalloc(hash_count(w->procs) + 1, sizeof(*wait->shares));
 	for (size_t i = 0; i < v->chan_count; i++)
 		for (size_t j = 0; j < v->chans[i].chan->end_count; j++) {
-			const struct endpoint *e = v->chans[i].chan->ends[j];
+			const struct endpoint *e = chan_ends(v->chans[i].chan)[j];
 			double *most = hash_get(wait->by_proc, &e->proc->key);
 
 			if (!most) {
@@ -78,9 +78,9 @@ static void find_waiting(struct waiting *wait, const struct world *w, const stru
 static bool is_at_work(const struct waiting *wait, const struct chan *c, enum lens_dir dir)
 {
 	for (size_t i = 0; i < c->end_count; i++) {
-		const double *most = hash_get(wait->by_proc, &c->ends[i]->proc->key);
+		const double *most = hash_get(wait->by_proc, &chan_ends(c)[i]->proc->key);
 
-		if (end_is_user(c->ends[i], dir) && *most < MOSTLY)
+		if (end_is_user(chan_ends(c)[i], dir) && *most < MOSTLY)
 			return true;
 	}
 	return false;

@@ -68,7 +68,8 @@ static struct json_object *totals_object(const struct view *v)
 
 		for (size_t j = 0; j < c->end_count; j++)
 			for (int dir = 0; dir < LENS_DIR_MAX; dir++) {
-				const struct lens_total *total = &end_side(c->ends[j], dir)->total;
+				const struct endpoint *e = chan_ends(c)[j];
+				const struct lens_total *total = &end_side(e, dir)->total;
 
 				if (event_kind_has_bytes(c->key.kind))
 					bytes[dir] += total->bytes;

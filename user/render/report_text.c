@@ -149,9 +149,11 @@ static void find_parts(const struct view *v, size_t shown, struct ledger_parts *
 		const struct ledger *l = chan_ledger(c);
 
 		for (size_t j = 0; j < c->end_count; j++)
-			for (int dir = 0; dir < LENS_DIR_MAX; dir++)
-				if (end_has_role(c->ends[j], dir) && !end_is_user(c->ends[j], dir))
-					parts->holders = true;
+			for (int dir = 0; dir < LENS_DIR_MAX; dir++) {
+				const struct endpoint *e = chan_ends(c)[j];
+
+				parts->holders |= end_has_role(e, dir) && !end_is_user(e, dir);
+			}
 		parts->amounts |= !event_kind_has_bytes(c->key.kind);
 		if (!l->known)
 			continue;

@@ -66,9 +66,9 @@ size_t trace_peers(const struct chan *chan, enum lens_dir dir, const struct endp
 		return 1;
 	}
 	for (size_t i = 0; i < c->end_count; i++)
-		users |= end_is_user(c->ends[i], other);
+		users |= end_is_user(chan_ends(c)[i], other);
 	for (size_t i = 0; i < c->end_count; i++) {
-		const struct endpoint *e = c->ends[i];
+		const struct endpoint *e = chan_ends(c)[i];
 
 		if (!end_has_role(e, other) || (users && !end_is_user(e, other)))
 			continue;

@@ -51,7 +51,7 @@ static size_t find_peers(const struct mapped *m, const struct proc *ret_peers[],
 	size_t count = 0;
 
 	for (size_t i = 0; i < m->chan->end_count; i++) {
-		const struct endpoint *e = m->chan->ends[i];
+		const struct endpoint *e = chan_ends(m->chan)[i];
 
 		if (e->proc == m->proc || !end_mapper(e)->mapped_bytes)
 			continue;

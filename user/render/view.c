@@ -298,7 +298,7 @@ const struct proc **view_procs(const struct view *v, const struct world *w,
 
 	for (size_t i = 0; i < v->chan_count; i++) {
 		for (size_t j = 0; j < v->chans[i].chan->end_count; j++)
-			mark(marked, v->chans[i].chan->ends[j]->proc);
+			mark(marked, chan_ends(v->chans[i].chan)[j]->proc);
 		if (w->stuck)
 			mark_stuck(marked, w->stuck, v->chans[i].chan);
 	}
