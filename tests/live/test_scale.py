@@ -72,8 +72,8 @@ def scale_idle():
                  "%d kB resident for %d channels" % (peak, PROCESSES * CHANNELS))
 
 
-# a million is more pipes than one process may hold here
-HELD = (102, 9900) if lens.LONG else (5, 5000) if lens.SCALE > 2 else (10, 9900)
+# a million is more pipes than one process may hold here, or a few thousand in an emulated machine
+HELD = (102, 9900) if lens.LONG else (25, 1000) if lens.SCALE > 2 else (10, 9900)
 # measured: 140 for each of a million, and a floor of 10 MB
 HELD_BYTES = 150
 LIST_FLOOR_KB = 14 * 1024
