@@ -64,7 +64,7 @@ HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit accepted
           " connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
           " namedpipe dumping").split()
-IDLES = "ttytimed ttysome setthread samewait sameword fifoscrossed fifosheld".split()
+IDLES = "ttytimed ttysome setthread samewait sameword fifoscrossed fifosheld queuescrossed".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

@@ -48,10 +48,11 @@ def stuck_end_in_words():
 def stuck_fifoscrossed():
     """What only a stranger could end is no deadlock, and said nevertheless."""
     for mode, verdict, told in (("fifoscrossed", "external", True),
+                                ("queuescrossed", "external", True),
                                 ("fifosheld", "waiting", False)):
         knot = Knot(mode)
         verdicts = {knot.by_id[w["process"]]: w["verdict"] for w in knot.doc["waits"]
-                    if w["syscall"] == "read"}
+                    if w["syscall"] in ("read", "mq_timedreceive")}
         lens.equal("verdicts of " + mode, dict.fromkeys(("left", "right"), verdict), verdicts)
         pids = ",".join(str(pid) for pid, name in knot.name.items() if name in verdicts)
         text = lens.run("stuck", "-p", pids)[0].decode()

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -207,6 +208,52 @@ static void read_p_with_q(void *unused)
 	get(p[0]);
 }
 
+/* each has one of two named queues to receive from, and the other to send to */
+static void make_queue(int i, int ends[2])
+{
+	struct mq_attr small = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+
+	snprintf(names[i], sizeof(names[i]), "/lens-knot-idle-%d-%d", getpid(), i);
+	ends[0] = mq_open(names[i], O_RDONLY | O_CREAT | O_EXCL, 0600, &small);
+	ends[1] = mq_open(names[i], O_WRONLY);
+	if (ends[0] < 0 || ends[1] < 0)
+		work_die(names[i]);
+}
+
+static void remove_queues(void)
+{
+	for (int i = 0; is_main() && i < 2; i++)
+		mq_unlink(names[i]);
+}
+
+static void receive_q(void *unused)
+{
+	char message[8];
+
+	close_others(q[0], p[1]);
+	mq_receive(q[0], message, sizeof(message), NULL);
+}
+
+static void receive_p(void *unused)
+{
+	char message[8];
+
+	close_others(p[0], q[1]);
+	mq_receive(p[0], message, sizeof(message), NULL);
+}
+
+static void queues_crossed(void)
+{
+	atexit(remove_queues);
+	make_queue(0, p);
+	make_queue(1, q);
+	role("left", work_spawn(receive_q, NULL));
+	role("right", work_spawn(receive_p, NULL));
+	let_go();
+	asleep("left", SYS_mq_timedreceive);
+	asleep("right", SYS_mq_timedreceive);
+}
+
 static void hold_q(void *unused)
 {
 	close_others(q[1], -1);
@@ -243,6 +290,7 @@ static void fifos_held(void)
 
 static const struct work_mode modes[] = {
 	{ "fifoscrossed", fifos_crossed }, { "fifosheld", fifos_held },
+	{ "queuescrossed", queues_crossed },
 	{ "ttytimed", terminal_timed }, { "ttysome", terminal_some },
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
 	{ "sameword", words_of_two },
