@@ -15,9 +15,12 @@
 
 void fifo_fini(struct fifo *f)
 {
-	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		places_fini(&f->places[d]);
+		crowd_fini(&f->sums[d]);
+	}
 	stretches_fini(&f->stretches);
+	types_fini(&f->types);
 	free(f->written.pieces);
 	free(f->owed.pieces);
 	flow_matrix_fini(&f->flows);
@@ -36,9 +39,13 @@ struct fifo fifo_copy(const struct fifo *f)
 
 	copy_line(&copy.written, &f->written);
 	copy_line(&copy.owed, &f->owed);
-	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		copy.places[d] = places_copy(&f->places[d]);
+		copy.sums[d] = (struct crowd){};
+		crowd_merge(&copy.sums[d], &f->sums[d]);
+	}
 	copy.stretches = stretches_copy(&f->stretches);
+	copy.types = types_copy(&f->types);
 	copy.flows = (struct flow_matrix){};
 	flow_matrix_add(&copy.flows, &f->flows);
 	return copy;
@@ -166,6 +173,15 @@ static void message(struct fifo *f, struct piece *p, bool is_write)
 	line_take(others, o);
 }
 
+static void take_message(struct fifo *f, struct piece *p, enum lens_dir dir)
+{
+	types_take(&f->types, p->type, dir, p->who, p->bytes);
+	crowd_add(&f->sums[dir], p->who, p->bytes, 1);
+	if (dir == LENS_READ && p->ts_ns > f->received_ns)
+		f->received_ns = p->ts_ns;
+	message(f, p, dir == LENS_WRITE);
+}
+
 /* ------------------------------------------------------------------- order */
 
 static void turn(struct turns *t, const struct proc *who, uint64_t since_ns, uint64_t until_ns)
@@ -289,7 +305,7 @@ void fifo_op(struct fifo *f, const struct endpoint *e, enum lens_dir dir,
 		return;
 	turn(&f->turns[dir], e->proc, since_ns, op->ts_ns);
 	if (f->messages)
-		message(f, &p, dir == LENS_WRITE);
+		take_message(f, &p, dir);
 	else if (f->places[dir].known)
 		places_add(&f->places[dir], e->proc, op, dir == LENS_READ || op->ret <= PIPE_BUF,
 			   take_placed, &t);

@@ -6,8 +6,10 @@
 #ifndef LENS_MODEL_FIFO_H
 #define LENS_MODEL_FIFO_H
 
+#include "model/crowd.h"
 #include "model/place.h"
 #include "model/stretch.h"
+#include "model/types.h"
 
 /* what was written and not read yet, or read before the call that wrote it returned */
 struct piece {
@@ -43,6 +45,9 @@ struct fifo {
 	unsigned group[LENS_DIR_MAX], stretch[LENS_DIR_MAX];	/* handed on last */
 	unsigned early[LENS_DIR_MAX];	/* stretch of who is in fifo_earlier(), 0: nobody */
 	struct stretches stretches;
+	struct types types;		/* of messages */
+	struct crowd sums[LENS_DIR_MAX];	/* likewise, of each process */
+	uint64_t received_ns;		/* ... when the last call returned that got one */
 	struct flow_matrix flows;
 };
 

@@ -318,15 +318,6 @@ static const char *doubt(const struct chan *c)
 	return c->before_is_certain ? NULL : why_before;
 }
 
-/* MSG_NOERROR cuts messages, which then match others of their new size */
-static bool has_cut_messages(const struct chan *c)
-{
-	for (size_t i = 0; chan_has_messages(c) && i < c->end_count; i++)
-		if (end_side(chan_ends(c)[i], LENS_READ)->total.shorts)
-			return true;
-	return false;
-}
-
 /* do the operations account for all that was read? some may not have been followed */
 static bool covers(const struct flow_matrix *m, const struct party *readers)
 {
@@ -364,7 +355,7 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 
 	if (!no_order && !covers(&ordered, readers))
 		no_order = why_partly;
-	if (has_cut_messages(c) && !order.by_numbers)
+	if (chan_has_cut_messages(c) && !order.by_numbers)
 		order.is_proven = false;
 	if (!no_order && !why)
 		set_oldest(c, &order);

@@ -30,6 +30,15 @@ struct ops {
 	struct numbered *numbered;	/* likewise, of messages with a number; NULL: none */
 };
 
+/* what one process moved in one direction before its operations were followed */
+struct early {
+	struct proc *who;
+	uint64_t bytes, msgs;
+	uint64_t until_ns;
+};
+
+extern const char kept_why_excess[], kept_why_crowded[];
+
 /* hands all that is kept to f, in its order */
 void ops_replay(const struct world *w, const struct ops *o, struct fifo *f);
 /*
@@ -40,5 +49,11 @@ void ops_find_places(const struct world *w, const struct ops *o, struct fifo *f,
 		     const bool over[]);
 /* the channel came after the start, so that everything that happened to it was counted */
 bool ops_are_born(const struct world *w, const struct chan *c);
+/*
+ * strays.c: the flows of a queue of which some messages have a number; f has matched the
+ * others. NULL, or why there are none. ret_oldest_ns: see fifo_oldest_ns().
+ */
+const char *strays_match(const struct chan *c, struct early early[], struct fifo *f,
+			 struct flow_matrix *m, uint64_t *ret_oldest_ns);
 
 #endif

@@ -15,6 +15,7 @@ struct waiting {
 	uint32_t number;
 	enum lens_dir dir;
 	struct proc *who;
+	int64_t type;
 	uint64_t bytes, ts_ns;
 	uint64_t since_ns;		/* it did not begin before */
 };
@@ -30,28 +31,5 @@ struct numbered {
 void numbered_take(struct numbered *n, struct proc *who, enum lens_dir dir,
 		   const struct numbered_op *op, uint64_t since_ns);
 void numbered_free(struct numbered *n);
-
-/* messages whose number is not known on one side or the other, of one process; NULL: unknown */
-struct crowd_member {
-	struct proc *who;
-	uint64_t bytes, messages;
-};
-
-struct crowd {
-	struct crowd_member *members;
-	size_t count;
-	uint64_t bytes, messages;
-};
-
-void crowd_add(struct crowd *c, struct proc *who, uint64_t bytes, uint64_t messages);
-void crowd_fini(struct crowd *c);
-/* do these sums leave only one possibility? */
-bool crowd_is_certain(const struct crowd *senders, const struct crowd *receivers);
-/* tells m of how many messages the senders or receivers are in doubt, if any */
-void crowd_doubt(const struct crowd *senders, const struct crowd *receivers,
-		 struct flow_matrix *m);
-/* adds to m what receivers got, of the first senders first */
-void crowd_pass(const struct crowd *senders, const struct crowd *receivers,
-		struct flow_matrix *m);
 
 #endif

@@ -4,7 +4,9 @@
  * begins to follow when a channel gets its second reader or writer; how much
  * was inside then is known for sure only at the end, as the totals less what
  * was followed. Until then operations are kept. Where everything was followed
- * from the first call on, they are matched as they come and nothing is kept.
+ * from the first call on, they are matched as they come and nothing is kept;
+ * and so are messages when they become many, since who sent any before that
+ * changes nothing about how they are matched.
  */
 #include "model/kept.h"
 
@@ -20,22 +22,28 @@ static void drop_kept(struct ops *o)
 	o->kept = 0;
 }
 
+static void drop_running(struct ops *o)
+{
+	if (o->running)
+		fifo_fini(o->running);
+	free(o->running);
+	o->running = NULL;
+}
+
 void ops_free(struct ops *o)
 {
 	if (!o)
 		return;
 	drop_kept(o);
+	drop_running(o);
 	numbered_free(o->numbered);
-	if (o->running) {
-		fifo_fini(o->running);
-		free(o->running);
-	}
 	free(o);
 }
 
 size_t ops_kept(const struct ops *o)
 {
-	return o ? o->kept + (o->numbered ? o->numbered->count : 0) : 0;
+	return o ? o->kept + (o->numbered ? o->numbered->count : 0) +
+		   (o->running ? types_count(&o->running->types) : 0) : 0;
 }
 
 /* ------------------------------------------------------------------ taking */
@@ -89,6 +97,14 @@ bool ops_are_born(const struct world *w, const struct chan *c)
 	const struct kept_glimpse *first = glimpse_of(c, GLIMPSE_FIRST);
 
 	return world_state(w)->looks && !(first && first->valid);
+}
+
+bool chan_has_cut_messages(const struct chan *c)
+{
+	for (size_t i = 0; chan_has_messages(c) && i < c->end_count; i++)
+		if (end_side(chan_ends(c)[i], LENS_READ)->total.shorts)
+			return true;
+	return false;
 }
 
 static size_t count_users(const struct chan *c, enum lens_dir dir)
@@ -153,6 +169,17 @@ static bool find_running_places(const struct world *w, const struct chan *c, con
 	return true;
 }
 
+/* hands what is kept to fresh, which goes on from there */
+static void begin_running(struct world *w, struct ops *o, const struct fifo *fresh)
+{
+	o->running = xcalloc(1, sizeof(*o->running));
+	*o->running = *fresh;
+	ops_replay(w, o, o->running);
+	world_state(w)->ops_kept -= o->kept;
+	drop_kept(o);
+	world_state(w)->ops_kept += types_count(&o->running->types);
+}
+
 static void try_running(struct world *w, const struct chan *c, struct ops *o)
 {
 	struct fifo fresh = {};
@@ -164,18 +191,20 @@ static void try_running(struct world *w, const struct chan *c, struct ops *o)
 		fifo_fini(&fresh);
 		return;
 	}
-	o->running = xcalloc(1, sizeof(*o->running));
-	*o->running = fresh;
-	fifo_seed(o->running, NULL, before);
-	ops_replay(w, o, o->running);
-	world_state(w)->ops_kept -= o->kept;
-	drop_kept(o);
+	fifo_seed(&fresh, NULL, before);
+	begin_running(w, o, &fresh);
+}
+
+static bool is_much(const struct world *w, const struct ops *o)
+{
+	return o->kept >= OPS_PER_CHAN_MAX / 2 || world_state(w)->ops_kept >= OPS_KEPT_MAX / 2;
 }
 
 static void overflow(struct world *w, struct ops *o)
 {
 	world_state(w)->ops_kept -= ops_kept(o);
 	drop_kept(o);
+	drop_running(o);
 	numbered_free(o->numbered);
 	o->numbered = NULL;
 	o->overflow = true;
@@ -201,6 +230,19 @@ static void keep(struct world *w, struct ops *o, const struct kept_op *k)
 	o->last->ops[o->last->count++] = *k;
 	o->kept++;
 	ws->ops_kept++;
+}
+
+/* of types, a sender may think of any number */
+static void run(struct world *w, struct ops *o, const struct endpoint *e, enum lens_dir dir,
+		const struct kept_op *k)
+{
+	const struct types *types = &o->running->types;
+	size_t before = types_count(types);
+
+	fifo_op(o->running, e, dir, &k->op, k->since_ns);
+	world_state(w)->ops_kept += types_count(types) - before;
+	if (types_count(types) > OPS_PER_CHAN_MAX || world_state(w)->ops_kept > OPS_KEPT_MAX)
+		overflow(w, o);
 }
 
 /* a thread makes one call after the other, and none before its process was there */
@@ -268,8 +310,10 @@ void ops_take(struct world *w, const struct numbered_op *numbered)
 	/* now and then, because to find out costs a walk over all ends */
 	if (!o->running && !(o->count & (o->count - 1)))
 		try_running(w, c, o);
+	if (!o->running && chan_has_messages(c) && is_much(w, o))
+		begin_running(w, o, &(struct fifo){ .messages = true });
 	if (o->running)
-		fifo_op(o->running, e, dir, op, k.since_ns);
+		run(w, o, e, dir, &k);
 	else
 		keep(w, o, &k);
 }

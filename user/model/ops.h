@@ -23,6 +23,9 @@ void ops_free(struct ops *o);
 /* how many operations are kept, which the world counts */
 size_t ops_kept(const struct ops *o);
 
+/* MSG_NOERROR cuts messages, which then match others of their new size */
+bool chan_has_cut_messages(const struct chan *c);
+
 struct ops_order {
 	bool is_proven;			/* not just likely, but for what cells say is doubtful */
 	bool by_numbers;		/* by those of messages */
