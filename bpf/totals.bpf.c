@@ -11,8 +11,6 @@
 
 __u32 totals_epoch = EPOCH_ONE;
 __u32 lens_look;
-/* how often a process came to a message queue with several senders and several receivers */
-__u32 lens_crowded;
 static __u32 next_id;
 
 struct cache_map lens_cache SEC(".maps");
@@ -178,9 +176,6 @@ __noinline int totals_enter(const struct lens_chan *wanted, __u32 dir)
 	/* the second of a kind: what is cached about this channel is now wrong */
 	if (before == 1)
 		__sync_fetch_and_add(&totals_epoch, EPOCH_ONE);
-	if (before >= 1 && u->shown.count[dir != LENS_WRITE] >= 2 &&
-	    (chan.kind == LENS_KIND_SYSV_MSG || chan.kind == LENS_KIND_POSIX_MQ))
-		__sync_fetch_and_add(&lens_crowded, 1);
 	return before >= 1 || u->shown.count[dir != LENS_WRITE] >= 2;
 }
 

@@ -308,7 +308,8 @@ def observe(*args, command="report", launch=()):
 # that all of it can be observed at once is what other tests show
 USES = dict.fromkeys(("pipe", "splice", "fds", "many", "ident", "fifo", "aio",
                       "churn"), "pipe,fifo")
-USES.update(crowd="sysv-msg,posix-mq", sysvmsg="sysv-msg", mqueue="posix-mq", eventfd="eventfd",
+USES.update(crowd="sysv-msg,posix-mq", desk="sysv-msg", sysvmsg="sysv-msg",
+            mqueue="posix-mq", eventfd="eventfd",
             inet="pipe,tcp", udp="udp", unix="pipe,unix-stream,unix-dgram,unix-seqpacket",
             pty="pipe,pty", mapping="sysv-shm,posix-shm,memfd,mmap-file,shared-anon",
             procvm="process-vm,signal", netns="tcp,udp,unix-stream,unix-dgram",

@@ -123,3 +123,24 @@ def crowd_replayed():
         lens.os.unlink(path)
     lens.equal("flows of the replay", doc["flows"], again["flows"])
     check_numbered(again, truth)
+
+
+@lens.test()
+def crowd_typed():
+    """
+    A server and clients on one queue: types tell whose a message is, without numbers. Only
+    what the first client sent alone, before its operations were followed, may be of any type.
+    """
+    work = lens.Workload("desk", "sysv", 500)
+    observer = lens.observe(*narrow())
+    work.go()
+    truth = work.truth()
+    said = [line.decode(errors="replace") for line in observer.stderr]
+    if STARTS in said:      # a client came and was slow to show what it is after
+        observer.wait_saying(ENDS)
+    doc = observer.document()
+    lens.check_document(doc)
+    lens.compare(doc, truth, may_be_inexact=True)
+    mine = lens.find_channel(doc, truth["channels"][0])["id"]
+    why = {f.get("why", "") for f in doc["flows"] if f["channel"] == mine}
+    lens.require(all(w.startswith("the order of 1 of its ") for w in why), "why: %s" % why)

@@ -14,6 +14,7 @@
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
+#include "source/crowds.h"
 #include "source/live.h"
 #include "source/sections.h"
 
@@ -390,6 +391,7 @@ static int set_up(struct live *l, const struct kernel *k)
 {
 	int err = load(l, k);
 
+	l->crowds = crowds_new();
 	if (!err && !l->opt.snapshot)
 		err = live_say_hello(l->skel);
 	if (!err && !l->opt.snapshot)
@@ -424,6 +426,8 @@ static void tear_down(struct live *l)
 	ring_buffer__free(l->ring);
 	ring_buffer__free(l->ops_ring);
 	l->ring = l->ops_ring = NULL;
+	crowds_free(l->crowds);
+	l->crowds = NULL;
 	lens__destroy(l->skel);
 	l->skel = NULL;
 }
@@ -532,6 +536,8 @@ static int on_record(void *ctx, void *data, size_t size)
 	if (live_is_selftest(l, rec))
 		return 0;
 	note_news(l, rec);
+	if (rec->type == LENS_REC_END && rec->len >= sizeof(struct lens_rec_end))
+		crowds_come(l->crowds, (const void *)rec);
 	l->taken_bytes += size;
 	l->budget--;
 	l->sink_err = l->sink(l->sink_arg, rec);

@@ -28,8 +28,9 @@ struct live {
 	size_t link_count;
 	int closer;			/* its socket; -1: there is none */
 	struct bpf_link *numbering[2];	/* hooks that number messages, while needed: freed, made */
-	uint32_t crowded;		/* bss->lens_crowded that was reacted to */
-	unsigned readings_uncrowded;	/* of the totals, since a queue was last seen crowded */
+	struct crowds *crowds;		/* which queues need that */
+	bool wonders;			/* ... what types somebody's messages are of */
+	unsigned readings_unshared;	/* of the totals, since one last did */
 	struct bpf_link *calls;		/* the hook at the end of system calls, while needed */
 	/* NULL: not part of the plan */
 	struct bpf_link *iter_straddle;
@@ -115,10 +116,10 @@ void live_describe_host(struct lens_rec_host *ret);
 bool live_is_numbering(const struct bpf_program *prog);
 /* live_messages.c: makes ready for that; 1: this variant does not work and is out of the plan */
 int live_numbering_prepare(struct live *l);
-/* live_messages.c: attaches when a queue has become crowded */
+/* live_messages.c: attaches when a queue has come to need it, by what was handed over so far */
 void live_numbering_poll(struct live *l);
-/* live_messages.c: detaches when no queue is any more; crowded: whether one is by the totals */
-void live_numbering_settle(struct live *l, bool crowded);
+/* live_messages.c: after a reading of the totals; detaches when no queue does any more */
+void live_numbering_settle(struct live *l);
 /* live_handoffs.c: reads them all; forgets those of processes that have ended */
 int live_handoffs(struct live *l, const struct hash *ended, source_sink sink, void *arg);
 int live_emit_mark(source_sink sink, void *arg, enum lens_mark mark, uint64_t value);

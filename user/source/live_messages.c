@@ -2,9 +2,9 @@
 /*
  * Numbers for messages, by which a receiver is told from the others. The hooks
  * that give them cost the whole host something (every allocation passes them
- * where functions cannot be hooked), and matter only to queues with several senders
- * and several receivers. So they are loaded beforehand and attached on demand,
- * which takes no privilege.
+ * where functions cannot be hooked), and matter only to queues where a type has several
+ * senders and several receivers (crowds.h). So they are loaded beforehand and attached on
+ * demand, which takes no privilege.
  */
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -13,9 +13,10 @@
 #include <bpf/libbpf.h>
 
 #include "lens.skel.h"
+#include "source/crowds.h"
 #include "source/live.h"
 
-/* a queue that was crowded is given so many readings of the totals to be so again */
+/* queues are given so many readings of the totals to need numbers again */
 #define READINGS_TO_WAIT 2
 
 bool live_is_numbering(const struct bpf_program *prog)
@@ -76,7 +77,8 @@ static void start(struct live *l)
 {
 	int err;
 
-	l->readings_uncrowded = 0;
+	l->readings_unshared = 0;
+	l->wonders = false;
 	l->skel->bss->lens_first_message = l->skel->bss->lens_last_message + 1;
 	l->skel->bss->lens_numbering = true;
 	err = attach(l);
@@ -154,23 +156,35 @@ int live_numbering_prepare(struct live *l)
 
 /* ---------------------------------------------------------------- on demand */
 
+/*
+ * Who comes to a crowded queue shows with its first message what types it is about. That
+ * may be on its way yet; then it is fetched, and told until the next time.
+ */
+static bool still_wonders(struct live *l)
+{
+	bool before = l->wonders;
+
+	l->wonders = crowds_wonder(l->crowds);
+	if (l->wonders && !before)
+		live_flush(l);
+	return l->wonders && before;
+}
+
 void live_numbering_poll(struct live *l)
 {
-	uint32_t crowded = l->skel->bss->lens_crowded;
-
-	if (crowded == l->crowded || !plan_chosen(&l->plan, PLAN_MESSAGE_GROUP))
+	if (!plan_chosen(&l->plan, PLAN_MESSAGE_GROUP) || l->skel->bss->lens_numbering)
 		return;
-	l->crowded = crowded;
-	if (!l->skel->bss->lens_numbering)
+	if (crowds_share(l->crowds) || still_wonders(l))
 		start(l);
 }
 
-void live_numbering_settle(struct live *l, bool crowded)
+void live_numbering_settle(struct live *l)
 {
-	l->readings_uncrowded = crowded ? 0 : l->readings_uncrowded + 1;
+	l->readings_unshared = crowds_share(l->crowds) ? 0 : l->readings_unshared + 1;
 	if (l->opt.stream_ops || !l->skel->bss->lens_numbering ||
-	    l->readings_uncrowded <= READINGS_TO_WAIT)
+	    l->readings_unshared <= READINGS_TO_WAIT)
 		return;
 	stop(l);
+	crowds_excuse(l->crowds);
 	log_msg(LOG_INFO, "not numbering messages any more");
 }

@@ -12,6 +12,7 @@
 
 #include "lens.skel.h"
 #include "event/event.h"
+#include "source/crowds.h"
 #include "source/live.h"
 
 /*
@@ -56,6 +57,7 @@ static int hand_over_held(struct live *l, source_sink sink, void *arg)
 		const struct lens_rec *rec = (const void *)(l->held.data + at);
 
 		at += rec->len;
+		crowds_take(l->crowds, (const void *)rec);
 		err = sink(arg, rec);
 		if (err > 0)
 			err = 0;
@@ -74,7 +76,6 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 {
 	int n, more = 0;
 
-	live_numbering_poll(l);
 	l->budget = POLL_BUDGET;
 	if (!l->held.len)
 		more = ring_buffer__consume(l->ops_ring) == -EXFULL;
@@ -88,6 +89,7 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 	if (n == -EXFULL)
 		return 1;
 	n = hand_over_held(l, sink, arg);
+	live_numbering_poll(l);
 	return n < 0 ? n : more;
 }
 

@@ -9,6 +9,7 @@
 
 #include "lens.skel.h"
 #include "event/event.h"
+#include "source/crowds.h"
 #include "source/live.h"
 
 /* retries for places that were in use while a flush came by */
@@ -116,8 +117,6 @@ struct leavers {
 	const struct hash *alive;	/* who else has not ended, NULL or empty: not known */
 	uint64_t alive_ns;		/* ... of those that began before this */
 	struct hash *left;		/* channels that lost an entry */
-	struct hash *queues;		/* of messages: struct lens_chan -> struct crowd */
-	bool crowded;			/* one of them has several senders and several receivers */
 };
 
 static const int present;
@@ -128,7 +127,6 @@ static void leavers_init(struct leavers *v)
 		.procs = hash_new(sizeof(struct lens_proc)),
 		.chans = hash_new(sizeof(struct lens_chan)),
 		.left = hash_new(sizeof(struct lens_chan)),
-		.queues = hash_new(sizeof(struct lens_chan)),
 	};
 }
 
@@ -137,9 +135,6 @@ static void leavers_fini(struct leavers *v)
 	hash_free(v->procs);
 	hash_free(v->chans);
 	hash_free(v->left);
-	for (size_t i = 0; i < hash_count(v->queues); i++)
-		free(hash_at(v->queues, i));
-	hash_free(v->queues);
 }
 
 static void set_add(struct hash *set, const void *key)
@@ -181,26 +176,6 @@ static int emit_total(const struct lens_total_key *k, const struct lens_total *t
 	return err < 0 ? err : 0;
 }
 
-/* of a message queue: users that are neither gone nor retired, by direction */
-struct crowd {
-	uint32_t users[LENS_DIR_MAX];
-};
-
-static void count_user(struct leavers *v, const struct lens_chan *chan, enum lens_dir dir)
-{
-	struct crowd *c;
-
-	if (chan->kind != LENS_KIND_SYSV_MSG && chan->kind != LENS_KIND_POSIX_MQ)
-		return;
-	c = hash_get(v->queues, chan);
-	if (!c) {
-		c = xcalloc(1, sizeof(*c));
-		hash_add(v->queues, chan, c);
-	}
-	c->users[dir]++;
-	v->crowded |= c->users[LENS_READ] >= 2 && c->users[LENS_WRITE] >= 2;
-}
-
 static int sweep_entry(struct live *l, struct leavers *v, const struct lens_total_key *k,
 		       const struct lens_total *t, source_sink sink, void *arg)
 {
@@ -210,7 +185,6 @@ static int sweep_entry(struct live *l, struct leavers *v, const struct lens_tota
 
 	if (!leaves(v, k)) {
 		l->entries++;
-		count_user(v, &chan, k->dir);
 		return emit_total(k, t, 0, sink, arg);
 	}
 	/* taken out in one step: what was added since the piece was read is in it */
@@ -218,6 +192,7 @@ static int sweep_entry(struct live *l, struct leavers *v, const struct lens_tota
 	if (err)
 		return log_err(err, "cannot retire a counter: %s", strerror(-err));
 	set_add(v->left, &chan);
+	crowds_leave(l->crowds, last.id);
 	return emit_total(k, &last, LENS_END_LAST, sink, arg);
 }
 
@@ -335,7 +310,7 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 	if (!err)
 		err = sweep(l, v, sink, arg);
 	if (!err)
-		live_numbering_settle(l, v->crowded);
+		live_numbering_settle(l);
 	if (!err)
 		err = live_handoffs(l, v->procs, sink, arg);
 	if (err)
