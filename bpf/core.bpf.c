@@ -20,7 +20,7 @@ static __u32 drop_count;
 struct ring_map lens_ring SEC(".maps");
 struct ring_map lens_ops_ring SEC(".maps");
 struct scratch_map lens_scratch SEC(".maps");
-struct losses_map lens_losses SEC(".maps");
+__u64 lens_losses[LENS_KIND_MAX][LENS_LOSS_MAX + 1];
 
 /* is this record to be lost on purpose? */
 static __always_inline bool core_drops(void)

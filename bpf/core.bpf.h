@@ -107,32 +107,22 @@ struct scratch_map {
 };
 extern struct scratch_map lens_scratch SEC(".maps");
 
-/* what could not be recorded, by kind */
-struct loss {
-	__u64 count[LENS_LOSS_MAX];
-	__u64 bytes;
-};
-struct losses_map {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LENS_KIND_MAX);
-	__type(key, __u32);
-	__type(value, struct loss);
-};
-extern struct losses_map lens_losses SEC(".maps");
+/*
+ * What could not be recorded, by kind. Shared by all CPUs, since it is seldom and in many
+ * places, in each of which finding a CPU's own would have to be compiled and verified.
+ */
+#define LOSS_BYTES LENS_LOSS_MAX	/* behind the counters by cause */
+extern __u64 lens_losses[LENS_KIND_MAX][LENS_LOSS_MAX + 1];
 
-/* atomic: a function hook can lose the CPU to another one that has a loss to count, too */
 static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64 bytes)
 {
-	struct loss *l;
-
 	if (kind >= LENS_KIND_MAX)
 		kind = 0;
-	l = bpf_map_lookup_elem(&lens_losses, &kind);
-	if (!l || cause >= LENS_LOSS_MAX)
+	if (cause >= LENS_LOSS_MAX)
 		return;
-	__sync_fetch_and_add(&l->count[cause], count);
+	__sync_fetch_and_add(&lens_losses[kind][cause], count);
 	if (bytes)
-		__sync_fetch_and_add(&l->bytes, bytes);
+		__sync_fetch_and_add(&lens_losses[kind][LOSS_BYTES], bytes);
 }
 
 /* ------------------------------------------------------------ one CPU's own */

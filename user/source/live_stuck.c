@@ -26,7 +26,6 @@ struct stuck_live {
 	struct live_stacks *stacks; /* NULL: not asked for */
 	struct ring_buffer *ring;
 	struct lens_rec_host host;
-	int cpu_count;
 
 	/* during a look */
 	source_sink sink;
@@ -157,10 +156,8 @@ int stuck_live_open(bool stacks, struct stuck_live **ret_live)
 	int err = stacks ? live_stacks_open(&l->stacks) : 0;
 
 	live_quiet_libbpf();
-	l->cpu_count = libbpf_num_possible_cpus();
 	if (!err)
-		err = l->cpu_count < 1 ? log_err(-EIO, "cannot tell how many CPUs there are")
-				       : open_all(l);
+		err = open_all(l);
 	if (!err && l->stacks)
 		err = live_stacks_start(l->stacks, l->skel);
 	if (err) {
@@ -178,7 +175,6 @@ int live_stuck_open(struct live *lender)
 
 	l->lender = lender;
 	l->skel = lender->skel;
-	l->cpu_count = lender->cpu_count;
 	err = attach_all(l);
 	if (err)
 		stuck_live_freep(&l);
@@ -261,22 +257,13 @@ static void clear_walked(struct stuck_live *l)
 }
 
 /* records that found no room in the ring since the start */
-static int count_lost(struct stuck_live *l, uint64_t *ret_lost)
+static uint64_t count_lost(const struct stuck_live *l)
 {
-	/* as in bpf/core.bpf.h: counters by cause, then bytes */
-	const size_t words = LENS_LOSS_MAX + 1;
-	_cleanup_free_ uint64_t *percpu = xcalloc(l->cpu_count * words, sizeof(*percpu));
 	uint64_t lost = 0;
 
-	for (uint32_t kind = 0; kind < LENS_KIND_MAX; kind++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_losses), &kind, percpu))
-			return log_err(-errno, "cannot read the loss counters: %s",
-				       strerror(errno));
-		for (int cpu = 0; cpu < l->cpu_count; cpu++)
-			lost += percpu[cpu * words + LENS_LOSS_RING_FULL];
-	}
-	*ret_lost = lost;
-	return 0;
+	for (unsigned kind = 0; kind < LENS_KIND_MAX; kind++)
+		lost += l->skel->bss->lens_losses[kind][LENS_LOSS_RING_FULL];
+	return lost;
 }
 
 static int walk_holders(struct stuck_live *l)
@@ -301,14 +288,13 @@ static int walk_holders(struct stuck_live *l)
 int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink, void *arg)
 {
 	struct lens_rec_host *host = l->lender ? &l->lender->host : &l->host;
-	uint64_t before = 0, after = 0;
-	int err = count_lost(l, &before);
+	uint64_t before = count_lost(l);
+	int err;
 
 	l->sink = sink;
 	l->sink_arg = arg;
 	l->want_mappings = l->want_queues = l->want_urings = false;
-	if (err >= 0)
-		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, LENS_STUCK_VERSION);
+	err = live_emit_mark(sink, arg, LENS_MARK_STUCK_BEGIN, LENS_STUCK_VERSION);
 	if (err >= 0)
 		err = live_emit(sink, arg, &host->h, LENS_REC_HOST, sizeof(*host));
 	if (err >= 0)
@@ -326,9 +312,7 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 	if (err >= 0)
 		err = walk(l, l->threads);
 	if (err >= 0)
-		err = count_lost(l, &after);
-	if (err >= 0)
-		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_END, after != before);
+		err = live_emit_mark(sink, arg, LENS_MARK_STUCK_END, count_lost(l) != before);
 	return err < 0 ? err : 0;
 }
 

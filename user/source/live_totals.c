@@ -269,23 +269,15 @@ static uint64_t recursion_misses(const struct live *l)
 
 static int emit_loss(struct live *l, source_sink sink, void *arg)
 {
-	/* as in bpf/core.bpf.h: counters by cause, then bytes */
-	const size_t words = LENS_LOSS_MAX + 1;
-	_cleanup_free_ uint64_t *percpu = xcalloc(l->cpu_count * words, sizeof(*percpu));
-	int fd = bpf_map__fd(l->skel->maps.lens_losses), err = 0;
+	int err = 0;
 
 	l->ring_full = 0;
 	for (uint32_t kind = 0; !err && kind < LENS_KIND_MAX; kind++) {
-		struct lens_rec_loss rec = { .kind = kind };
+		/* as in bpf/core.bpf.h: counters by cause, then bytes */
+		const __u64 *losses = l->skel->bss->lens_losses[kind];
+		struct lens_rec_loss rec = { .kind = kind, .bytes = losses[LENS_LOSS_MAX] };
 
-		if (bpf_map_lookup_elem(fd, &kind, percpu))
-			return log_err(-errno, "cannot read the loss counters: %s",
-				       strerror(errno));
-		for (int cpu = 0; cpu < l->cpu_count; cpu++) {
-			for (unsigned i = 0; i < LENS_LOSS_MAX; i++)
-				rec.count[i] += percpu[cpu * words + i];
-			rec.bytes += percpu[cpu * words + LENS_LOSS_MAX];
-		}
+		memcpy(rec.count, losses, sizeof(rec.count));
 		l->ring_full += rec.count[LENS_LOSS_RING_FULL];
 		if (!kind)
 			rec.count[LENS_LOSS_RECURSION] += recursion_misses(l);
