@@ -149,13 +149,21 @@
 /* include/linux/shm.h: in the mode of a removed segment; not exported */
 #define KDEF_SHM_DEST 01000
 
+/* kernel/locking/rwsem.c: held by one who writes, or others wait for that; not exported */
+#define KDEF_RWSEM_WRITERS 3
+
 /* include/uapi/linux/magic.h */
 #define KDEF_TMPFS_MAGIC 0x01021994
 #define KDEF_HUGETLBFS_MAGIC 0x958458f6
 #define KDEF_DMA_BUF_MAGIC 0x444d4142
+#define KDEF_RAMFS_MAGIC 0x858458f6
+#define KDEF_FUSE_SUPER_MAGIC 0x65735546
 
 /* include/linux/fs.h: mounted by the kernel itself, has no place in any tree; not exported */
 #define KDEF_SB_KERNMOUNT (1 << 22)
+
+/* include/linux/fs.h: what it keeps is on a device of this host; not exported */
+#define KDEF_FS_REQUIRES_DEV 1
 
 /* include/linux/mm.h; not exported */
 #define KDEF_VM_WRITE 0x02

@@ -64,6 +64,23 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+/* that of an address space, without PREEMPT_RT */
+struct mm_struct___lock {
+	struct {
+		struct {
+			long counter;
+		} count;
+	} mmap_lock;
+};
+
+struct file_system_type {
+	int fs_flags;
+};
+
+struct super_block___type {
+	struct file_system_type *s_type;
+};
+
 struct userfaultfd_ctx {
 	struct mm_struct *mm;
 };

@@ -9,6 +9,7 @@
 #include "arch.bpf.h"
 #include "backlog.bpf.h"
 #include "describe.bpf.h"
+#include "foreign.bpf.h"
 #include "ident_sock.bpf.h"
 #include "inet.bpf.h"
 #include "ipc.bpf.h"
@@ -40,6 +41,9 @@ static __noinline int procs_argv(struct task_struct *t, struct seq_file *seq)
 	if (!s || !start || !size)
 		return 0;
 	kept = size > LENS_ARGV_MAX ? LENS_ARGV_MAX : size;
+	if (foreign_memory(t, start, kept) != FOREIGN_HERE)
+		return 0;
+	barrier_var(kept);
 	if (bpf_copy_from_user_task(s->data + sizeof(*r), kept & (2 * LENS_ARGV_MAX - 1),
 				    (void *)start, t, 0))
 		return 0;

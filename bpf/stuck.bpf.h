@@ -42,6 +42,10 @@ __hidden __u32 stuck_desc_finish(struct scratch *s);
 /* hands over the FIFO that a task, asleep in open(2), waits for a partner on */
 __hidden int stuck_opening(struct task_struct *t, struct seq_file *seq);
 
+/* hands over that somebody else may have to bring in what a call moves data to or from */
+__hidden int stuck_buffer(struct task_struct *t, struct seq_file *seq, __u32 call,
+			  const struct call_args *a, bool compat);
+
 /* hands over the requests to the ring at an address that wait for files, and who makes them; a
  * global function, walked once */
 int stuck_ring(__u64 address);

@@ -4,6 +4,7 @@
  * addresses in the memory of the process; locks and semaphores in the kernel;
  * shared mappings. The memory may be on disk, so the iterator may sleep.
  */
+#include "foreign.bpf.h"
 #include "ipc.bpf.h"
 #include "ktypes_memory.bpf.h"
 #include "stuck.bpf.h"
@@ -252,39 +253,47 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 	return p->from && p->size;
 }
 
-static __always_inline bool copy(struct task_struct *t, void *to, __u32 size, __u64 from)
+/* served: set if that memory is what the thread may wait for */
+static __always_inline bool copy(struct task_struct *t, void *to, __u32 size, __u64 from,
+				 bool *served)
 {
+	int where = foreign_memory(t, from, size);
+
+	if (where == FOREIGN_SERVED)
+		*served = true;
 	barrier_var(size);
-	if (!size || size > MEMORY_MAX)
+	if (where != FOREIGN_HERE || !size || size > MEMORY_MAX)
 		return false;
 	return !bpf_copy_from_user_task(to, size & MEMORY_MASK, (void *)from, t, 0);
 }
 
-static __always_inline __u32 copy_piece(struct task_struct *t, char *to, const struct piece *p)
+static __always_inline __u32 copy_piece(struct task_struct *t, char *to, const struct piece *p,
+					bool *served)
 {
 	__u32 size = p->size > MEMORY_MAX ? MEMORY_MAX : p->size;
 
-	if (copy(t, to, size, p->from))
+	if (copy(t, to, size, p->from, served))
 		return size;
 	size = p->least;
-	return size && copy(t, to, size, p->from) ? size : 0;
+	return size && copy(t, to, size, p->from, served) ? size : 0;
 }
 
 #define FD_SET_BYTES 128 /* FD_SETSIZE / 8 */
 
 /* the sets for reading, writing and exceptions, each in FD_SET_BYTES */
-static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const struct call_args *a)
+static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const struct call_args *a,
+				       bool *served)
 {
 	__u64 size = ((__u32)a->arg[0] + 63) / 64 * 8;
 
 	if (size > FD_SET_BYTES)
 		size = FD_SET_BYTES;
 	__builtin_memset(to, 0, 3 * FD_SET_BYTES);
-	if (a->arg[1] && !copy(t, to, size, a->arg[1]))
+	if (a->arg[1] && !copy(t, to, size, a->arg[1], served))
 		return 0;
-	if (a->arg[2] && !copy(t, to + FD_SET_BYTES, size, a->arg[2]))
+	if (a->arg[2] && !copy(t, to + FD_SET_BYTES, size, a->arg[2], served))
 		return 0;
-	if (a->arg[3] && !copy(t, to + 2 * FD_SET_BYTES, size, a->arg[3]))
+	if (a->arg[3] && !copy(t, to + 2 * FD_SET_BYTES, size, a->arg[3], served))
 		return 0;
 	return 3 * FD_SET_BYTES;
 }
@@ -296,14 +305,15 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct lens_rec_memory *r = (void *)s;
 	struct piece p = {};
+	bool served = false;
 
 	if (!s || !a)
 		return 0;
 	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
-		size = copy_sets(t, s->data + sizeof(*r), a);
+		size = copy_sets(t, s->data + sizeof(*r), a, &served);
 	else if (memory_of(call, a, &p))
-		size = copy_piece(t, s->data + sizeof(*r), &p);
-	if (!size || size > MEMORY_MAX)
+		size = copy_piece(t, s->data + sizeof(*r), &p, &served);
+	if ((!size && !served) || size > MEMORY_MAX)
 		return 0;
 	len = align8(sizeof(*r) + size);
 	__builtin_memset(r, 0, sizeof(*r));
@@ -313,6 +323,7 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	r->tid = t->pid;
 	r->call = call;
 	r->size = size;
+	r->flags = served ? LENS_MEMORY_SERVED : 0;
 	bpf_seq_write(seq, s, len);
 	return 0;
 }
@@ -339,7 +350,8 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (call == LENS_CALL_IPC &&
 	    ((__u16)a.arg[0] == IPC_SEMOP || (__u16)a.arg[0] == IPC_SEMTIMEDOP))
 		emit_semaphores(t, a.arg[1]);
-	return emit_memory(t, ctx->meta->seq, call, &a);
+	emit_memory(t, ctx->meta->seq, call, &a);
+	return stuck_buffer(t, ctx->meta->seq, call, &a, flags & LENS_THREAD_COMPAT);
 }
 
 /* --------------------------------------------------------------------- mappings */

@@ -5,6 +5,7 @@
  * which the collector unwinds the user stack: no kernel does that of another
  * task. Nothing but stacks is read, whatever the collector asks for.
  */
+#include "foreign.bpf.h"
 #include "stuck.bpf.h"
 
 /* set by the collector: only this thread, and from this address on; 0: all, from their pointers */
@@ -56,6 +57,8 @@ static __noinline __u32 copy_memory(struct task_struct *t, struct stack_buffer *
 
 		if (size > LENS_STACK_BYTES - have)
 			size = LENS_STACK_BYTES - have;
+		if (foreign_memory(t, from, size) != FOREIGN_HERE)
+			break;
 		barrier_var(size);
 		barrier_var(have);
 		if (bpf_copy_from_user_task(b->memory + (have & LEN_MASK),

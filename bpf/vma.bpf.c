@@ -87,16 +87,20 @@ static __always_inline bool vma_find(struct mm_struct *mm, __u64 address, struct
 	return ret->start <= address && address < ret->end;
 }
 
-int vma_at(__u64 address, struct vma_view *ret)
+int vma_in(__u64 mm, __u64 address, struct vma_view *ret)
 {
-	struct task_struct *t = (void *)bpf_get_current_task_btf();
-	struct mm_struct *mm = BPF_CORE_READ(t, mm);
-
 	if (!mm || !ret)
 		return 0;
 	/* a walk through a node that is being replaced ends nowhere: once more */
 	for (__u32 i = 0; i < MAPLE_TRIES; i++)
-		if (vma_find(mm, address, ret))
+		if (vma_find((void *)mm, address, ret))
 			return 1;
 	return 0;
+}
+
+int vma_at(__u64 address, struct vma_view *ret)
+{
+	struct task_struct *t = (void *)bpf_get_current_task_btf();
+
+	return ret ? vma_in((__u64)BPF_CORE_READ(t, mm), address, ret) : 0;
 }

@@ -19,6 +19,8 @@ struct vma_view {
 
 /* 1 and *ret filled in, or 0: nothing is mapped there; global, walked once by the verifier */
 int vma_at(__u64 address, struct vma_view *ret);
+/* ... in another address space, struct mm_struct */
+int vma_in(__u64 mm, __u64 address, struct vma_view *ret);
 
 static __always_inline void vma_read(struct vm_area_struct *vma, struct vma_view *ret)
 {

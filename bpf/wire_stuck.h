@@ -227,13 +227,15 @@ struct lens_rec_submitter {
 #define LENS_RING_OTHERS 4	/* there are, or may be, requests and users that are not told of */
 
 /* memory a call of a thread refers to: a poll set, a futex word, an address */
+#define LENS_MEMORY_SERVED 1 /* some of it another process or host may have to bring in */
+
 struct lens_rec_memory {
 	struct lens_rec h;
 	struct lens_proc proc;
 	__u32 tid;
 	__u32 call;		/* enum lens_call */
 	__u32 size;
-	__u32 pad;
+	__u32 flags;		/* LENS_MEMORY_* */
 	/* bytes */
 };
 

@@ -69,6 +69,8 @@ VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
 def program_of(mode):
+    if mode.startswith("served"):
+        return "impasse_served"
     if mode.endswith("32"):
         return "impasse32"
     if mode in URINGS:

@@ -371,15 +371,20 @@ static void take_waiter(struct stuck_look *l, const struct lens_rec_waiter *r)
 	hash_add(l->rooms, &r->task, room);
 }
 
+/* what a call was given is told of apart from what the data that it moves is in */
 static void take_memory(struct stuck_look *l, const struct event *ev)
 {
 	const struct lens_rec_memory *r = ev->lens_rec_memory;
-	struct stuck_memory *m;
+	struct stuck_memory *m = hash_get(l->memory, &r->tid);
+	bool served = r->flags & LENS_MEMORY_SERVED;
 
-	if (hash_get(l->memory, &r->tid))
+	if (m) {
+		m->served |= served;
 		return;
+	}
 	m = xcalloc(1, sizeof(*m));
 	m->size = ev->memory.len;
+	m->served = served;
 	m->bytes = xcalloc(1, ev->memory.len + 1);
 	memcpy(m->bytes, ev->memory.data, ev->memory.len);
 	hash_add(l->memory, &r->tid, m);

@@ -32,6 +32,7 @@ struct stuck_room {
 
 struct stuck_memory {
 	uint32_t size;
+	bool served; /* some of what the call was given somebody else may have to bring in */
 	char *bytes;
 };
 

@@ -383,6 +383,7 @@ static void resolve_rest(struct stuck *s, struct stuck_thread *t, unsigned call,
 
 void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 {
+	const struct stuck_memory *memory = stuck_find_memory(s, t->rec.tid);
 	unsigned call = t->rec.call;
 	uint64_t arg[6];
 
@@ -405,6 +406,8 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 	/* a call that seems to wait for data may wait for the page to put it in */
 	if (t->proc->is_watched)
 		stuck_own_hope(t, HOPE_OUTSIDE, "in memory that userfaultfd(2) watches");
+	if (memory && memory->served)
+		stuck_own_hope(t, HOPE_OUTSIDE, "waiting, maybe for memory that others serve");
 	/* whose descriptor it is cannot be told by process and number */
 	if (t->proc->has_several_tables)
 		stuck_own_hope(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
