@@ -54,7 +54,7 @@ FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe h
            " wordalone wordhandler wordthread").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
-ORIGINS = ("changed forked gone silent pipeline ownpipe ownfifo grandchild elder"
+ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"
            " younger").split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()

@@ -14,6 +14,7 @@ WAYS = {
     "gone": ("eof-leak", "inherited", None, True, "that it descends from has ended"),
     # nothing has ever been written, or who holds it was there first: it may be about to
     "silent": ("waiting", "inherited", None, True, "that it descends from has ended"),
+    "session": ("waiting", "inherited", None, True, "that it descends from has ended"),
     "pipeline": ("waiting", "inherited", None, True, "that it descends from has ended"),
     "changed": ("eof-leak", None, None, None, None),
     "ownpipe": ("eof-leak", "created", None, False, "credentials"),

@@ -94,16 +94,38 @@ static void keep_p(void)
 	close_others(p[1], -1);
 }
 
-/* a daemon, whose parent has ended */
-static void grandchild(void)
+static void read_p_to_its_end(void *unused)
+{
+	char byte;
+
+	close_others(p[0], -1);
+	while (read(p[0], &byte, 1) == 1)
+		continue;
+}
+
+/* a daemon, whose parent has ended; has anything been written before? */
+static void daemon_of(bool written)
 {
 	make_channel();
 	make_pipe(p);
-	role("reader", work_spawn(read_p_only, NULL));
+	role("reader", work_spawn(read_p_to_its_end, NULL));
 	role("holder", left_behind(keep_p));
+	if (written)
+		put(p[1]);
 	let_go();
 	asleep("reader", SYS_read);
 	asleep("holder", SYS_poll);
+}
+
+static void grandchild(void)
+{
+	daemon_of(true);
+}
+
+/* as "setsid -f holder | reader" leaves it */
+static void in_session(void)
+{
+	daemon_of(false);
 }
 
 static pid_t start_reader(void)
@@ -303,7 +325,7 @@ static void passed_to_younger(void)
 static const struct work_mode modes[] = {
 	{ "forked", forked },	    { "grandchild", grandchild },     { "gone", gone_maker },
 	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },	      { "changed", changed_maker },
-	{ "silent", gone_silent },  { "pipeline", gone_script },
+	{ "silent", gone_silent },  { "pipeline", gone_script },	  { "session", in_session },
 	{ "elder", passed_to_elder }, { "younger", passed_to_younger },
 };
 

@@ -111,9 +111,10 @@ static void two_and_ring(void)
 	asleep("plain", SYS_write);
 }
 
-static void read_p(void *unused)
+static void read_p_on(void *unused)
 {
 	close(p[1]);
+	get(p[0]);
 	get(p[0]);
 }
 
@@ -131,18 +132,19 @@ static void leave_orphan(void *unused)
 		prctl(PR_SET_PDEATHSIG, 0);
 		wait_for_end();
 	}
+	put(p[1]);
 	tell(pid);
 	_exit(0);
 }
 
-/* (c) an orphan that never writes keeps a pipe open */
+/* (c) an orphan that never writes keeps a pipe open, to which its parent has written */
 static void orphan(void)
 {
 	pid_t pid;
 
 	make_pipe(p);
 	make_channel();
-	role("reader", work_spawn(read_p, NULL));
+	role("reader", work_spawn(read_p_on, NULL));
 	pid = work_spawn(leave_orphan, NULL);
 	role("holder", hear_pid());
 	work_reap(pid);

@@ -59,18 +59,25 @@ static bool is_orphan(const struct stuck_proc *p, const struct stuck_proc *waite
 
 /*
  * Who is the only one to write has it on purpose, as the first part of a pipeline that was left
- * in the background and waits for something to tell. A copy that was forgotten is that of somebody
- * started later, when who was to write had the end already: that one has written and gone, or
- * whoever made the channel is still there, and the holder is no child of his any more.
+ * in the background, or in a session of its own, and waits for something to tell. A copy that
+ * was forgotten is that of what somebody started to read its output; or somebody has written
+ * and gone, and whoever made the channel is still there, the holder no child of his any more,
+ * or the holder was started later, when who was to write had the end already.
  */
 static bool came_with_another(const struct stuck *s, const struct stuck_thread *t,
 			      const struct stuck_provider *v)
 {
 	const struct stuck_desc *d = stuck_find_fd(s, v->proc, v->fd);
+	const struct stuck_proc *maker;
 
 	/* a graph made by hand has no descriptors */
-	return !d || stuck_maker_of(s, d) ||
-	       (d->rec.flags & LENS_DESC_USED && v->proc->key.start_ns > t->proc->key.start_ns);
+	if (!d)
+		return true;
+	maker = stuck_maker_of(s, d);
+	if (maker == t->proc)
+		return true;
+	return d->rec.flags & LENS_DESC_USED &&
+	       (maker || v->proc->key.start_ns > t->proc->key.start_ns);
 }
 
 /*
