@@ -52,14 +52,45 @@ static bool others_do_else(const struct stuck_thread *t)
 	return false;
 }
 
-static void need_own_threads(struct stuck_thread *t)
+#define SIGNAL(number) (1ull << ((number) - 1))
+/*
+ * Handlers that say nothing: of faults, and of what the process does itself; for SIGINT, which
+ * every Python program has; and those by which threads of glibc reach each other.
+ */
+#define NOT_SENT (SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGFPE) | SIGNAL(SIGILL) | \
+		  SIGNAL(SIGTRAP) | SIGNAL(SIGSYS) | SIGNAL(SIGABRT) | SIGNAL(SIGPIPE) | \
+		  SIGNAL(SIGCHLD) | SIGNAL(SIGINT) | SIGNAL(32) | SIGNAL(33))
+
+static bool has_thread(const struct stuck_proc *p, uint32_t nstid)
+{
+	for (size_t i = 0; nstid && i < p->thread_count; i++)
+		if (p->threads[i]->rec.nstid == nstid && !p->threads[i]->is_dead)
+			return true;
+	return false;
+}
+
+/*
+ * By sem_post(3), or because the call is interrupted: who waits for nothing but to be told to
+ * end waits like that. Not for another thread, whose number is in the word (pthread_join) or
+ * in the mutex that the word begins.
+ */
+static bool may_handler_wake(const struct stuck *s, const struct stuck_thread *t)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	bool mutex = word_at(m, 0) == 2 && has_thread(t->proc, word_at(m, MUTEX_OWNER));
+
+	return t->proc->handlers & ~NOT_SENT && !mutex &&
+	       !has_thread(t->proc, word_at(m, 0) & FUTEX_TID_MASK);
+}
+
+static void need_own_threads(const struct stuck *s, struct stuck_thread *t)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_WAKE);
 
 	stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);
 	if (t->rec.flags & LENS_THREAD_SHARES_MEMORY)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that shares its memory");
-	else if (!others_do_else(t))
+	else if (!others_do_else(t) || may_handler_wake(s, t))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
@@ -240,7 +271,7 @@ void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t 
 			own = true;
 	}
 	if (own)
-		need_own_threads(t);
+		need_own_threads(s, t);
 }
 
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
@@ -254,7 +285,7 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	if (!(arg[1] & FUTEX_PRIVATE_FLAG))
 		map = find_mapping(s, t->proc, arg[0]);
 	if (!map) {
-		need_own_threads(t);
+		need_own_threads(s, t);
 		return;
 	}
 	tid = owner_of(m, op);
