@@ -115,12 +115,15 @@
 
 /* include/linux/sched/signal.h: SIGNAL_GROUP_EXIT; not exported */
 #define KDEF_SIGNAL_GROUP_EXIT 4
+#define KDEF_SIGNAL_STOP_STOPPED 1 /* likewise */
 
 /* the same: threads the kernel runs inside a process; PF_IO_WORKER, PF_USER_WORKER */
 #define KDEF_PF_IO_WORKER 0x00000010
 #define KDEF_PF_USER_WORKER 0x00004000
 
-/* include/linux/sched/jobctl.h: JOBCTL_TRAP_FREEZE; not exported */
+/* include/linux/sched/jobctl.h: stopped, so that SIGCONT counts and not the tracer alone;
+ * JOBCTL_TRAP_FREEZE; not exported */
+#define KDEF_JOBCTL_LISTENING (1ul << 22)
 #define KDEF_JOBCTL_TRAP_FREEZE (1ul << 23)
 
 /* include/linux/sched.h: TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE; not exported */

@@ -285,6 +285,9 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	bool leads = t->pid == t->tgid;
 
 	r->parent = core_field_of(u, real_parent, tgid);
+	if (core_field(u, jobctl) & KDEF_JOBCTL_LISTENING ||
+	    core_field(s, flags) & KDEF_SIGNAL_STOP_STOPPED)
+		r->flags |= LENS_THREAD_CONTINUABLE;
 	if (core_field(u, ptrace))
 		r->tracer = core_field_of(u, parent, tgid);
 	r->written = core_field(u, ioac.wchar);

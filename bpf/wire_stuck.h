@@ -66,6 +66,7 @@ enum lens_call {
 #define LENS_THREAD_VFORKED 4096	/* its parent waits in vfork(2) for it */
 #define LENS_THREAD_ENDING 8192		/* leaves its last call never again, or dumps core */
 #define LENS_THREAD_LISTENS 16384	/* lets in, for this call, a signal that it handles */
+#define LENS_THREAD_CONTINUABLE 32768	/* by SIGCONT, traced or not */
 
 struct lens_rec_thread {
 	struct lens_rec h;

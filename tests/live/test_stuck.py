@@ -62,7 +62,7 @@ THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoa
 SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull".split()
 HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit acceptedhidden"
           " connectedbefore").split()
-GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy lockeddirectory"
+GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
           " namedpipe dumping").split()
 IDLES = "ttytimed ttysome setthread samewait sameword fifoscrossed fifosheld queuescrossed".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()

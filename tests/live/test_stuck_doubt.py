@@ -42,7 +42,9 @@ KNOTS.update(DOUBTFUL)
 RINGS["namedpipe"] = {"writer": "reader", "reader": "writer"}
 for _mode in DOUBTFUL:
     lens.register("stuck_" + _mode, knot_test(_mode))
+RINGS["tracedstuck"] = {"traced": "tracer", "tracer": "writer", "writer": "traced"}
 lens.register("stuck_namedpipe", ring_test("namedpipe"))
+lens.register("stuck_tracedstuck", ring_test("tracedstuck"))
 
 
 @lens.test()

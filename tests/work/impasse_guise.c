@@ -293,6 +293,46 @@ static void traced_and_busy(void)
 	asleep("waiter", SYS_read);
 }
 
+static void keep_p0(void *unused)
+{
+	close_others(p[0], -1);
+	work_tick(IN_PLACE);
+}
+
+/* as a tracer whose output nobody takes, or who waits for a word of another one */
+static void stop_and_read_q(void *unused)
+{
+	pid_t traced = work_spawn(keep_p0, NULL);
+
+	work_wait_ticks(IN_PLACE, 1);
+	if (ptrace(PTRACE_SEIZE, traced, NULL, NULL) ||
+	    ptrace(PTRACE_INTERRUPT, traced, NULL, NULL))
+		work_skip("no ptrace here");
+	tell(traced);
+	close_others(q[0], -1);
+	get(q[0]);
+}
+
+static void write_with_q(void *unused)
+{
+	close_others(p[1], q[1]);
+	fill(p[1]);
+	put(p[1]);
+}
+
+/* who would empty the pipe is stopped by one who waits for its writer */
+static void traced_and_stuck(void)
+{
+	make_pipes();
+	make_channel();
+	role("tracer", work_spawn(stop_and_read_q, NULL));
+	role("traced", hear_pid());
+	role("writer", work_spawn(write_with_q, NULL));
+	let_go();
+	asleep("tracer", SYS_read);
+	asleep("writer", SYS_write);
+}
+
 static pid_t dumper;
 
 static void await_dump(void)
@@ -426,6 +466,7 @@ static const struct work_mode modes[] = {
 	{ "missingpage", missing_page },
 	{ "adopter", adopter },
 	{ "tracedbusy", traced_and_busy },
+	{ "tracedstuck", traced_and_stuck },
 	{ "dumping", dumping },
 	{ "lockeddirectory", locked_directory },
 	{ "namedpipe", named_pipe },

@@ -57,6 +57,7 @@ enum stuck_want {
 	WANT_MESSAGE,
 	WANT_SIGNAL,
 	WANT_TIME,
+	WANT_CONTINUE,
 	WANT_UNKNOWN,
 };
 
@@ -72,6 +73,7 @@ enum stuck_why {
 	WHY_LAST_USER,
 	WHY_IS_CHILD,
 	WHY_OWN_THREADS,
+	WHY_TRACES,
 	WHY_HAS_FILE, /* whichever end: could open it anew */
 };
 

@@ -71,17 +71,22 @@ static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 	return changed;
 }
 
+bool stuck_awaits_tracer(const struct stuck_thread *t)
+{
+	return t->own == HOPE_STOPPED && t->need_count == 1 && t->needs[0].want == WANT_CONTINUE;
+}
+
 /* true if the thread's hope has grown */
 static bool raise_thread(struct stuck_thread *t)
 {
-	enum stuck_hope hope = t->own;
+	enum stuck_hope hope = stuck_awaits_tracer(t) ? HOPE_NONE : t->own;
 
 	for (size_t i = 0; i < t->need_count; i++) {
 		t->needs[i].hope = need_hope(&t->needs[i]);
 		hope = better(hope, t->needs[i].hope);
 	}
 	/* who is stopped does nothing, whatever becomes of what it waits for */
-	if (t->own == HOPE_STOPPED)
+	if (t->own == HOPE_STOPPED && (hope > HOPE_STOPPED || !stuck_awaits_tracer(t)))
 		hope = HOPE_STOPPED;
 	if (hope <= t->hope)
 		return false;

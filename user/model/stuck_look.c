@@ -8,7 +8,7 @@
 
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
 #define STATE_UNINTERRUPTIBLE 2
-#define STATE_STOPPED_OR_TRACED (4 | 8)
+#define STATE_STOPPED_OR_TRACED (4 | STUCK_STATE_TRACED)
 #define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 #define STATE_EXITED (0x10 | 0x20 | 0x80)
 /* include/linux/proc_ns.h: PROC_PID_INIT_INO */
@@ -576,8 +576,10 @@ void stuck_settle(struct stuck *s)
 		if (t->is_dead)
 			continue;
 		set_own(s, t);
-		if (!t->moved && t->rec.state && t->own != HOPE_STOPPED &&
-		    !(t->rec.flags & LENS_THREAD_ENDING) && !stuck_is_helper(s, t))
+		if (t->own == HOPE_STOPPED)
+			stuck_need_tracer(s, t);
+		else if (!t->moved && t->rec.state && !(t->rec.flags & LENS_THREAD_ENDING) &&
+			 !stuck_is_helper(s, t))
 			stuck_resolve(s, t);
 	}
 	stuck_judge(s);

@@ -8,6 +8,8 @@
 
 #include "model/model.h"
 
+#define STUCK_STATE_TRACED 8 /* in lens_rec_thread.state: stopped by its tracer */
+
 /* a descriptor, also one that is in flight (proc NULL) */
 struct stuck_desc {
 	struct lens_rec_desc rec;
@@ -201,6 +203,10 @@ bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file
 /* ... or less: the thread is in a call about what its descriptor stood for before */
 bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 			const struct stuck_desc *d);
+
+/* a stop from which only its tracer lets it go on, where it is one */
+void stuck_need_tracer(struct stuck *s, struct stuck_thread *t);
+bool stuck_awaits_tracer(const struct stuck_thread *t);
 
 /* stuck_channel.c */
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);

@@ -42,7 +42,9 @@ static bool is_busy(const struct stuck_proc *p)
 	for (size_t i = 0; i < p->thread_count; i++) {
 		const struct stuck_thread *t = p->threads[i];
 
-		if (!t->is_dead && (t->moved || (t->own == HOPE_RUNS && t->rec.state == 0)))
+		if (!t->is_dead &&
+		    (t->moved || (t->own == HOPE_RUNS &&
+				  (!t->rec.state || t->rec.state & STUCK_STATE_TRACED))))
 			return true;
 	}
 	return false;
@@ -196,7 +198,7 @@ static void judge_thread(const struct stuck *s, struct stuck_thread *t)
 	t->certain = true;
 	if (t->is_dead || t->moved || !t->need_count)
 		return;
-	if (t->own == HOPE_STOPPED) {
+	if (t->own == HOPE_STOPPED && t->hope != HOPE_NONE) {
 		t->verdict = STUCK_EXTERNAL;
 		return;
 	}

@@ -381,6 +381,33 @@ static void resolve_rest(struct stuck *s, struct stuck_thread *t, unsigned call,
 	}
 }
 
+static bool runs_now(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (!p->threads[i]->is_dead && (p->threads[i]->moved || !p->threads[i]->rec.state))
+			return true;
+	return false;
+}
+
+/*
+ * Where SIGCONT does it too, or the tracer is not seen, anybody may come and let it go on; one
+ * that runs is about to, as strace(1) is.
+ */
+void stuck_need_tracer(struct stuck *s, struct stuck_thread *t)
+{
+	struct stuck_proc *tracer = stuck_find_proc(s, t->rec.tracer);
+
+	if (!tracer || tracer == t->proc || !(t->rec.state & STUCK_STATE_TRACED) ||
+	    t->rec.flags & (LENS_THREAD_CONTINUABLE | LENS_THREAD_FROZEN))
+		return;
+	if (runs_now(tracer)) {
+		t->own = HOPE_RUNS;
+		t->own_why = "running under a tracer";
+	} else {
+		stuck_add_provider(stuck_add_need(t, WANT_CONTINUE), tracer, WHY_TRACES, 0);
+	}
+}
+
 void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 {
 	const struct stuck_memory *memory = stuck_find_memory(s, t->rec.tid);

@@ -32,7 +32,7 @@ const char *label_want(enum stuck_want want)
 		[WANT_CLIENT] = "accept",   [WANT_ACCEPT] = "connect", [WANT_PARTNER] = "open",
 		[WANT_LOCK] = "lock",	    [WANT_WAKE] = "wake",      [WANT_EXIT] = "exit",
 		[WANT_MESSAGE] = "read",    [WANT_SIGNAL] = "signal",  [WANT_TIME] = "time",
-		[WANT_UNKNOWN] = "unknown",
+		[WANT_CONTINUE] = "continue", [WANT_UNKNOWN] = "unknown",
 	};
 
 	return names[want];
@@ -86,6 +86,10 @@ void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuc
 {
 	size_t begin;
 
+	if (n && n->want == WANT_CONTINUE) {
+		buf_puts(out, "a stop by its tracer");
+		return;
+	}
 	buf_puts(out, label_call(t));
 	if (t->need_count > 1)
 		buf_printf(out, " on %zu things", t->need_count);
@@ -149,6 +153,9 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 	case WHY_IS_CHILD:
 		buf_puts(out, "has to exit");
 		break;
+	case WHY_TRACES:
+		buf_puts(out, "traces it");
+		break;
 	case WHY_HAS_FILE:
 		buf_printf(out, "has it open as descriptor %u, and could open it again", p->fd);
 		break;
@@ -175,6 +182,16 @@ static const struct stuck_thread *telling_thread(const struct stuck_proc *p)
 	return best;
 }
 
+static void label_stopped(struct buf *out, const struct stuck_thread *t)
+{
+	if (!t->need_count || t->needs[0].want != WANT_CONTINUE) {
+		buf_printf(out, "is %s", t->own_why);
+		return;
+	}
+	buf_puts(out, "is stopped by its tracer ");
+	label_stuck_proc(out, t->needs[0].providers[0].proc);
+}
+
 void label_doing(struct buf *out, const struct stuck_proc *p)
 {
 	const struct stuck_thread *t = telling_thread(p);
@@ -182,7 +199,7 @@ void label_doing(struct buf *out, const struct stuck_proc *p)
 	if (!t)
 		buf_puts(out, "has ended");
 	else if (t->own == HOPE_STOPPED)
-		buf_printf(out, "is %s", t->own_why);
+		label_stopped(out, t);
 	else if (t->moved || (t->own == HOPE_RUNS && !t->rec.state))
 		buf_puts(out, "is running");
 	else if (t->need_count) {
@@ -232,6 +249,8 @@ static const char *role_wanted(const struct stuck_need *n)
 		return "wake it";
 	case WANT_TIME:
 		return "set the timer";
+	case WANT_CONTINUE:
+		return "let it go on";
 	default:
 		return "end the wait";
 	}
@@ -402,6 +421,11 @@ static bool has_helper(const struct stuck_thread *t, const struct stuck_need *n)
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
 	label_stuck_proc(out, t->proc);
+	if (!t->main && t->own == HOPE_STOPPED) {
+		buf_puts(out, " ");
+		label_stopped(out, t);
+		return;
+	}
 	if (!t->main) {
 		buf_printf(out, " is %s", t->own_why ? t->own_why : "not waiting for anybody");
 		return;
