@@ -56,6 +56,9 @@ struct tty_struct {
 	struct tty_port *port;
 	struct ktermios termios;
 	struct {
+		bool stopped;
+	} flow;
+	struct {
 		bool packet;
 	} ctrl;
 	struct tty_struct *link;

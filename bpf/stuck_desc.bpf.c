@@ -169,6 +169,8 @@ static __always_inline void fill_device(struct file *f, struct inode *i, struct 
 	d->ino = (__u32)BPF_CORE_READ(tty, index);
 	if (master)
 		d->flags |= LENS_DESC_MASTER;
+	if (BPF_CORE_READ(tty, flow.stopped))
+		d->flags |= LENS_DESC_OUTPUT_STOPPED;
 	if (is_read_timed(tty))
 		d->flags |= LENS_DESC_READ_TIMED;
 	if (controlling)

@@ -143,6 +143,7 @@ enum lens_object {
 #define LENS_DESC_SENDING 262144	/* tcp: what it sent is on its way, or may go */
 #define LENS_DESC_USED 524288	/* pipe: something has been written to it */
 #define LENS_DESC_READ_TIMED 1048576	/* pty: a read may have a time limit (VTIME) */
+#define LENS_DESC_OUTPUT_STOPPED 2097152	/* pty: takes nothing until somebody says so */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -64,7 +64,8 @@ HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit accepted
           " connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
           " namedpipe dumping").split()
-IDLES = "ttytimed ttysome setthread samewait sameword fifoscrossed fifosheld queuescrossed".split()
+IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
+         " queuescrossed").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

@@ -8,9 +8,11 @@ from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
 TERMINAL = ({"timed": "external", "reader": "external"},
             {"timed": ["reader"], "reader": ["timed"]}, {})
 
-KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL})
+STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader": ["writer"]}, {})
+
+KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED})
 RINGS.update({"samewait": {"one": "two", "two": "one"}, "sameword": {"one": "two", "two": "one"}})
-for _mode in ("ttytimed", "ttysome"):
+for _mode in ("ttytimed", "ttysome", "ttystopped"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 for _mode in ("samewait", "sameword"):
     lens.register("stuck_" + _mode, ring_test(_mode))

@@ -78,6 +78,32 @@ static void terminal_timed(void)
 	terminal_knot(0);
 }
 
+static void write_stopped(void *unused)
+{
+	close_others(slave, p[1]);
+	if (tcflow(slave, TCOOFF))
+		work_die("tcflow");
+	put(slave);
+}
+
+static void keep_slave(void *unused)
+{
+	close_others(slave, -1);
+}
+
+/* whoever has the terminal can start its output again, and reading it would not */
+static void terminal_stopped(void)
+{
+	make_pipe(p);
+	make_terminal(0);
+	role("writer", work_spawn(write_stopped, NULL));
+	role("reader", work_spawn(read_p_with_master, NULL));
+	role("other", work_spawn(keep_slave, NULL));
+	let_go();
+	asleep("writer", SYS_write);
+	asleep("reader", SYS_read);
+}
+
 /* it has the first byte already, which nothing shows */
 static void terminal_some(void)
 {
@@ -292,6 +318,7 @@ static const struct work_mode modes[] = {
 	{ "fifoscrossed", fifos_crossed }, { "fifosheld", fifos_held },
 	{ "queuescrossed", queues_crossed },
 	{ "ttytimed", terminal_timed }, { "ttysome", terminal_some },
+	{ "ttystopped", terminal_stopped },
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
 	{ "sameword", words_of_two },
 };

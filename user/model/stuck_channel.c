@@ -220,6 +220,12 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 {
 	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
 
+	/* that nobody reads what was written is not what it waits for */
+	if (n->want == WANT_ROOM && d->rec.flags & LENS_DESC_OUTPUT_STOPPED) {
+		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever starts its output again (^Q, as "
+						    "^S has stopped it, or tcflow(3))");
+		return;
+	}
 	stuck_add_holders(s, n, other, 0, WHY_HOLDS_END);
 	/* which poll(2) knows nothing of */
 	if (d->rec.flags & LENS_DESC_READ_TIMED && n->want == WANT_DATA &&
