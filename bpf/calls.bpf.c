@@ -39,6 +39,18 @@ static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 
 	       (class == CALL_READV && sockcall_room(a->arg[1], a->arg[2], compat));
 }
 
+/*
+ * Does no hook but the end of splice(2) see what that takes out of a file? One that has
+ * no function of its own for it is read.
+ */
+static __noinline __u64 calls_splice_kinds(__u32 fd)
+{
+	struct file *file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
+	struct sock *sk = file ? ident_file_sock(file) : NULL;
+
+	return sk && BPF_CORE_READ(sk, sk_socket, ops, splice_read) ? lens_splice_kinds : 0;
+}
+
 /* sockets go another way here and not in fd_count(), which would be one call too deep */
 static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_short, bool reaches,
 				       __u64 kinds)
@@ -152,7 +164,7 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		dir = LENS_READ;
 		break;
 	case CALL_SPLICE:
-		calls_count(fd, LENS_READ, ret, false, true, kinds | lens_splice_kinds);
+		calls_count(fd, LENS_READ, ret, false, true, kinds | calls_splice_kinds(fd));
 		fd = a.arg[2];
 		break;
 	case CALL_TEE:	/* copies; the source keeps its bytes */

@@ -10,6 +10,7 @@
  */
 #include "describe.bpf.h"
 #include "inet.bpf.h"
+#include "multipath.bpf.h"
 
 /* an acknowledgement may come between two loads */
 #define LOOKS_MAX 4
@@ -82,16 +83,17 @@ static __noinline int describe_datagrams(struct sock *sk, struct lens_depth *ret
 
 int describe_inet(__u64 file, struct lens_depth *ret)
 {
-	struct sock *sk = ident_file_sock((struct file *)file);
+	struct sock *sk = ident_file_sock((struct file *)file), *path;
 
 	if (!sk || !ret)
 		return 0;
+	path = multipath_first(sk);
 	ret->key = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->valid = LENS_DEPTH_VALID;
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN) {
-		ret->queued_msgs = BPF_CORE_READ(sk, sk_ack_backlog);
+		ret->queued_msgs = BPF_CORE_READ(path, sk_ack_backlog);
 		/* a full one takes one more than its backlog says: sk_acceptq_is_full() */
-		ret->capacity_msgs = BPF_CORE_READ(sk, sk_max_ack_backlog) + 1;
+		ret->capacity_msgs = BPF_CORE_READ(path, sk_max_ack_backlog) + 1;
 		ret->valid |= LENS_DEPTH_LISTENING;
 		return 0;
 	}
@@ -99,7 +101,9 @@ int describe_inet(__u64 file, struct lens_depth *ret)
 	if (BPF_CORE_READ(sk, sk_type) == KDEF_SOCK_DGRAM)
 		describe_datagrams(sk, ret);
 	else
-		ret->queued_bytes = unread_bytes(sk);
+		ret->queued_bytes = unread_bytes(path);
+	if (path != sk)
+		ret->queued_bytes += multipath_unread((struct mptcp_sock *)sk);
 	return 0;
 }
 
@@ -204,6 +208,12 @@ static __always_inline __u32 read_drops(struct sock *sk)
 	return drops + BPF_CORE_READ(more, drops0.counter) + BPF_CORE_READ(more, drops1.counter);
 }
 
+static __always_inline bool has_streams(const struct lens_rec_sock *r)
+{
+	return r->remote_port && r->state != KDEF_TCP_LISTEN && r->state != KDEF_TCP_SYN_SENT &&
+	       r->state != KDEF_TCP_SYN_RECV;
+}
+
 int inet_describe(__u64 address, struct lens_rec_sock *ret)
 {
 	struct sock *sk = (struct sock *)address;
@@ -214,17 +224,62 @@ int inet_describe(__u64 address, struct lens_rec_sock *ret)
 	ret->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	ret->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	ret->send_room = BPF_CORE_READ(sk, sk_sndbuf);
+	if (multipath_is(sk))
+		ret->flags |= LENS_SOCK_MULTIPATH;
 	if (BPF_CORE_READ(sk, sk_dst_cache, dev, flags) & KDEF_IFF_LOOPBACK)
 		ret->flags |= LENS_SOCK_LOCAL;
 	if (BPF_CORE_READ(sk, sk_type) == KDEF_SOCK_DGRAM) {
 		ret->drops = read_drops(sk);
 		return 0;
 	}
-	if (ret->state == KDEF_TCP_LISTEN || ret->state == KDEF_TCP_SYN_SENT ||
-	    ret->state == KDEF_TCP_SYN_RECV || !ret->remote_port)
+	if (ret->flags & LENS_SOCK_MULTIPATH || !has_streams(ret))
 		return 0;
 	read_origins((struct tcp_sock *)sk, ret);
 	read_places(sk, ret);
+	return 0;
+}
+
+int inet_describe_paths(__u64 address, struct lens_rec_sock *ret)
+{
+	struct sock *sk = (struct sock *)address, *first = multipath_first(sk);
+
+	if (!ret || !first || !has_streams(ret))
+		return 0;
+	if (BPF_CORE_READ(first, sk_dst_cache, dev, flags) & KDEF_IFF_LOOPBACK)
+		ret->flags |= LENS_SOCK_LOCAL;
+	read_origins((struct tcp_sock *)first, ret);
+	return 0;
+}
+
+/*
+ * The bytes that calls wrote and read, whichever path they went, counted from where the streams
+ * of the first one begin.
+ */
+int inet_place_paths(__u64 address, struct lens_rec_sock *ret)
+{
+	struct mptcp_sock *m = (struct mptcp_sock *)address;
+	struct sock *first = multipath_first((struct sock *)address);
+	struct tcp_sock *tp = (void *)first;
+
+	if (!ret || ret->state == KDEF_TCP_CLOSE || !(ret->flags & LENS_SOCK_SYNCED))
+		return 0;
+	/* with a peer that speaks TCP there is no more than one, whose numbers are all it knows */
+	if (!BPF_CORE_READ(m, remote_key))
+		ret->sent = BPF_CORE_READ(tp, write_seq) + multipath_unsent(m) -
+			    has_sent_end(BPF_CORE_READ(first, __sk_common.skc_state));
+	else
+		ret->sent = ret->send_origin + multipath_written(m, first) -
+			    has_sent_end(ret->state);
+	if (multipath_counts_reads()) {
+		ret->taken = ret->receive_origin + (__u32)BPF_CORE_READ(m, bytes_consumed);
+	} else if (multipath_is_single(m)) {
+		ret->taken = BPF_CORE_READ(tp, copied_seq);
+		ret->taken -= read_end(first, BPF_CORE_READ(tp, rcv_nxt) - ret->taken) +
+			      multipath_unread(m);
+	} else {
+		return 0;
+	}
+	ret->flags |= LENS_SOCK_PLACED;
 	return 0;
 }
 
@@ -236,7 +291,7 @@ int inet_introduce(__u64 sk, const struct lens_total_key *key)
 	if (!key)
 		return 0;
 	ident_split(key, &r.chan, &unused);
-	inet_describe(sk, &r);
+	inet_tell(sk, &r);
 	rec_init(&r.h, LENS_REC_SOCK, sizeof(r));
 	return core_emit(&r, sizeof(r), r.chan.kind);
 }

@@ -18,7 +18,11 @@
 #define SOCK_KINDS_INET (SOCK_KIND(KDEF_SOCK_STREAM, LENS_KIND_TCP) |			\
 			 SOCK_KIND(KDEF_SOCK_DGRAM, LENS_KIND_UDP))
 
-/* reckoned, so that the verifier does not walk what follows once for every kind */
+/*
+ * Reckoned, so that the verifier does not walk what follows once for every kind. MPTCP, the one
+ * protocol of more than 8 bits, is that of TCP but for a bit above them: its sockets are
+ * used like those of TCP.
+ */
 static __always_inline __u32 sock_kind(__u16 family, __u16 type, __u16 protocol)
 {
 	__u64 kinds = 0;
@@ -26,7 +30,8 @@ static __always_inline __u32 sock_kind(__u16 family, __u16 type, __u16 protocol)
 	if (family == KDEF_AF_UNIX)
 		kinds = SOCK_KINDS_UNIX;
 	else if ((family == KDEF_AF_INET || family == KDEF_AF_INET6) &&
-		 protocol == (type == KDEF_SOCK_STREAM ? KDEF_IPPROTO_TCP : KDEF_IPPROTO_UDP))
+		 (protocol & 0xff) ==
+			 (type == KDEF_SOCK_STREAM ? KDEF_IPPROTO_TCP : KDEF_IPPROTO_UDP))
 		kinds = SOCK_KINDS_INET;
 	barrier_var(kinds);
 	return type < 8 ? kinds >> type * 8 & 0xff : LENS_KIND_NONE;

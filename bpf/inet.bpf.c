@@ -7,6 +7,7 @@
  */
 #include "datagram.bpf.h"
 #include "inet.bpf.h"
+#include "multipath.bpf.h"
 #include "sock.bpf.h"
 #include "sockcall.bpf.h"
 #include "storage.bpf.h"
@@ -242,15 +243,9 @@ static __always_inline int inet_datagram_sent(struct sock *sk, struct inet_sendi
 static __always_inline struct file *inet_called(struct sock *sk, __s64 ret,
 						struct lens_total_key *ret_key)
 {
-	struct file *f;
-
 	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || is_restart(ret))
 		return NULL;
-	f = ident_sock(sk, ret_key);
-	/* what it moves goes by connections of the kernel's own, which nobody can be told of */
-	if (!f && ret > 0 && sk->sk_protocol == KDEF_IPPROTO_MPTCP)
-		loss_add(LENS_KIND_TCP, LENS_LOSS_UNSEEN, 1, 0);
-	return f;
+	return ident_sock(sk, ret_key);
 }
 
 static __always_inline int inet_sent(struct sock *sk, __s64 ret, bool is_short)
@@ -296,9 +291,12 @@ int BPF_PROG(inet___any__connecting, struct sock *sk, int old_state, int state)
 	struct lens_total_key key = {};
 	struct lens_rec_sock r = {};
 	struct lens_proc unused;
+	struct sock *stream;
 
-	if (state != KDEF_TCP_SYN_SENT || sk->sk_protocol != KDEF_IPPROTO_TCP ||
-	    !BPF_CORE_READ((struct tcp_sock *)sk, write_seq) || !ident_sock(sk, &key))
+	if (state != KDEF_TCP_SYN_SENT || sk->sk_type != KDEF_SOCK_STREAM)
+		return 0;
+	stream = multipath_first((void *)ident_address(sk));
+	if (!BPF_CORE_READ((struct tcp_sock *)stream, write_seq) || !ident_sock(sk, &key))
 		return 0;
 	ident_split(&key, &r.chan, &unused);
 	inet_describe(ident_address(sk), &r);
@@ -383,6 +381,24 @@ int BPF_PROG(inet__fexit__page_sent, struct sock *sk, void *page, int offset, un
 
 SEC("?fexit/tcp_recvmsg")
 int BPF_PROG(inet__fexit__received, struct sock *sk, struct msghdr *msg, unsigned long size,
+	     int flags, int *address_size, int ret)
+{
+	inet_received(sk, ret, flags, false);
+	return 0;
+}
+
+/* a group of its own: not every kernel has MPTCP; what splice(2) takes out is read here, too */
+
+SEC("?fexit/mptcp_sendmsg")
+int BPF_PROG(multipath__fexit__sent, struct sock *sk, struct msghdr *msg, unsigned long size,
+	     int ret)
+{
+	inet_sent(sk, ret, ret > 0 && ret < size);
+	return 0;
+}
+
+SEC("?fexit/mptcp_recvmsg")
+int BPF_PROG(multipath__fexit__received, struct sock *sk, struct msghdr *msg, unsigned long size,
 	     int flags, int *address_size, int ret)
 {
 	inet_received(sk, ret, flags, false);

@@ -8,8 +8,24 @@
 
 #include "ident_sock.bpf.h"
 
-/* a global function, walked once; sk is an address. The channel is left open */
+/*
+ * Global functions, walked once; sk is an address. Of a socket with LENS_SOCK_MULTIPATH the others
+ * add what its paths know: apart, since little is left of the stack where they are called.
+ */
 int inet_describe(__u64 sk, struct lens_rec_sock *ret);
+int inet_describe_paths(__u64 sk, struct lens_rec_sock *ret);
+int inet_place_paths(__u64 sk, struct lens_rec_sock *ret);
+
+/* the channel is left open */
+static __always_inline void inet_tell(__u64 sk, struct lens_rec_sock *ret)
+{
+	inet_describe(sk, ret);
+	if (!(ret->flags & LENS_SOCK_MULTIPATH))
+		return;
+	inet_describe_paths(sk, ret);
+	inet_place_paths(sk, ret);
+}
+
 /* hands over the record of the socket behind a new endpoint */
 int inet_introduce(__u64 sk, const struct lens_total_key *key);
 

@@ -56,7 +56,7 @@
 #define KDEF_SOCK_SEQPACKET 5
 #define KDEF_IPPROTO_TCP 6
 #define KDEF_IPPROTO_UDP 17
-#define KDEF_IPPROTO_MPTCP 262
+#define KDEF_IPPROTO_MPTCP 262	/* IPPROTO_TCP | 1 << 8 */
 
 /* include/net/tcp_states.h; unix sockets have them, too; not exported */
 #define KDEF_TCP_ESTABLISHED 1

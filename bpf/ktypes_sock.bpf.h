@@ -120,9 +120,14 @@ struct sock {
 	__u32 sk_max_ack_backlog;
 };
 
+struct proto_ops {
+	void *splice_read;
+};
+
 struct socket {
 	struct file *file;
 	struct sock *sk;
+	const struct proto_ops *ops;
 };
 
 struct msghdr {
@@ -191,6 +196,7 @@ struct udp_sock {
 
 struct inet_connection_sock {
 	__u32 icsk_user_timeout;
+	void *icsk_ulp_data;
 };
 
 struct tcp_sock {
@@ -203,6 +209,28 @@ struct tcp_sock {
 	__u32 packets_out;
 	__u64 bytes_received;
 	__u64 bytes_acked;
+};
+
+/* a connection over several TCP connections */
+struct mptcp_sock {
+	__u64 remote_key;		/* 0: the peer speaks plain TCP */
+	__u64 write_seq;
+	__u64 snd_nxt;
+	__u64 bytes_consumed;		/* not in v6.1 */
+	_Bool snd_data_fin_enable;	/* the end of the stream is not acknowledged yet */
+	struct sk_buff_head receive_queue;	/* not in v6.18; read before that of the socket */
+	struct list_head conn_list;
+	struct sock *first;
+};
+
+struct mptcp_subflow_context {
+	__u64 idsn;
+	__u32 request_mptcp:1;		/* the one that connected */
+};
+
+struct mptcp_skb_cb {
+	__u64 map_seq;
+	__u64 end_seq;
 };
 
 #pragma clang attribute pop

@@ -134,7 +134,7 @@ static __noinline int holder_address(struct bpf_iter__task_file *ctx,
 		totals_found(&r.chan);
 		r.chan.gen = 0;
 	}
-	inet_describe((__u64)sk, &r);
+	inet_tell((__u64)sk, &r);
 	rec_init(&r.h, LENS_REC_SOCK, sizeof(r));
 	r.h.flags = LENS_F_SNAPSHOT;
 	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));

@@ -67,10 +67,6 @@ int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds)
 	struct file *f;
 
 	f = ident_sock_probe(sk, &key);
-	/* it goes by connections of the kernel's own, as in inet_called() */
-	if (!f && ret > 0 && kinds & KIND_BIT(LENS_KIND_TCP) &&
-	    BPF_CORE_READ(sk, sk_protocol) == KDEF_IPPROTO_MPTCP)
-		loss_add(LENS_KIND_TCP, LENS_LOSS_UNSEEN, 1, 0);
 	if (!f || is_restart(ret) || !(kinds >> (key.kind & 63) & 1))
 		return 0;
 	if (key.kind == LENS_KIND_UNIX_DGRAM && dir == LENS_WRITE) {

@@ -138,39 +138,41 @@ def tcp_answered():
     lens.compare(*lens.watched("inet", "answered"))
 
 
-def multipath_pair():
-    """The ends of a connection that is not TCP's but made of some."""
-    try:
-        listener, one = (socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
-                         for _ in range(2))
-    except OSError:
-        raise lens.Skip("no MPTCP here")
-    with listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        one.connect(listener.getsockname())
-        return one, listener.accept()[0]
+@lens.test()
+def mptcp_by_every_variant():
+    """A connection over several of TCP's is one, and is told by every variant, once."""
+    for options in by_every_variant():
+        for mode in ("calls", "splice", "plainserver"):
+            doc, truth = lens.watched("multipath", mode, options=options)
+            lens.compare(doc, truth)
+            mine = [c for c in doc["channels"] if c["type"] == "tcp" and
+                    any(e["process"].startswith("%d@" % truth["pid"]) for e in c["endpoints"])]
+            lens.equal("what it is", [True], [c.get("multipath") for c in mine])
 
 
 @lens.test()
-def mptcp_is_not_passed_over():
-    """What is moved over MPTCP is no channel here, and the report says that something was, or
-    that nobody would tell."""
-    for options in by_every_variant():
-        one, other = multipath_pair()
-        with one, other:
-            observer = lens.observe(*options)
-            for _ in range(10):
-                one.sendall(b"x" * 100)
-                lens.equal("received", 100, len(other.recv(100, socket.MSG_WAITALL)))
-                os.write(one.fileno(), b"x" * 100)
-                lens.equal("received", 100, len(os.read(other.fileno(), 100)))
-            doc = lens.parse(observer.interrupt())
-        variant, told = doc["coverage"][0]["variant"], doc["coverage"][0]["detail"]
-        lens.equal("what %s is said to see" % variant, "not seen" if variant == "fexit" else
-                   "counts as unseen", re.search("MPTCP (?:is )?([^;]*)", told).group(1))
-        unseen = doc["loss"]["by_type"].get("tcp", {}).get("unseen", 0)
-        lens.require(unseen >= (0 if variant == "fexit" else 40), "loss: %r" % doc["loss"])
+def mptcp_list():
+    """Both ends, and what lies in each direction, of one that was there before."""
+    work = lens.Workload("multipath", "held")
+    doc = lens.parse(lens.run("list", "--json", "-p", work.pid, "-t", "tcp")[0])
+    lens.equal("unread", [[77, 700]],
+               [sorted(d["queued_bytes"] for d in c["directions"]) for c in doc["channels"]])
+    lens.equal("what it is", [True], [c.get("multipath") for c in doc["channels"]])
+    work.go()
+    work.truth()
+
+
+@lens.test()
+def mptcp_pending():
+    """One that nobody accepted has no other end; its listener has the backlog."""
+    work = lens.Workload("multipath", "pending")
+    work.go()
+    pid = work.truth() and work.pid
+    doc = lens.parse(lens.run("list", "--json", "-p", pid, "-t", "tcp")[0])
+    lens.equal("listeners", [{"waiting": 3, "capacity": 8}],
+               [c["backlog"] for c in doc["channels"] if c.get("listening")])
+    clients = [c for c in doc["channels"] if "remote" in c]
+    lens.equal("clients that wait, and where", [False] * 3, [c["external"] for c in clients])
 
 
 @lens.test()

@@ -27,6 +27,8 @@ PLAIN = (
                            " kernel"),
     ("tcp", "inet", "pair six eight mapped calls full shutdown halfread closed splice writers"
                     " straddleread again own reuseport fastopen zerocopy itself"),
+    ("mptcp", "multipath", "pair six plainserver plainclient calls full plainfull shutdown"
+                           " plainshutdown splice writers straddleread again"),
     ("pty", "pty", "raw queued writers errors devtty splice straddle cooked packet instances"),
     ("udp", "udp", "sendto six mapped own nearest connected cork elsewhere"),
     ("netns", "netns", "apart"),
@@ -46,6 +48,7 @@ LATE = (
     ("unix", "unix", "pair calls splice prefork seqpacket detour matrix"),
     ("eventfd", "eventfd", "add semaphore dup pingpong"),
     ("tcp", "inet", "pair six mapped calls full splice writers"),
+    ("mptcp", "multipath", "pair plainserver calls full splice writers"),
     ("pty", "pty", "raw writers cooked devtty"),
 )
 

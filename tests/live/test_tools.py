@@ -235,6 +235,36 @@ def list_finds_what_ss_finds_of_the_internet():
         lens.require(peers, "ss found no connection")
 
 
+def mptcp_ends(pid):
+    """What ss tells of those of a process: {(descriptor, is it a listener)}, {both addresses}"""
+    ends, connections = set(), set()
+    for line in output("ss", "-MnpaH").splitlines():
+        columns = line.split()
+        fds = re.findall(r"pid=%d,fd=(\d+)" % pid, line)
+        ends |= {(int(fd), columns[0] == "LISTEN") for fd in fds}
+        if fds and columns[0] == "ESTAB":
+            connections.add(frozenset(columns[3:5]))
+    return ends, connections
+
+
+@lens.test()
+def list_finds_what_ss_finds_of_mptcp():
+    """Sockets whose connections nobody but the kernel has."""
+    work = lens.Workload("multipath", "held")
+    theirs, connections = mptcp_ends(work.pid)
+    lens.require(theirs and connections, "ss finds none: it may not know of them")
+    doc = lens.parse(lens.run("list", "--json", "-p", work.pid, "-t", "tcp")[0])
+    mine = [c for c in doc["channels"] if c.get("multipath")]
+    lens.equal("ends", theirs, {(fd, bool(c.get("listening"))) for c in mine
+                                for e in c["endpoints"] for fd in e["fds"]})
+    lens.equal("connections", connections,
+               {frozenset((c["local"], c["remote"])) for c in mine if "remote" in c})
+    text = lens.run("list", "-p", work.pid, "-t", "tcp")[0].decode()
+    lens.equal("types in the text", len(mine), text.count(" mptcp "))
+    work.go()
+    work.truth()
+
+
 @lens.test()
 def list_finds_what_lsipc_finds():
     with Kept() as kept:

@@ -119,6 +119,22 @@ TEST(halves_find_each_other_and_nobody_else)
 	}
 }
 
+TEST(multipath_by_either_end)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_sock one = sock(1, 40000, 80, 100, 200);
+	struct lens_rec_sock other = sock(2, 80, 40000, 200, 101);
+
+	feed_sock(&f, one, false);
+	CHECK(!inet_is_multipath(feed_chan_of(&f, tcp(1))));
+	/* the server speaks plain TCP, its client could do more */
+	other.flags |= LENS_SOCK_MULTIPATH;
+	feed_sock(&f, other, false);
+	CHECK(peer_of(&f, 1) == feed_chan_of(&f, tcp(2)));
+	CHECK(inet_is_multipath(feed_chan_of(&f, tcp(1))));
+	CHECK(inet_is_multipath(feed_chan_of(&f, tcp(2))));
+}
+
 TEST(how_they_were_joined)
 {
 	struct lens_rec_sock same = sock(20, 80, 4711, 300, 101), other = same, nat = same;

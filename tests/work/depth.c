@@ -5,12 +5,15 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "depth.h"
@@ -67,6 +70,21 @@ static uint64_t fd_info(int fd, const char *field, int base)
 	if (!at)
 		work_die(field);
 	return strtoull(at + strlen(field), NULL, base);
+}
+
+int64_t bytes_of_socket(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	socklen_t len = sizeof(int);
+	int bytes, protocol = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	if (ioctl(fd, FIONREAD, &bytes))
+		work_die("look at a socket");
+	/* that one counts the end of the stream as a byte, too */
+	if (protocol == IPPROTO_MPTCP && bytes && poll(&p, 1, 0) > 0)
+		bytes--;
+	return bytes;
 }
 
 uint64_t number_of_eventfd(int fd)

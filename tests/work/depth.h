@@ -15,5 +15,7 @@ void depth_of_mq(int mqd, struct depth *ret);
 /* must still be the one of that number */
 void depth_of_eventfd(int fd, uint64_t number, struct depth *ret);
 uint64_t number_of_eventfd(int fd);
+/* what a call could read */
+int64_t bytes_of_socket(int fd);
 
 #endif

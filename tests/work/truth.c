@@ -283,7 +283,7 @@ static void compute_queue(struct chan *c, int n)
 static void look_socket(struct chan *c, int n)
 {
 	struct stat st;
-	int bytes;
+	int64_t bytes;
 
 	compute_queue(c, n);
 	c->capacity = -1;
@@ -291,8 +291,7 @@ static void look_socket(struct chan *c, int n)
 	    fstat(look_fd[n], &st) ||
 	    st.st_ino != c->ino || st.st_dev != c->dev)
 		return;
-	if (ioctl(look_fd[n], FIONREAD, &bytes))
-		work_die("look at a socket");
+	bytes = bytes_of_socket(look_fd[n]);
 	/* of what was sent over TCP some may be with the sender yet, and all before the start is */
 	if (c->kind == KIND_TCP && truth_table->side_count) {
 		errno = EOVERFLOW;

@@ -11,15 +11,14 @@
 #define ZEROCOPY "TCP_ZEROCOPY_RECEIVE is not seen; "
 #define NO_SHORTS "a send that moved less than asked is not told apart; "
 #define COMPUTED "discarded bytes are computed"
-#define MULTIPATH_COUNTED "MPTCP counts as unseen; "
 #define RING_COUNTED "io_uring counts as unseen; "
 #define NO_RING "no hooks of io_uring"
 
 static const struct mech_variant tcp_variants[] = {
-	{ "sockfexit", MULTIPATH_COUNTED ZEROCOPY NO_SHORTS COMPUTED },
-	{ "sock", MULTIPATH_COUNTED ZEROCOPY NO_SHORTS COMPUTED },
-	{ "fexit", "MPTCP is not seen; " ZEROCOPY COMPUTED },
-	{ "sys", RING_COUNTED MULTIPATH_COUNTED ZEROCOPY COMPUTED, NO_RING },
+	{ "sockfexit", ZEROCOPY NO_SHORTS COMPUTED },
+	{ "sock", ZEROCOPY NO_SHORTS COMPUTED },
+	{ "fexit", ZEROCOPY COMPUTED, "no hooks of MPTCP" },
+	{ "sys", RING_COUNTED ZEROCOPY COMPUTED, NO_RING },
 	{}
 };
 

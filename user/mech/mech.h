@@ -13,7 +13,7 @@
 struct mech_variant {
 	const char *name;		/* second word of the names of its BPF programs */
 	const char *limits;		/* what it does not see, for coverage and doctor */
-	const char *extra_limits;	/* nor that, where there are no io_uring hooks; or NULL */
+	const char *extra_limits;	/* nor that, without those that complete it; or NULL */
 };
 
 struct mech {

@@ -198,6 +198,12 @@ bool inet_was_connected_anew(const struct chan *c)
 	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->anew);
 }
 
+bool inet_is_multipath(const struct chan *c)
+{
+	return (chan_inet(c) && chan_inet(c)->flags & LENS_SOCK_MULTIPATH) ||
+	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->flags & LENS_SOCK_MULTIPATH);
+}
+
 bool inet_misses_peer(const struct chan *c)
 {
 	return c->key.kind == LENS_KIND_TCP && !chan_source(c) && chan_inet(c) &&

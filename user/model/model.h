@@ -414,6 +414,8 @@ static inline const struct chan_inet *chan_inet(const struct chan *c)
 {
 	return chan_more(c)->inet;
 }
+/* MPTCP, by one end at least: the other may speak plain TCP */
+bool inet_is_multipath(const struct chan *c);
 extern const struct ledger ledger_unknown, ledger_idle;
 static inline const struct ledger *chan_ledger(const struct chan *c)
 {

@@ -41,7 +41,7 @@ void label_chan(struct buf *out, const struct chan *c)
 
 const char *label_type(const struct chan *c)
 {
-	return event_kind_name(c->key.kind);
+	return inet_is_multipath(c) ? "mptcp" : event_kind_name(c->key.kind);
 }
 
 /* ------------------------------------------------------ ends of a channel */

@@ -432,8 +432,7 @@ bool live_coverage(const struct live *l, unsigned kind, struct lens_rec_cover *r
 
 		if (c->kind != kind || !row || strcmp(row->variant, c->variant))
 			continue;
-		if (!strcmp(row->variant, PLAN_SHARED_VARIANT) && c->extra_limits &&
-		    !plan_chosen(&l->plan, PLAN_EXTRA_GROUP))
+		if (c->extra_limits && !plan_chosen(&l->plan, plan_completes(row)))
 			extra = c->extra_limits;
 		ret->observed = true;
 		snprintf(ret->variant, sizeof(ret->variant), "%s", row->variant);

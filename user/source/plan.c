@@ -129,6 +129,7 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 		add_row(p, opt->choices[i].group, opt->choices[i].variant);
 	add_row(p, PLAN_EXTRA_GROUP, "ring");
 	add_row(p, PLAN_EXTRA_GROUP, "ring61");
+	add_row(p, PLAN_MULTIPATH_GROUP, PLAN_FUNCTION_HOOKS);
 	add_row(p, PLAN_MESSAGE_GROUP, "fexit");
 	add_row(p, PLAN_MESSAGE_GROUP, "tp");
 	for (size_t i = 0; i < p->row_count; i++)
@@ -168,6 +169,10 @@ static bool is_check(const struct bpf_program *prog)
 /* rows of groups that complete others come last: those have been chosen before */
 static bool is_useful(const struct plan *p, const struct plan_row *row)
 {
+	const struct plan_row *sockets = plan_chosen(p, "inet");
+
+	if (!strcmp(row->group, PLAN_MULTIPATH_GROUP))
+		return sockets && !strcmp(sockets->variant, PLAN_FUNCTION_HOOKS);
 	if (!strcmp(row->group, PLAN_MESSAGE_GROUP))
 		return p->numbers && (plan_chosen(p, "sysvmsg") || plan_chosen(p, "mqueue"));
 	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p);
@@ -294,6 +299,11 @@ void plan_refuse_group(struct plan *p, const char *group, const char *why)
 		row->state = PLAN_REFUSED;
 		snprintf(row->why, sizeof(row->why), "%s", why);
 	}
+}
+
+const char *plan_completes(const struct plan_row *row)
+{
+	return strcmp(row->variant, PLAN_SHARED_VARIANT) ? PLAN_MULTIPATH_GROUP : PLAN_EXTRA_GROUP;
 }
 
 const struct plan_row *plan_chosen(const struct plan *p, const char *group)

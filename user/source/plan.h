@@ -23,6 +23,8 @@ struct bpf_program;
 #define PLAN_FUNCTION_HOOKS "fexit"
 /* a group that completes those variants where it can; none of them needs it */
 #define PLAN_EXTRA_GROUP "uring"
+/* completes the variant of sockets that hooks functions, where the kernel has MPTCP */
+#define PLAN_MULTIPATH_GROUP "multipath"
 /* tells messages of queues apart where that matters; attached when it does */
 #define PLAN_MESSAGE_GROUP "message"
 
@@ -60,6 +62,8 @@ bool plan_drop_stuck(struct plan *p);
 void plan_refuse_group(struct plan *p, const char *group, const char *why);
 /* is there a variant of this group that was not chosen only because it is a last resort? */
 bool plan_avoids(const struct plan *p, const char *group);
+/* the group that completes a variant with what it does not see by itself */
+const char *plan_completes(const struct plan_row *row);
 /* chosen row of a group, or NULL */
 const struct plan_row *plan_chosen(const struct plan *p, const char *group);
 
