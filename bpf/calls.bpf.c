@@ -21,7 +21,7 @@
 
 const volatile __u16 lens_calls[CALL_TABLE] = ARCH_CALLS;
 
-/* kinds whose variant is `sys` */
+/* kinds whose variant is `sys`; the bit of no kind: pidfd_getfd(2) is told of, too */
 const volatile __u64 lens_sys_kinds = ~0ull;
 /* kinds whose hooks miss the calls older than they are: those are counted here, too */
 const volatile __u64 lens_straddle_kinds = 0;
@@ -284,6 +284,8 @@ static __always_inline __u64 calls_kinds(__u32 class)
 		return KIND_BIT(LENS_KIND_SYSV_MSG) | KINDS_MEMORY;
 	if (class < CALL_VM_READ)
 		return KIND_BIT(LENS_KIND_POSIX_MQ);
+	if (class == CALL_GETFD)
+		return KIND_BIT(LENS_KIND_NONE);
 	return class < CALL_MMAP ? KIND_BIT(LENS_KIND_PROCESS_VM) : KINDS_MEMORY;
 }
 

@@ -110,5 +110,6 @@ VM_HOOK(procvm__fexit_any__read, x64, process_vm_readv, false, LENS_READ)
 VM_HOOK(procvm__fexit_any__write, x64, process_vm_writev, false, LENS_WRITE)
 VM_HOOK(procvm__fexit__read32, ia32, process_vm_readv, true, LENS_READ)
 VM_HOOK(procvm__fexit__write32, ia32, process_vm_writev, true, LENS_WRITE)
-GETFD_HOOK(procvm__fexit_any__fetch, x64, false)
-GETFD_HOOK(procvm__fexit__fetch32, ia32, true)
+/* a group of its own: where an end comes from is told whatever else is observed */
+GETFD_HOOK(fetch__fexit_any__getfd, x64, false)
+GETFD_HOOK(fetch__fexit__getfd32, ia32, true)

@@ -281,7 +281,7 @@ def group_text():
 
 def origin_fetched(*options):
     """Of a copy that pidfd_getfd(2) made, it is known of whose descriptor, and in the trace."""
-    if lens.NARROW:
+    if lens.NARROW and "-t" not in options:
         options += ("-t", "pipe,process-vm")
     doc, truth = lens.watched("fds", "pidfd", options=options)
     lens.compare(doc, truth)
@@ -291,6 +291,8 @@ def origin_fetched(*options):
     lens.equal("origin", {(truth["pid"], 0): ("created", None, False),
                           (reader[0], 0): ("pidfd_getfd", truth["pid"], False)},
                origins(doc, pipe))
+    if "pipe" in options:
+        return
     memory = [c for c in doc["channels"] if c["type"] == "process-vm" and c.get("passed")]
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     lens.equal("passed", [(reader[0], "received", truth["pid"], "pipe", "r", 1)],
@@ -299,4 +301,18 @@ def origin_fetched(*options):
 
 
 lens.register("origin_fetched", origin_fetched)
-lens.register("origin_fetched_sys", lambda: origin_fetched("--variant", "procvm=sys"))
+lens.register("origin_fetched_sys", lambda: origin_fetched("--variant", "fetch=sys"))
+# whatever else is observed
+lens.register("origin_fetched_alone", lambda: origin_fetched("-t", "pipe"))
+lens.register("origin_fetched_alone_sys", lambda: origin_fetched("-t", "pipe", "--variant",
+                                                                 "fetch=sys"))
+
+
+@lens.test()
+def origin_unobserved():
+    """Where nobody sees descriptors passed, who received one is not said to have made it."""
+    doc, truth = lens.watched("fds", "scm", options=("-t", "pipe"))
+    pipe = lens.find_channel(doc, truth["channels"][0])
+    reader = [e["pid"] for e in truth["channels"][0]["ends"] if e["dir"] == "read"]
+    lens.equal("origin", {(truth["pid"], 0): ("created", None, False), (reader[0], 0): None},
+               origins(doc, pipe))

@@ -173,10 +173,14 @@ TEST(what_was_received_names_its_way)
 TEST(an_older_process_made_what_came_after_it)
 {
 	_feed_ struct feed f = feed_new();
+	struct lens_rec_cover sockets = { .kind = LENS_KIND_UNIX_DGRAM, .observed = 1 };
 
 	/* attached when all of them had been there for long */
 	feed_start_empty(&f);
 	uses(&f, feed_pipe(1), PARENT, LENS_WRITE, 0);
+	/* somebody may have passed it, which nobody would have seen */
+	check_from(origin_in(&f, feed_pipe(1), PARENT), ORIGIN_UNKNOWN, false, 0);
+	feed_raw(&f, &sockets, LENS_REC_COVER, sizeof(sockets));
 	check_from(origin_in(&f, feed_pipe(1), PARENT), ORIGIN_CREATED, true, 0);
 }
 

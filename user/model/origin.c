@@ -125,6 +125,14 @@ static bool is_older(const struct world *w, const struct endpoint *e)
 	       e->proc->key.start_ns && e->proc->key.start_ns < w->start_ns;
 }
 
+/* are descriptors that unix sockets pass? The hooks are the same for all kinds of these */
+static bool sees_passing(const struct world *w)
+{
+	return w->cover[LENS_KIND_UNIX_STREAM].observed ||
+	       w->cover[LENS_KIND_UNIX_DGRAM].observed ||
+	       w->cover[LENS_KIND_UNIX_SEQPACKET].observed;
+}
+
 /* every attachment of a segment is a file of its own, which tells nothing of the segment */
 static bool is_made(const struct endpoint *e)
 {
@@ -176,8 +184,8 @@ void origin_of(const struct world *w, const struct endpoint *e, struct origin *r
 		*ret = guessed(guess);
 	else if (!is_nameless(e->chan) || !holds(e))
 		return;
-	else if (is_older(w, e))
-		*ret = (struct origin){ .how = ORIGIN_CREATED, .inferred = true };
-	else
+	else if (!is_older(w, e))
 		infer_inherited(w, e, ret);
+	else if (sees_passing(w))
+		*ret = (struct origin){ .how = ORIGIN_CREATED, .inferred = true };
 }

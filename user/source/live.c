@@ -82,7 +82,8 @@ static void set_sys_kinds(struct live *l)
 			 strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
 			straddle |= 1ull << kind;
 	}
-	l->skel->rodata->lens_sys_kinds = kinds;
+	l->skel->rodata->lens_sys_kinds = kinds |
+		(plan_fetches_by_calls(&l->plan) ? 1ull << LENS_KIND_NONE : 0);
 	l->skel->rodata->lens_preemptible = preemptible;
 	/* function hooks are given the file itself */
 	l->skel->rodata->lens_strict = kinds && l->opt.check_descriptors;

@@ -129,6 +129,9 @@ int plan_init(struct plan *p, const struct live_options *opt, struct bpf_object 
 		add_row(p, opt->choices[i].group, opt->choices[i].variant);
 	add_row(p, PLAN_EXTRA_GROUP, "ring");
 	add_row(p, PLAN_EXTRA_GROUP, "ring61");
+	add_row(p, PLAN_FETCH_GROUP, "fexit");
+	add_row(p, PLAN_FETCH_GROUP, "fexit64");
+	add_row(p, PLAN_FETCH_GROUP, PLAN_SHARED_VARIANT);
 	add_row(p, PLAN_MULTIPATH_GROUP, PLAN_FUNCTION_HOOKS);
 	add_row(p, PLAN_MESSAGE_GROUP, "fexit");
 	add_row(p, PLAN_MESSAGE_GROUP, "tp");
@@ -149,10 +152,11 @@ void plan_fini(struct plan *p)
 	p->row_count = 0;
 }
 
+/* is something counted at the end of system calls? */
 static bool uses_shared(const struct plan *p)
 {
 	for (size_t i = 0; i < p->row_count; i++)
-		if (p->rows[i].state == PLAN_CHOSEN &&
+		if (p->rows[i].state == PLAN_CHOSEN && strcmp(p->rows[i].group, PLAN_FETCH_GROUP) &&
 		    !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT))
 			return true;
 	return false;
@@ -166,11 +170,22 @@ static bool is_check(const struct bpf_program *prog)
 	return !strncmp(bpf_program__name(prog), prefix, sizeof(prefix) - 1);
 }
 
+/* is anything observed that a descriptor can stand for, or calls that make one? */
+static bool has_descriptors(const struct plan *p)
+{
+	for (size_t i = 0; i < p->row_count; i++)
+		if (p->rows[i].state == PLAN_CHOSEN && strcmp(p->rows[i].group, "signal"))
+			return true;
+	return false;
+}
+
 /* rows of groups that complete others come last: those have been chosen before */
 static bool is_useful(const struct plan *p, const struct plan_row *row)
 {
 	const struct plan_row *sockets = plan_chosen(p, "inet");
 
+	if (!strcmp(row->group, PLAN_FETCH_GROUP))
+		return has_descriptors(p);
 	if (!strcmp(row->group, PLAN_MULTIPATH_GROUP))
 		return sockets && !strcmp(sockets->variant, PLAN_FUNCTION_HOOKS);
 	if (!strcmp(row->group, PLAN_MESSAGE_GROUP))
@@ -299,6 +314,13 @@ void plan_refuse_group(struct plan *p, const char *group, const char *why)
 		row->state = PLAN_REFUSED;
 		snprintf(row->why, sizeof(row->why), "%s", why);
 	}
+}
+
+bool plan_fetches_by_calls(const struct plan *p)
+{
+	const struct plan_row *row = plan_chosen(p, PLAN_FETCH_GROUP);
+
+	return row && !strcmp(row->variant, PLAN_SHARED_VARIANT);
 }
 
 const char *plan_completes(const struct plan_row *row)

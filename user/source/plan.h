@@ -23,6 +23,8 @@ struct bpf_program;
 #define PLAN_FUNCTION_HOOKS "fexit"
 /* a group that completes those variants where it can; none of them needs it */
 #define PLAN_EXTRA_GROUP "uring"
+/* tells of descriptors taken by pidfd_getfd(2), whatever they stand for */
+#define PLAN_FETCH_GROUP "fetch"
 /* completes the variant of sockets that hooks functions, where the kernel has MPTCP */
 #define PLAN_MULTIPATH_GROUP "multipath"
 /* tells messages of queues apart where that matters; attached when it does */
@@ -64,6 +66,7 @@ void plan_refuse_group(struct plan *p, const char *group, const char *why);
 bool plan_avoids(const struct plan *p, const char *group);
 /* the group that completes a variant with what it does not see by itself */
 const char *plan_completes(const struct plan_row *row);
+bool plan_fetches_by_calls(const struct plan *p);
 /* chosen row of a group, or NULL */
 const struct plan_row *plan_chosen(const struct plan *p, const char *group);
 
