@@ -11,6 +11,7 @@
 #include "describe.bpf.h"
 #include "inet.bpf.h"
 #include "multipath.bpf.h"
+#include "redirect.bpf.h"
 
 /* an acknowledgement may come between two loads */
 #define LOOKS_MAX 4
@@ -81,6 +82,37 @@ static __noinline int describe_datagrams(struct sock *sk, struct lens_depth *ret
 	return 0;
 }
 
+/* more are not added up */
+#define REDIRECTED_MAX (1u << 16)
+
+struct redirected {
+	void *head, *at;
+	__u64 bytes;
+};
+
+static long add_redirected(__u32 i, struct redirected *r)
+{
+	struct sk_msg *m = r->at - bpf_core_field_offset(struct sk_msg, list);
+
+	if (!r->at || r->at == r->head)
+		return 1;
+	r->bytes += BPF_CORE_READ(m, sg.size);
+	return bpf_probe_read_kernel(&r->at, sizeof(r->at), r->at) != 0;
+}
+
+/* what lies in the queue that programs fill */
+static __noinline __u64 redirected_bytes(struct sk_psock *p)
+{
+	struct redirected r = {};
+
+	if (!bpf_core_type_exists(struct sk_psock) || !p)
+		return 0;
+	r.head = (void *)p + bpf_core_field_offset(struct sk_psock, ingress_msg);
+	if (!bpf_probe_read_kernel(&r.at, sizeof(r.at), r.head))
+		bpf_loop(REDIRECTED_MAX, add_redirected, &r, 0);
+	return r.bytes;
+}
+
 int describe_inet(__u64 file, struct lens_depth *ret)
 {
 	struct sock *sk = ident_file_sock((struct file *)file), *path;
@@ -104,6 +136,7 @@ int describe_inet(__u64 file, struct lens_depth *ret)
 		ret->queued_bytes = unread_bytes(path);
 	if (path != sk)
 		ret->queued_bytes += multipath_unread((struct mptcp_sock *)sk);
+	ret->queued_bytes += redirected_bytes(redirect_of(sk));
 	return 0;
 }
 
@@ -226,6 +259,8 @@ int inet_describe(__u64 address, struct lens_rec_sock *ret)
 	ret->send_room = BPF_CORE_READ(sk, sk_sndbuf);
 	if (multipath_is(sk))
 		ret->flags |= LENS_SOCK_MULTIPATH;
+	if (redirect_of(sk))
+		ret->flags |= LENS_SOCK_REDIRECTED;
 	if (BPF_CORE_READ(sk, sk_dst_cache, dev, flags) & KDEF_IFF_LOOPBACK)
 		ret->flags |= LENS_SOCK_LOCAL;
 	if (BPF_CORE_READ(sk, sk_type) == KDEF_SOCK_DGRAM) {
@@ -280,6 +315,14 @@ int inet_place_paths(__u64 address, struct lens_rec_sock *ret)
 		return 0;
 	}
 	ret->flags |= LENS_SOCK_PLACED;
+	return 0;
+}
+
+/* as if the reader was so far behind in its stream */
+int inet_place_redirected(__u64 sk, struct lens_rec_sock *ret)
+{
+	if (ret)
+		ret->taken -= redirected_bytes(redirect_of((struct sock *)sk));
 	return 0;
 }
 

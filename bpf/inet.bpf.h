@@ -15,15 +15,19 @@
 int inet_describe(__u64 sk, struct lens_rec_sock *ret);
 int inet_describe_paths(__u64 sk, struct lens_rec_sock *ret);
 int inet_place_paths(__u64 sk, struct lens_rec_sock *ret);
+/* ... and of one with LENS_SOCK_REDIRECTED, what is in the queue that BPF programs fill */
+int inet_place_redirected(__u64 sk, struct lens_rec_sock *ret);
 
 /* the channel is left open */
 static __always_inline void inet_tell(__u64 sk, struct lens_rec_sock *ret)
 {
 	inet_describe(sk, ret);
-	if (!(ret->flags & LENS_SOCK_MULTIPATH))
-		return;
-	inet_describe_paths(sk, ret);
-	inet_place_paths(sk, ret);
+	if (ret->flags & LENS_SOCK_MULTIPATH) {
+		inet_describe_paths(sk, ret);
+		inet_place_paths(sk, ret);
+	}
+	if (ret->flags & LENS_SOCK_REDIRECTED)
+		inet_place_redirected(sk, ret);
 }
 
 /* hands over the record of the socket behind a new endpoint */

@@ -111,6 +111,7 @@ struct sock {
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
+	void *sk_user_data;
 	long sk_rcvtimeo;
 	long sk_sndtimeo;
 	__u16 sk_type;
@@ -209,6 +210,19 @@ struct tcp_sock {
 	__u32 packets_out;
 	__u64 bytes_received;
 	__u64 bytes_acked;
+};
+
+/* of a socket in a sockmap */
+struct sk_psock {
+	struct sock *sk;
+	struct list_head ingress_msg;
+};
+
+struct sk_msg {
+	struct {
+		__u32 size;
+	} sg;
+	struct list_head list;
 };
 
 /* a connection over several TCP connections */

@@ -138,6 +138,45 @@ def tcp_answered():
     lens.compare(*lens.watched("inet", "answered"))
 
 
+def check_redirected(mode, *options):
+    """What a BPF program moves elsewhere is said to be so, and never taken for what it is not."""
+    # where calls are not seen, nothing has moved
+    doc, truth = lens.watched("sockmap", mode, options=("--idle", *options))
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    mine = [c for c in doc["channels"] if c["type"] == "tcp" and "directions" in c and
+            truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
+    lens.equal("connections", {"bypass": 1, "relay": 2}[mode], len(mine))
+    lens.equal("told of", [True] * len(mine), [c.get("redirected") for c in mine])
+    lens.equal("books", {None}, {d["ledger"] for c in mine for d in c["directions"]})
+    ours = {c["id"] for c in mine}
+    flows = [f for f in doc["flows"] if f["channel"] in ours]
+    lens.equal("exact flows", [], [f for f in flows if f["exact"]])
+    lens.equal("unread", 200, sum(d["queued_bytes"] for c in mine for d in c["directions"]))
+    if doc["coverage"][0]["variant"] == "fexit":
+        told = doc["coverage"][0]["detail"]
+        lens.require("sockmap" in told, "the coverage says nothing of it: " + told)
+        return
+    moved = {(pid[e["process"]], side): e[side]["bytes"] for c in mine for e in c["endpoints"]
+             for side in ("read", "write") if e[side]["bytes"]}
+    lens.equal("moved", {(truth["pid"], "write"): 1000, (truth["facts"]["reader"], "read"): 800},
+               {end: n for end, n in moved.items()
+                if end[0] in (truth["pid"], truth["facts"]["reader"])})
+
+
+@lens.test()
+def sockmap_bypass():
+    """Sent to the other end, past the stream."""
+    for options in by_every_variant():
+        check_redirected("bypass", *options)
+
+
+@lens.test()
+def sockmap_relay():
+    """Sent on over another connection, which the kernel writes to."""
+    for options in by_every_variant():
+        check_redirected("relay", *options)
+
+
 @lens.test()
 def mptcp_by_every_variant():
     """A connection over several of TCP's is one, and is told by every variant, once."""

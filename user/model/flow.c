@@ -23,6 +23,8 @@ static const char why_outside[] =
 	"who sent it was not seen: another host, or whom no hook tells of";
 static const char why_anew[] =
 	"a socket was connected anew: its connections are counted as the first one";
+static const char why_redirected[] =
+	"in a sockmap: what is sent goes where a BPF program says";
 static const char why_peer[] = "the other end, which is of this host, was not found";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
@@ -306,6 +308,8 @@ static const char *doubt(const struct chan *c)
 {
 	if (inet_was_connected_anew(c))
 		return why_anew;
+	if (inet_is_redirected(c))
+		return why_redirected;
 	if (inet_misses_peer(c))
 		return why_peer;
 	if (chan_ledger(c)->unaccounted < 0)

@@ -187,6 +187,7 @@ struct chan_inet {
 		 drops, first_drops;
 	enum inet_joined joined;
 	bool is_opener;		/* the half that connected; known of two that are joined */
+	bool redirected;	/* was found in a sockmap */
 	bool anew;		/* disconnected and connected again: counts as one connection */
 	uint64_t connected_ns, renewed_ns;	/* first seen connected; last connected again */
 };
@@ -414,6 +415,8 @@ static inline const struct chan_inet *chan_inet(const struct chan *c)
 {
 	return chan_more(c)->inet;
 }
+/* a BPF program may move what is sent over it, past its stream and elsewhere */
+bool inet_is_redirected(const struct chan *c);
 /* MPTCP, by one end at least: the other may speak plain TCP */
 bool inet_is_multipath(const struct chan *c);
 extern const struct ledger ledger_unknown, ledger_idle;

@@ -388,6 +388,8 @@ static void put_inet(struct json_object *o, const struct chan *c)
 	const struct chan_inet *i = chan_inet(c);
 
 	put_address(o, "local", i->local, i->local_port);
+	if (inet_is_redirected(c))
+		js_put(o, "redirected", js_bool(true));
 	if (inet_is_multipath(c))
 		js_put(o, "multipath", js_bool(true));
 	if (c->key.kind == LENS_KIND_UDP)
