@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import tempfile
+import threading
 import time
 
 import lens
@@ -88,6 +89,33 @@ def trace_peers():
                 mine = op["process"].split("@")[0]
                 others = {str(e["pid"]) for e in channel["ends"]} - {mine}
                 lens.require(others <= peers, "peers of %s: %r" % (mine, peers))
+
+
+def write_on(pipe, end):
+    """Slowly, so that it takes no time to show."""
+    while not end.wait(0.01):
+        os.write(pipe, b"x")
+
+
+@lens.test(limit_s=60)
+def trace_ends_late():
+    """What happened is shown, too, where the last look at a crowded host takes its time."""
+    crowd = lens.Workload("scale", "pipes", *((10, 1500) if lens.SCALE > 2 else (100, 3000)))
+    ends, end = os.pipe(), threading.Event()
+    writer = threading.Thread(target=write_on, args=(ends[1], end))
+    observer = lens.observe("-t", "pipe", command="trace")
+    writer.start()
+    lines = ndjson(observer.interrupt(), "ipclens.trace/1")
+    end.set()
+    writer.join()
+    said = [line.decode() for line in observer.stderr]
+    lens.equal("not shown", [], [line for line in said if "not shown" in line])
+    name = "pipe:[%d]" % os.fstat(ends[1]).st_ino
+    lens.require([line for line in lines if line.get("name") == name], "it has not seen the pipe")
+    for fd in ends:
+        os.close(fd)
+    crowd.go()
+    crowd.truth()
 
 
 @lens.test()

@@ -221,4 +221,14 @@ TEST(header_and_loss_lines)
 	CHECK_EQ_U64(scene_u64(scene_get(scene_get(scene_get(o, "loss"), "by_type"), "pipe"),
 			       "ring_full"), 5);
 	json_object_put(o);
+	free(loss);
+	free(text);
+	w->loss.not_shown = 7;
+	loss = print(render_trace_loss, w, true);
+	o = scene_parse(loss);
+	CHECK_EQ_U64(scene_u64(scene_get(o, "loss"), "not_shown"), 7);
+	json_object_put(o);
+	w->loss.count[LENS_LOSS_RING_FULL] = 0;
+	text = print(render_trace_loss, w, false);
+	CHECK_STR(text, "loss: last operations that were not shown 7\n");
 }

@@ -281,6 +281,7 @@ struct loss {
 	uint64_t bytes;			/* moved by operations under MAP_FULL */
 	uint64_t bytes_by_kind[LENS_KIND_MAX];
 	uint64_t bad_records;		/* records that did not decode */
+	uint64_t not_shown;		/* operations that a trace has come to, and not printed */
 };
 
 /* what the last MAP record that was applied changed, channel by channel */

@@ -289,7 +289,7 @@ bool world_lost_something(const struct world *w)
 	for (size_t i = 0; i < LENS_LOSS_MAX; i++)
 		if (w->loss.count[i])
 			return true;
-	return w->loss.bad_records || w->loss.bytes;
+	return w->loss.bad_records || w->loss.bytes || w->loss.not_shown;
 }
 
 void label_loss(struct buf *out, const struct world *w)
@@ -319,6 +319,11 @@ void label_loss(struct buf *out, const struct world *w)
 	if (w->loss.bad_records) {
 		buf_printf(out, "%sbad records ", comma);
 		label_count(out, w->loss.bad_records);
+		comma = "; ";
+	}
+	if (w->loss.not_shown) {
+		buf_printf(out, "%slast operations that were not shown ", comma);
+		label_count(out, w->loss.not_shown);
 	}
 }
 
