@@ -191,6 +191,8 @@ static __noinline int emit_locks(struct task_struct *t, __u32 fd)
 #define MEMORY_MAX 8184 /* bytes of one piece, a multiple of 8 */
 #define MEMORY_MASK 8191
 
+#define WORD_BYTES 24 /* a pthread mutex up to its kind */
+
 struct piece {
 	__u64 from;
 	__u64 size;
@@ -207,9 +209,11 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		p->size = a->arg[1] * 8; /* struct pollfd */
 		break;
 	case LENS_CALL_FUTEX:
+		/* only threads of its own process wait there, too, and nothing is asked of it */
+		if (a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG)
+			return false;
 		p->from = a->arg[0];
-		p->size = 24; /* a pthread mutex up to its kind */
-		p->least = 4;
+		p->size = WORD_BYTES;
 		break;
 	case LENS_CALL_FUTEX_WAITV:
 		p->from = a->arg[0];
@@ -278,6 +282,28 @@ static __always_inline __u32 copy_piece(struct task_struct *t, char *to, const s
 	return size && copy(t, to, size, p->from, served) ? size : 0;
 }
 
+/*
+ * What is around a futex word tells who has the lock: a mutex up to its kind, or a whole
+ * pthread_rwlock_t, of which the third or the fourth word may be the one. What of it stands on
+ * another page need not be there.
+ */
+static __always_inline __u32 copy_word(struct task_struct *t, char *to, __u64 from,
+				       __u32 *ret_before, bool *served)
+{
+	bool unused = false;	/* the thread waits for the word alone */
+
+	*ret_before = 12;
+	if (copy(t, to, 12 + 44, from - 12, &unused))
+		return 12 + 44;
+	*ret_before = 8;
+	if (copy(t, to, 8 + 48, from - 8, &unused))
+		return 8 + 48;
+	*ret_before = 0;
+	if (copy(t, to, WORD_BYTES, from, &unused))
+		return WORD_BYTES;
+	return copy(t, to, 4, from, served) ? 4 : 0;
+}
+
 #define FD_SET_BYTES 128 /* FD_SETSIZE / 8 */
 
 /* the sets for reading, writing and exceptions, each in FD_SET_BYTES */
@@ -301,7 +327,7 @@ static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const st
 static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, __u32 call,
 				  const struct call_args *a)
 {
-	__u32 which = SCRATCH_LOOK, size = 0, len;
+	__u32 which = SCRATCH_LOOK, size = 0, before = 0, len;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
 	struct lens_rec_memory *r = (void *)s;
 	struct piece p = {};
@@ -312,7 +338,9 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
 		size = copy_sets(t, s->data + sizeof(*r), a, &served);
 	else if (memory_of(call, a, &p))
-		size = copy_piece(t, s->data + sizeof(*r), &p, &served);
+		size = call == LENS_CALL_FUTEX
+			       ? copy_word(t, s->data + sizeof(*r), p.from, &before, &served)
+			       : copy_piece(t, s->data + sizeof(*r), &p, &served);
 	if ((!size && !served) || size > MEMORY_MAX)
 		return 0;
 	len = align8(sizeof(*r) + size);
@@ -324,6 +352,7 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	r->call = call;
 	r->size = size;
 	r->flags = served ? LENS_MEMORY_SERVED : 0;
+	r->before = before;
 	bpf_seq_write(seq, s, len);
 	return 0;
 }

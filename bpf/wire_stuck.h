@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 1
+#define LENS_STUCK_VERSION 2
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -237,7 +237,8 @@ struct lens_rec_memory {
 	__u32 tid;
 	__u32 call;		/* enum lens_call */
 	__u32 size;
-	__u32 flags;		/* LENS_MEMORY_* */
+	__u16 flags;		/* LENS_MEMORY_* */
+	__u16 before;		/* of the bytes, so many stand in front of the address */
 	/* bytes */
 };
 

@@ -98,6 +98,6 @@ def stuck_lookalike():
     knot = Knot("deadowner")
     wait = next(w for w in knot.doc["waits"] if knot.by_id[w["process"]] == "waiter")
     lens.equal("verdict and certain", ("owner-dead", False), (wait["verdict"], wait["certain"]))
-    lens.require("(inferred from what a mutex looks like)" in wait["explanation"],
+    lens.require("(inferred from what the lock looks like)" in wait["explanation"],
                  wait["explanation"])
     knot.work.end()

@@ -213,6 +213,10 @@ TEST(stuck_records)
 	CHECK_MEM(ev.memory.data, ev.memory.len, "12345678", 8);
 	rec.lens_rec_memory.size = 17;
 	REFUSE();
+	rec.lens_rec_memory.size = 8;
+	rec.lens_rec_memory.before = 9;
+	REFUSE();
+	rec.lens_rec_memory.before = 0;
 	rec.lens_rec_memory.size = UINT32_MAX;
 	REFUSE();
 	rec.lens_rec_memory.size = 8;

@@ -127,7 +127,8 @@ static bool fields_ok(const struct event *ev)
 	case LENS_REC_DESC:
 		return object_ok(ev->lens_rec_desc->object);
 	case LENS_REC_MEMORY:
-		return ev->lens_rec_memory->call < LENS_CALL_MAX;
+		return ev->lens_rec_memory->call < LENS_CALL_MAX &&
+		       ev->lens_rec_memory->before <= ev->lens_rec_memory->size;
 	case LENS_REC_STACK:
 		return ev->lens_rec_stack->count <= LENS_KERNEL_FRAMES &&
 		       ev->lens_rec_stack->memory_len <= LENS_STACK_BYTES;

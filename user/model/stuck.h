@@ -133,6 +133,7 @@ struct stuck_need {
 	bool inferred;		 /* the providers are the likely ones, not the only possible */
 	bool owner_dead;	 /* who had to fulfil it is gone */
 	bool no_match;		 /* SysV: messages are there, none that this wait takes */
+	uint32_t readers;	 /* WANT_WAKE: so many have the lock, which names none */
 	/* no_match: type wanted; owner_dead: tid that is gone; WANT_PARTNER: 1 reads, 2 writes */
 	int64_t detail;
 	enum stuck_hope hope;	 /* result */

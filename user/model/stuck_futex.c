@@ -13,14 +13,15 @@
 #define MUTEX_KIND 16
 #define KIND_ROBUST 0x10
 #define KIND_SHARED 0x80
-#define KIND_MAX 0x3ff
+#define KIND_BITS 0x3f3
 
+/* at: from the word the call is about */
 static uint32_t word_at(const struct stuck_memory *m, size_t at)
 {
 	uint32_t word = 0;
 
-	if (m && at + sizeof(word) <= m->size)
-		memcpy(&word, m->bytes + at, sizeof(word));
+	if (m && m->before + at + sizeof(word) <= m->size)
+		memcpy(&word, m->bytes + m->before + at, sizeof(word));
 	return word;
 }
 
@@ -135,21 +136,27 @@ static void add_owners(const struct stuck *s, struct stuck_need *n,
 		n->owner_dead = true;
 }
 
-/* the thread that owns the lock at the word, 0: the word does not tell; certain: the kernel says so
- */
-static uint32_t owner_of(const struct stuck_memory *m, unsigned op)
+/* a mutex waits so, unless it has a time limit */
+static bool waits_as_mutex(const struct stuck_thread *t, unsigned op)
+{
+	return op == FUTEX_WAIT || (op == FUTEX_WAIT_BITSET && t->rec.arg[3]);
+}
+
+/* the thread that owns the mutex at the word, 0: the word does not tell */
+static uint32_t owner_of(const struct stuck_thread *t, const struct stuck_memory *m, unsigned op)
 {
 	uint32_t word = word_at(m, 0), kind = word_at(m, MUTEX_KIND),
 		 owner = word_at(m, MUTEX_OWNER);
 
 	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2)
 		return word & FUTEX_TID_MASK;
-	if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
+	if (!waits_as_mutex(t, op))
 		return 0;
-	if (!m || m->size < MUTEX_KIND + sizeof(kind) || !(kind & KIND_SHARED) || kind > KIND_MAX)
+	if (!m || m->size < m->before + MUTEX_KIND + sizeof(kind) || !(kind & KIND_SHARED) ||
+	    kind & ~KIND_BITS)
 		return 0;
 	if (kind & KIND_ROBUST)
-		return (word & FUTEX_TID_MASK) == owner ? owner : 0;
+		return word == (owner | FUTEX_WAITERS) ? owner : 0;
 	return word == 2 ? owner : 0;
 }
 
@@ -237,8 +244,8 @@ static void add_mappers(const struct stuck *s, const struct stuck_thread *t, str
 }
 
 /* somebody must wake who waits at the word; it does not say who */
-static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens_rec_mapping *map,
-		      uint64_t address)
+static struct stuck_need *need_wake(struct stuck *s, struct stuck_thread *t,
+				    const struct lens_rec_mapping *map, uint64_t address)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_WAKE);
 
@@ -249,6 +256,7 @@ static void need_wake(struct stuck *s, struct stuck_thread *t, const struct lens
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 	if (map->flags & LENS_DESC_NAMED)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that maps it by name");
+	return n;
 }
 
 /* futex_waitv(2): any word of a set */
@@ -279,6 +287,7 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	unsigned op = arg[1] & FUTEX_CMD_MASK;
 	const struct lens_rec_mapping *map = NULL;
+	struct stuck_rwlock lock = {};
 	struct stuck_need *n;
 	uint32_t tid;
 
@@ -288,9 +297,12 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 		need_own_threads(s, t);
 		return;
 	}
-	tid = owner_of(m, op);
+	tid = owner_of(t, m, op);
+	if (!tid && stuck_is_rwlock(t, m, &lock))
+		tid = lock.writer;
 	if (!tid) {
-		need_wake(s, t, map, arg[0]);
+		n = need_wake(s, t, map, arg[0]);
+		n->readers = lock.readers;
 		return;
 	}
 	n = stuck_add_need(t, WANT_LOCK);

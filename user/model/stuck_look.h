@@ -35,6 +35,7 @@ struct stuck_room {
 struct stuck_memory {
 	uint32_t size;
 	bool served; /* some of what the call was given somebody else may have to bring in */
+	uint32_t before; /* so many of them stand in front of the address */
 	char *bytes;
 };
 
@@ -267,6 +268,14 @@ bool stuck_has_requests(const struct stuck *s, const struct stuck_thread *t);
 /* a thread of the kernel's that does nothing but a request which was seen */
 bool stuck_is_helper(const struct stuck *s, const struct stuck_thread *t);
 
+/* stuck_rwlock.c: who has a lock for one who writes or many who read, if it is one of glibc's */
+struct stuck_rwlock {
+	uint32_t writer;  /* tid, 0: none */
+	uint32_t readers; /* if there is no writer */
+};
+/* ... that the thread waits for at a word; false: it is none, or does not tell */
+bool stuck_is_rwlock(const struct stuck_thread *t, const struct stuck_memory *m,
+		     struct stuck_rwlock *ret);
 /* stuck_futex.c, stuck_lock.c, stuck_sysv.c */
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
 void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);

@@ -139,7 +139,7 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 		buf_puts(out, "holds the lock");
 		break;
 	case WHY_OWNS_FUTEX:
-		buf_puts(out, "owns the mutex");
+		buf_puts(out, "owns the lock");
 		break;
 	case WHY_MAPS:
 		buf_puts(out, "maps the memory");
@@ -335,7 +335,9 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 		buf_puts(out, "; all of them wait for the same, so that ending one of them does not"
 			      " end it");
 	else if (t->main->want == WANT_WAKE)
-		buf_puts(out, "; who should have woken them is not known");
+		buf_puts(out, t->main->readers
+				      ? "; the lock does not say who of those that read have it"
+				      : "; who should have woken them is not known");
 	else
 		buf_puts(out, "; ending one of them ends it");
 }
@@ -403,6 +405,9 @@ static void explain_other(struct buf *out, const struct stuck *s, const struct s
 	else
 		buf_printf(out, "%s could %s", n->outside_why ? n->outside_why : "nothing seen",
 			   n->want == WANT_PARTNER ? role_wanted(n) : "end it");
+	if (n->readers)
+		buf_printf(out, "; %u who read %s the lock, which does not say who they are",
+			   n->readers, n->readers == 1 ? "has" : "have");
 	/* a copy that was forgotten looks like that, and one not used yet does, too */
 	if (v && !v->proc->written) {
 		buf_puts(out, "; it has written nothing to anything yet, and has that end ");
@@ -444,7 +449,7 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		buf_printf(out, "thread %lld, which locked it, no longer exists, so that nobody "
 			   "will release it%s", (long long)t->main->detail,
 			   t->certain ? "" : ", unless one that it forked does (inferred from "
-			   "what a mutex looks like)");
+			   "what the lock looks like)");
 		break;
 	case STUCK_NO_MATCH:
 		explain_no_match(out, t);
