@@ -99,6 +99,7 @@
 
 /* include/linux/fs.h: bits of file_lock flags; not exported */
 #define KDEF_FL_FLOCK 2
+#define KDEF_FL_LEASE 32
 #define KDEF_FL_OFDLCK 1024
 
 /* include/uapi/asm-generic/fcntl.h */

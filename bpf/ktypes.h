@@ -65,6 +65,7 @@ struct address_space {
 struct file_lock_context {
 	struct list_head flc_flock;
 	struct list_head flc_posix;
+	struct list_head flc_lease;
 };
 
 struct inode {
@@ -136,13 +137,25 @@ struct file___pre613 {
 	atomic64_t f_count;
 };
 
+/* of a task that sleeps, on its stack */
+struct wait_queue_entry {
+	void *private;		/* the task */
+	struct list_head entry;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
 /* v6.9 moved what locks and leases share into file_lock_core */
 struct file_lock_core {
+	struct file_lock_core *flc_blocker;
 	struct list_head flc_list;
 	void *flc_owner;
 	__u32 flc_flags;
 	__u8 flc_type;
 	int flc_pid;
+	struct wait_queue_head flc_wait;
 	struct file *flc_file;
 };
 
@@ -153,11 +166,13 @@ struct file_lock {
 };
 
 struct file_lock___pre69 {
+	struct file_lock___pre69 *fl_blocker;
 	struct list_head fl_list;
 	void *fl_owner;
 	__u32 fl_flags;
 	__u8 fl_type;
 	__u32 fl_pid;
+	struct wait_queue_head fl_wait;
 	struct file *fl_file;
 	long long fl_start;
 	long long fl_end;
@@ -198,16 +213,6 @@ struct pipe_buffer {
 	__u32 offset;
 	__u32 len;
 	__u32 flags;
-};
-
-/* of a task that sleeps, on its stack */
-struct wait_queue_entry {
-	void *private;		/* the task */
-	struct list_head entry;
-};
-
-struct wait_queue_head {
-	struct list_head head;
 };
 
 struct pipe_inode_info {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * What the calls that threads are blocked in refer to: poll sets, futex words,
- * addresses in the memory of the process; locks and semaphores in the kernel;
+ * addresses in the memory of the process; semaphores in the kernel;
  * shared mappings. The memory may be on disk, so the iterator may sleep.
  */
 #include "foreign.bpf.h"
@@ -107,82 +107,6 @@ static __noinline int emit_semaphores(struct task_struct *t, __u32 id)
 	w.head = (void *)array + bpf_core_field_offset(struct sem_array, list_id);
 	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
 		bpf_loop(1024, sem_undo, &w, 0);
-	return 0;
-}
-
-/* ------------------------------------------------------------------------ locks */
-
-struct lock_walk {
-	void *head, *at;
-	struct lens_rec_lock r;
-};
-
-static __always_inline void fill_lock(void *at, struct lens_rec_lock *r)
-{
-	struct file_lock *l = at - bpf_core_field_offset(struct file_lock, c.flc_list);
-	__u32 flags = BPF_CORE_READ(l, c.flc_flags);
-
-	r->flags = flags & KDEF_FL_FLOCK    ? LENS_LOCK_FLOCK
-		   : flags & KDEF_FL_OFDLCK ? LENS_LOCK_OFD
-					    : 0;
-	r->exclusive = BPF_CORE_READ(l, c.flc_type) == KDEF_F_WRLCK;
-	r->pid = BPF_CORE_READ(l, c.flc_pid);
-	r->file = (__u64)BPF_CORE_READ(l, c.flc_file);
-	r->owner = (__u64)BPF_CORE_READ(l, c.flc_owner);
-	r->start = BPF_CORE_READ(l, fl_start);
-	r->end = BPF_CORE_READ(l, fl_end);
-}
-
-static __always_inline void fill_lock_pre69(void *at, struct lens_rec_lock *r)
-{
-	struct file_lock___pre69 *l = at - bpf_core_field_offset(struct file_lock___pre69, fl_list);
-	__u32 flags = BPF_CORE_READ(l, fl_flags);
-
-	r->flags = flags & KDEF_FL_FLOCK    ? LENS_LOCK_FLOCK
-		   : flags & KDEF_FL_OFDLCK ? LENS_LOCK_OFD
-					    : 0;
-	r->exclusive = BPF_CORE_READ(l, fl_type) == KDEF_F_WRLCK;
-	r->pid = BPF_CORE_READ(l, fl_pid);
-	r->file = (__u64)BPF_CORE_READ(l, fl_file);
-	r->owner = (__u64)BPF_CORE_READ(l, fl_owner);
-	r->start = BPF_CORE_READ(l, fl_start);
-	r->end = BPF_CORE_READ(l, fl_end);
-}
-
-static long lock_next(__u32 i, struct lock_walk *w)
-{
-	if (!w->at || w->at == w->head)
-		return 1;
-	if (bpf_core_type_exists(struct file_lock_core))
-		fill_lock(w->at, &w->r);
-	else
-		fill_lock_pre69(w->at, &w->r);
-	rec_init(&w->r.h, LENS_REC_LOCK, sizeof(w->r));
-	w->r.h.flags = LENS_F_SNAPSHOT;
-	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
-	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
-}
-
-#define LOCKS_MAX 4096
-
-static __noinline int emit_locks(struct task_struct *t, __u32 fd)
-{
-	struct file *f = ident_fd_probe(t, fd);
-	struct file_lock_context *ctx = BPF_CORE_READ(f, f_inode, i_flctx);
-	struct lock_walk w = {};
-
-	if (!f || !ctx)
-		return 0;
-	w.r.tid = t->pid;
-	w.r.wanted = (__u64)f;
-	w.r.ino = BPF_CORE_READ(f, f_inode, i_ino);
-	w.r.dev = BPF_CORE_READ(f, f_inode, i_sb, s_dev);
-	w.head = (void *)ctx + bpf_core_field_offset(struct file_lock_context, flc_flock);
-	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
-		bpf_loop(LOCKS_MAX, lock_next, &w, 0);
-	w.head = (void *)ctx + bpf_core_field_offset(struct file_lock_context, flc_posix);
-	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
-		bpf_loop(LOCKS_MAX, lock_next, &w, 0);
 	return 0;
 }
 
@@ -370,10 +294,12 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (!t || t->flags & KDEF_PF_KTHREAD || !(BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS))
 		return 0;
 	call = stuck_call(t, &nr, &flags, &a);
+	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_TRUNCATE)
+		stuck_leases(t);
 	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_CREAT)
 		return stuck_opening(t, ctx->meta->seq);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
-		emit_locks(t, a.arg[0]);
+		stuck_locks(t, a.arg[0]);
 	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)
 		emit_semaphores(t, a.arg[0]);
 	if (call == LENS_CALL_IPC &&

@@ -9,7 +9,6 @@
 #include "describe.bpf.h"
 #include "stuck.bpf.h"
 
-#define STACK_WORDS_MAX 512 /* from where the thread left the processor to open(2): some 150 */
 #define WAITERS_MAX 1024    /* at one FIFO; of more, some are not resolved */
 
 struct waiters_walk {
@@ -76,7 +75,7 @@ int stuck_opening(struct task_struct *t, struct seq_file *seq)
 
 	if (!s)
 		return 0;
-	bpf_loop(words < STACK_WORDS_MAX ? words : STACK_WORDS_MAX, stack_word, &w, 0);
+	bpf_loop(words < STUCK_STACK_WORDS ? words : STUCK_STACK_WORDS, stack_word, &w, 0);
 	if (!w.file)
 		return 0;
 	__builtin_memset(d, 0, sizeof(*d));

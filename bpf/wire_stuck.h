@@ -28,6 +28,7 @@
 	X(SENDFILE, "sendfile") X(SPLICE, "splice") X(TEE, "tee") X(VMSPLICE, "vmsplice")	\
 	X(ACCEPT, "accept") X(ACCEPT4, "accept4") X(CONNECT, "connect")	\
 	X(OPEN, "open") X(OPENAT, "openat") X(OPENAT2, "openat2") X(CREAT, "creat")	\
+	X(TRUNCATE, "truncate")	\
 	X(POLL, "poll") X(PPOLL, "ppoll") X(SELECT, "select") X(PSELECT, "pselect6")	\
 	X(EPOLL_WAIT, "epoll_wait") X(EPOLL_PWAIT, "epoll_pwait")	\
 	X(EPOLL_PWAIT2, "epoll_pwait2")					\
@@ -112,7 +113,7 @@ struct lens_rec_thread {
 	X(SOCKET, 38, "socket") X(DEVICE, 39, "device") X(FILE, 40, "file")	\
 	X(SEM, 41, "sysv-sem") X(FUTEX, 42, "futex") X(LOCK, 43, "file-lock")	\
 	X(CHILD, 44, "child") X(SIGNAL, 45, "signal") X(TIMER, 46, "timer")	\
-	X(MEMORY, 47, "memory")
+	X(MEMORY, 47, "memory") X(LEASE, 48, "lease")
 
 enum lens_object {
 	LENS_OBJECT_NONE,
@@ -270,6 +271,7 @@ struct lens_rec_sem {
 
 #define LENS_LOCK_FLOCK 1	/* flock(2), else a record lock */
 #define LENS_LOCK_OFD 2		/* record lock of an open file description */
+#define LENS_LOCK_LEASE 4	/* of an open file description; the file is opened, or cut */
 
 /* a file lock that is held on the file that a thread wants to lock */
 struct lens_rec_lock {

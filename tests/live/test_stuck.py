@@ -66,6 +66,7 @@ GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck
           " namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
          " queuescrossed").split()
+LEASES = "leaseopen leasetruncate leaseread".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
@@ -85,8 +86,8 @@ def program_of(mode):
         return "impasse_timer"
     if mode in ROOMS:
         return "impasse_room"
-    if mode in RWLOCKS:
-        return "impasse_rwlock"
+    if mode in RWLOCKS or mode in LEASES:
+        return "impasse_rwlock" if mode in RWLOCKS else "impasse_lease"
     if mode in SIGNALS:
         return "impasse_signal"
     if mode in THIRDS:

@@ -67,13 +67,16 @@ static void add_owners(struct stuck *s, struct stuck_need *n, const struct lens_
 {
 	size_t before = n->provider_count;
 
-	if (l->flags & (LENS_LOCK_FLOCK | LENS_LOCK_OFD)) {
+	if (l->flags) {
 		const struct stuck_desc *d = stuck_find_file(s, l->file);
 
 		doubt_holders(s, n, d);
 		for (; d && stuck_may_visit(s, n); d = d->next_file)
 			if (d->proc)
-				stuck_add_grouped(n, d->proc, WHY_OWNS_LOCK, d->rec.fd, group);
+				stuck_add_grouped(n, d->proc,
+						  l->flags & LENS_LOCK_LEASE ? WHY_OWNS_LEASE
+									     : WHY_OWNS_LOCK,
+						  d->rec.fd, group);
 	} else {
 		for (size_t i = 0; i < s->thread_count; i++)
 			if (s->threads[i]->rec.files == l->owner && !s->threads[i]->is_dead &&
@@ -141,4 +144,35 @@ void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock)
 		return;
 	n->outside = HOPE_OUTSIDE;
 	n->outside_why = "a lock that was not read";
+}
+
+static struct stuck_thing *lease_thing(struct stuck *s, const struct lens_rec_lock *l)
+{
+	_cleanup_(buf_fini) struct buf id = {};
+	struct stuck_thing *thing;
+
+	buf_printf(&id, "lease:%x:%llu", l->dev, (unsigned long long)l->ino);
+	thing = stuck_thing_add(s, LENS_OBJECT_LEASE, id.data);
+	if (!thing->name)
+		thing->name = xstrdup(id.data);
+	return thing;
+}
+
+/* the file is opened, or cut, for which others have a lease: each must give it up */
+bool stuck_need_lease(struct stuck *s, struct stuck_thread *t)
+{
+	const struct stuck_lock *lock = hash_get(stuck_look(s)->locks, &t->rec.tid);
+	struct stuck_need *n;
+	uint32_t group = 0;
+
+	if (!lock)
+		return false;
+	n = stuck_add_need(t, WANT_LOCK);
+	n->all_groups = true;
+	n->thing = lease_thing(s, &lock->rec);
+	for (; lock; lock = lock->next)
+		add_owners(s, n, &lock->rec, ++group);
+	/* or it is taken from them */
+	stuck_own_hope(t, HOPE_RUNS, "waiting for no longer than fs.lease-break-time");
+	return true;
 }

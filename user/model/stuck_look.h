@@ -280,6 +280,8 @@ bool stuck_is_rwlock(const struct stuck_thread *t, const struct stuck_memory *m,
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
 void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t *arg);
 void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock);
+/* false: it waits for no lease */
+bool stuck_need_lease(struct stuck *s, struct stuck_thread *t);
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id);
 void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool send,
 		      int64_t type);

@@ -368,7 +368,12 @@ static void resolve_rest(struct stuck *s, struct stuck_thread *t, unsigned call,
 	case LENS_CALL_OPENAT:
 	case LENS_CALL_OPENAT2:
 	case LENS_CALL_CREAT:
-		stuck_need_partner(s, t);
+		if (!stuck_need_lease(s, t))
+			stuck_need_partner(s, t);
+		break;
+	case LENS_CALL_TRUNCATE:
+		if (!stuck_need_lease(s, t))
+			stuck_own_hope(t, HOPE_OUTSIDE, "in a call that is not resolved");
 		break;
 	case LENS_CALL_IO_URING_ENTER:
 		stuck_need_completion(s, t, arg[3]);

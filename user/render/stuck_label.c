@@ -138,6 +138,9 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 	case WHY_OWNS_LOCK:
 		buf_puts(out, "holds the lock");
 		break;
+	case WHY_OWNS_LEASE:
+		buf_puts(out, "has the lease");
+		break;
 	case WHY_OWNS_FUTEX:
 		buf_puts(out, "owns the lock");
 		break;
