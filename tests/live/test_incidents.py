@@ -130,6 +130,36 @@ def incident_wrong_order_perl():
     check_pair(incident, "perl", "cat", ("write", "write"))
 
 
+LOCKS = """import multiprocessing
+def both(first, second, barrier):
+    first.acquire(); barrier.wait(); second.acquire()
+context = multiprocessing.get_context("fork")
+one, two, barrier = context.Lock(), context.Lock(), context.Barrier(2)
+children = [context.Process(target=both, args=locks + (barrier,))
+            for locks in ((one, two), (two, one))]
+for child in children: child.start()
+for child in children: child.join()
+"""
+
+
+@lens.test()
+def incident_multiprocessing_locks():
+    """Two children take two locks in opposite order; the parent, which made them, waits."""
+    need(PYTHON)
+    if subprocess.run([PYTHON, "-c", "import multiprocessing.synchronize"], check=False,
+                      capture_output=True).returncode:
+        raise lens.Skip("this Python has no locks for processes")
+    parent = python_that(LOCKS)
+    names = ("python3", "python3 2", "python3 3")
+    try:
+        incident = found(parent.pid, dict.fromkeys(names, "deadlock"), 5)
+        lens.equal("cycles", [set(names[1:])], incident.cycles())
+        lens.equal("blocked", [("deadlock", 2)], list(incident.roots().values()))
+    finally:
+        for pid in reversed(lens.descendants(parent.pid)):
+            os.kill(pid, signal.SIGKILL)
+
+
 # ------------------------------------------------------------------ pipelines
 
 @lens.test()

@@ -51,7 +51,7 @@ RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringm
 URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
                         " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
 FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex"
-           " wordalone wordhandler wordthread").split()
+           " wordalone wordhandler wordthread semscrossed").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"

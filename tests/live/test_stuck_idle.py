@@ -31,6 +31,21 @@ def stuck_setthread():
 
 
 @lens.test()
+def stuck_semscrossed():
+    """The ring is of the two that wait for each other, not of one and the parent of both."""
+    knot = Knot("semscrossed")
+    lens.equal("verdicts", dict.fromkeys(("parent", "left", "right"), "deadlock"), knot.verdicts())
+    lens.equal("cycles", [{"left", "right"}], knot.cycles())
+    lens.equal("roots", [("deadlock", 2)], list(knot.roots().values()))
+    lens.equal("whom the root is", True, set(knot.roots()) < {"left", "right"})
+    lens.require("it waits for a cycle: " in knot.wait("parent")["explanation"],
+                 knot.wait("parent")["explanation"])
+    text = lens.run("stuck", "-p", knot.pid["parent"], status=5)[0].decode()
+    lens.require("<- impasse_futex(%d)  wait4" % knot.pid["parent"] in text, text)
+    knot.work.end()
+
+
+@lens.test()
 def stuck_end_in_words():
     """That ending one of them ends a deadlock is said where it does."""
     for mode, expected, words in (("two", True, "ending one of them ends it"),

@@ -6,10 +6,12 @@
 #define _GNU_SOURCE 1
 #include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -297,12 +299,53 @@ static void heir_and_mutex(void)
 	asleep("waiter", SYS_futex);
 }
 
+/* ------------------------------------------------- semaphores in opposite order */
+
+static sem_t *sems;
+
+static void take_both(void *first)
+{
+	sem_t *one = first;
+
+	sem_wait(one);
+	work_tick(0);
+	work_wait_ticks(0, 2);
+	sem_wait(&sems[one == sems]);
+}
+
+/* who made them has them as well, and does nothing but wait for their end */
+static void sems_of_children(void *unused)
+{
+	pid_t left, right;
+
+	sems = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sems == MAP_FAILED || sem_init(&sems[0], 1, 1) || sem_init(&sems[1], 1, 1))
+		work_die("sem_init");
+	left = work_spawn(take_both, &sems[0]);
+	right = work_spawn(take_both, &sems[1]);
+	tell(left);
+	tell(right);
+	waitpid(left, NULL, 0);
+	waitpid(right, NULL, 0);
+}
+
+static void sems_crossed(void)
+{
+	make_channel();
+	role("parent", work_spawn(sems_of_children, NULL));
+	role("left", hear_pid());
+	role("right", hear_pid());
+	asleep("left", SYS_futex);
+	asleep("right", SYS_futex);
+	asleep("parent", SYS_wait4);
+}
+
 static const struct work_mode modes[] = {
 	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
 	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
 	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
 	{ "wordalone", word_alone }, { "wordhandler", word_and_handler },
-	{ "wordthread", word_and_thread },
+	{ "wordthread", word_and_thread }, { "semscrossed", sems_crossed },
 };
 
 int main(int argc, char **argv)

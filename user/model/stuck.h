@@ -189,6 +189,7 @@ struct stuck_proc {
 	/* results */
 	enum stuck_hope hope;
 	uint32_t ring; /* number of the cycle it is on, 0: none */
+	bool on_ring;	 /* ... and one of those that it is shown by */
 	bool leads_to_ring;
 	size_t mark; /* of a walk through the graph */
 };

@@ -8,8 +8,25 @@
 
 /* a thread of a process, a need of it, a provider of that */
 struct edge_at {
+	bool to_actors; /* see only_reaps() */
 	size_t thread, need, provider;
 };
+
+/*
+ * Who does nothing but wait for children to end has what they have, as a rule: their locks and
+ * pipes, which it made. It is seldom the one who should give them what they wait for, so that
+ * a cycle without such tells more.
+ */
+static bool only_reaps(const struct stuck_proc *p)
+{
+	size_t needs = 0;
+
+	for (size_t i = 0; i < p->thread_count; i++)
+		for (size_t j = 0; j < p->threads[i]->need_count; j++, needs++)
+			if (p->threads[i]->needs[j].want != WANT_EXIT)
+				return false;
+	return needs;
+}
 
 /* the next process that p, of which nothing is to be hoped, waits for; NULL: no more */
 static struct stuck_proc *next_edge(const struct stuck_proc *p, struct edge_at *at)
@@ -28,7 +45,8 @@ static struct stuck_proc *next_edge(const struct stuck_proc *p, struct edge_at *
 				const struct stuck_provider *v = &n->providers[at->provider++];
 
 				if (v->proc->hope == HOPE_NONE && v->why != WHY_OWN_THREADS &&
-				    n->hope == HOPE_NONE)
+				    n->hope == HOPE_NONE &&
+				    !(at->to_actors && only_reaps(v->proc)))
 					return v->proc;
 			}
 		}
@@ -53,6 +71,7 @@ struct walk {
 	bool *is_open;
 	size_t visited;
 	uint32_t rings;
+	bool to_actors;
 };
 
 static void enter(struct walk *w, struct stuck_proc *p)
@@ -61,7 +80,7 @@ static void enter(struct walk *w, struct stuck_proc *p)
 	w->low[p->mark - 1] = p->mark;
 	w->is_open[p->mark - 1] = true;
 	w->open[w->open_count++] = p;
-	w->path[w->depth++] = (struct visit){ .proc = p };
+	w->path[w->depth++] = (struct visit){ .proc = p, .at.to_actors = w->to_actors };
 }
 
 static bool waits_for_itself(const struct stuck_proc *p)
@@ -83,7 +102,8 @@ static void close_component(struct walk *w, struct stuck_proc *first)
 
 	while (w->open[--begin] != first)
 		continue;
-	if (w->open_count - begin > 1 || waits_for_itself(first))
+	/* that one has what it waits for, too, tells less than any cycle of several */
+	if (w->open_count - begin > 1 || (!w->to_actors && waits_for_itself(first)))
 		ring = ++w->rings;
 	for (size_t i = begin; i < w->open_count; i++) {
 		w->open[i]->ring = ring;
@@ -132,7 +152,8 @@ static void walk_from(struct walk *w, struct stuck_proc *start)
  * A shortest way from a process of the component back to itself, by others if there
  * are any: that it has what it waits for, too, tells less.
  */
-static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ring *ret)
+static void find_ring(struct stuck *s, struct stuck_proc *start, bool to_actors,
+		      struct stuck_ring *ret)
 {
 	_cleanup_free_ struct stuck_proc **queue = xcalloc(s->proc_count, sizeof(*queue));
 	_cleanup_free_ size_t *from = xcalloc(s->proc_count, sizeof(*from));
@@ -144,7 +165,7 @@ static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ri
 	queue[tail++] = start;
 	start->mark = 1;
 	for (; head < tail && to != start; head++) {
-		struct edge_at at = {};
+		struct edge_at at = { .to_actors = to_actors };
 
 		while ((to = next_edge(queue[head], &at)) && (to != start || !head)) {
 			if (to->ring != start->ring || to->mark)
@@ -160,27 +181,46 @@ static void find_ring(struct stuck *s, struct stuck_proc *start, struct stuck_ri
 		length++;
 	ret->procs = xcalloc(length, sizeof(*ret->procs));
 	ret->count = length;
-	for (size_t i = head; length; i = from[i])
+	for (size_t i = head; length; i = from[i]) {
 		ret->procs[--length] = queue[i];
+		queue[i]->on_ring = true;
+	}
 }
 
-void stuck_cycle_settle(struct stuck *s)
+/* marks who is on a cycle; returns how many there are that have no process in common */
+static uint32_t find_components(struct stuck *s, bool to_actors)
 {
 	_cleanup_free_ struct visit *path = xcalloc(s->proc_count + 1, sizeof(*path));
 	_cleanup_free_ struct stuck_proc **open = xcalloc(s->proc_count + 1, sizeof(*open));
 	_cleanup_free_ size_t *low = xcalloc(s->proc_count + 1, sizeof(*low));
 	_cleanup_free_ bool *is_open = xcalloc(s->proc_count + 1, sizeof(*is_open));
-	struct walk w = { .s = s, .path = path, .open = open, .low = low, .is_open = is_open };
+	struct walk w = { .s = s, .path = path, .open = open, .low = low, .is_open = is_open,
+			  .to_actors = to_actors };
 
+	for (size_t i = 0; i < s->proc_count; i++) {
+		s->procs[i]->mark = s->procs[i]->ring = 0;
+		s->procs[i]->leads_to_ring = false;
+	}
 	for (size_t i = 0; i < s->proc_count; i++)
 		if (!s->procs[i]->mark && s->procs[i]->hope == HOPE_NONE)
 			walk_from(&w, s->procs[i]);
-	s->rings = xcalloc(w.rings + 1, sizeof(*s->rings));
-	s->ring_count = w.rings;
-	for (size_t i = 0; i < s->proc_count; i++) {
-		struct stuck_proc *p = s->procs[i];
+	return w.rings;
+}
 
-		if (p->ring && !s->rings[p->ring - 1].count)
-			find_ring(s, p, &s->rings[p->ring - 1]);
-	}
+void stuck_cycle_settle(struct stuck *s)
+{
+	_cleanup_free_ bool *acts = xcalloc(s->proc_count + 1, sizeof(*acts));
+
+	find_components(s, true);
+	for (size_t i = 0; i < s->proc_count; i++)
+		acts[i] = s->procs[i]->ring;
+	s->ring_count = find_components(s, false);
+	s->rings = xcalloc(s->ring_count + 1, sizeof(*s->rings));
+	for (unsigned to_actors = 2; to_actors-- > 0;)
+		for (size_t i = 0; i < s->proc_count; i++) {
+			struct stuck_proc *p = s->procs[i];
+
+			if (p->ring && acts[i] >= to_actors && !s->rings[p->ring - 1].count)
+				find_ring(s, p, to_actors, &s->rings[p->ring - 1]);
+		}
 }

@@ -24,7 +24,8 @@ bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n)
 static int weight(const struct stuck_thread *t, const struct stuck_need *n,
 		  const struct stuck_proc *p)
 {
-	int w = t->hope == HOPE_NONE ? (p->ring ? 2 : p->leads_to_ring) : (int)p->hope;
+	int w = t->hope == HOPE_NONE ? p->on_ring + (p->ring ? 2 : p->leads_to_ring)
+				     : (int)p->hope;
 
 	if (p != t->proc)
 		w += 20;
@@ -82,6 +83,17 @@ static struct stuck_root *add_root(struct stuck *s, struct stuck_proc *p,
 	return &s->roots[s->root_count++];
 }
 
+/* told by who is on it, not by who is only among those that wait for each other */
+static struct stuck_root *add_ring(struct stuck *s, const struct stuck_ring *r,
+				   const struct stuck_thread *t)
+{
+	const struct stuck_thread *first = stuck_worst_wait(r->procs[0]);
+
+	if (!t->proc->on_ring && first && first->verdict == t->verdict)
+		t = first;
+	return add_root(s, r->procs[0], t);
+}
+
 /*
  * Follows the chain from t to where it ends; walk: a number that no walk had yet.
  * A chain that comes round without being a deadlock, since one of those on it may
@@ -99,7 +111,7 @@ static struct stuck_root *root_of(struct stuck *s, const struct stuck_thread *t,
 		if (t->verdict == STUCK_OWNER_DEAD || t->verdict == STUCK_NO_MATCH)
 			return add_root(s, t->proc, t);
 		if (t->proc->ring && t->verdict == STUCK_DEADLOCK)
-			return add_root(s, s->rings[t->proc->ring - 1].procs[0], t);
+			return add_ring(s, &s->rings[t->proc->ring - 1], t);
 		p = t->main_provider;
 		if (!p)
 			return add_root(s, t->proc, t);

@@ -236,9 +236,7 @@ static void forget(struct stuck *s)
 	s->roots = NULL;
 	s->ring_count = s->root_count = 0;
 	for (size_t i = 0; i < s->proc_count; i++) {
-		s->procs[i]->ring = 0;
-		s->procs[i]->leads_to_ring = false;
-		s->procs[i]->mark = 0;
+		s->procs[i]->on_ring = false;
 	}
 }
 

@@ -332,7 +332,8 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 		buf_puts(out, "; that leads into a cycle of waits");
 		return;
 	}
-	buf_puts(out, t->proc->ring ? "; each waits for the next: " : "; it waits for a cycle: ");
+	buf_puts(out, t->proc->on_ring ? "; each waits for the next: "
+				       : "; it waits for a cycle: ");
 	label_ring(out, &s->rings[ring - 1]);
 	if (wait_for_the_same(&s->rings[ring - 1], t->main))
 		buf_puts(out, "; all of them wait for the same, so that ending one of them does not"

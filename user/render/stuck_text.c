@@ -102,7 +102,7 @@ static void print_waiters(struct tree *tree, const struct stuck_proc *p, unsigne
 			continue;
 		for (unsigned d = 0; d <= depth; d++)
 			on_path |= tree->path[d] == w;
-		if (on_path || (w->ring && w->ring == p->ring))
+		if (on_path || w->on_ring)
 			continue;
 		fprintf(tree->out, "   %*s<- ", depth * 2, "");
 		print_wait(tree, t);
