@@ -78,6 +78,12 @@ enum stuck_why {
 	WHY_HAS_FILE, /* whichever end: could open it anew */
 };
 
+/* who needs something of a thing */
+struct stuck_waiter {
+	const struct stuck_proc *proc;
+	enum stuck_want want;
+};
+
 /* the kernel object a need is about */
 struct stuck_thing {
 	unsigned object; /* enum lens_object */
@@ -88,6 +94,8 @@ struct stuck_thing {
 	bool is_channel;  /* one of LENS_KINDS */
 	struct lens_chan key; /* ... this one; of a connection an end that was seen */
 	const void *desc; /* model/ only: a descriptor that stands for it */
+	struct stuck_waiter *waiters; /* result, sorted: see stuck_competes() */
+	size_t waiter_count;
 };
 
 /* what tells how a process came by a descriptor */
@@ -185,9 +193,13 @@ struct stuck_proc {
 	uint32_t flags; /* LENS_THREAD_* of its leader */
 	struct stuck_thread **threads;
 	size_t thread_count;
+	size_t live_count; /* ... that have not ended */
+	const struct stuck_thread *leader; /* NULL: not seen */
 	uint64_t provides; /* serial of the last need that it was added to */
 	/* results */
 	enum stuck_hope hope;
+	bool idles;    /* one of its threads lives and waits for nobody */
+	const struct stuck_thread *telling; /* says most about it; NULL: it has ended */
 	uint32_t ring; /* number of the cycle it is on, 0: none */
 	bool on_ring;	 /* ... and one of those that it is shown by */
 	bool leads_to_ring;

@@ -238,7 +238,7 @@ static void add_mappers(const struct stuck *s, const struct stuck_thread *t, str
 			continue;
 		add_mapper(n, t, p);
 		/* its mappings are told of twice, and hide a reference */
-		if (p->flags & LENS_THREAD_SHARES_MEMORY || stuck_live_threads(p) < p->thread_count)
+		if (p->flags & LENS_THREAD_SHARES_MEMORY || p->live_count < p->thread_count)
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 }

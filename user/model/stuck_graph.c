@@ -28,6 +28,7 @@ static void free_thing(struct stuck_thing *t)
 {
 	free(t->id);
 	free(t->name);
+	free(t->waiters);
 	free(t);
 }
 
@@ -87,6 +88,8 @@ struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uin
 	s->threads[s->thread_count++] = t;
 	p->threads = grown(p->threads, p->thread_count, sizeof(*p->threads));
 	p->threads[p->thread_count++] = t;
+	if (tid == p->key.tgid)
+		p->leader = t;
 	return t;
 }
 

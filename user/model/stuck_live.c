@@ -15,7 +15,7 @@ static enum stuck_hope any_provider(const struct stuck_need *n)
 {
 	enum stuck_hope hope = HOPE_NONE;
 
-	for (size_t i = 0; i < n->provider_count; i++)
+	for (size_t i = 0; i < n->provider_count && hope < HOPE_RUNS; i++)
 		hope = better(hope, n->providers[i].proc->hope);
 	return hope;
 }

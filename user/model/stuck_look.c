@@ -34,6 +34,7 @@ void *stuck_look_new(void)
 	l->opening = hash_new(sizeof(uint32_t));
 	l->rooms = hash_new(sizeof(uint64_t));
 	l->items = hash_new(sizeof(uint64_t));
+	l->members = hash_new(sizeof(struct stuck_member));
 	l->urings = hash_new(sizeof(uint32_t));
 	l->requests = hash_new(sizeof(uint64_t));
 	l->requests_by_ring = hash_new(sizeof(uint64_t));
@@ -76,6 +77,7 @@ static void free_chains(struct stuck_look *l)
 		}
 	}
 	hash_free(l->items);
+	hash_free(l->members);
 	hash_free(l->locks);
 	hash_free(l->submitters);
 }
@@ -149,15 +151,6 @@ struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid)
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p)
 {
 	return !p->files || hash_get(stuck_look(s)->tables, &p->files) == p;
-}
-
-size_t stuck_live_threads(const struct stuck_proc *p)
-{
-	size_t live = 0;
-
-	for (size_t i = 0; i < p->thread_count; i++)
-		live += !p->threads[i]->is_dead;
-	return live;
 }
 
 bool stuck_has_other_threads(const struct stuck_thread *t)
@@ -243,6 +236,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	hash_add(l->threads, &r->tid, t);
 	t->rec = *r;
 	t->is_dead = r->state & STATE_EXITED;
+	p->live_count += !t->is_dead;
 	t->moved = !t->is_dead && (!first || !same_call(first, r));
 	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
 		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
@@ -342,16 +336,16 @@ static void take_tuple(struct stuck_look *l, struct stuck_desc *d)
 
 static void take_item(struct stuck_look *l, const struct lens_rec_item *r)
 {
-	struct stuck_item *item = xcalloc(1, sizeof(*item)), *head = hash_get(l->items, &r->epoll);
+	struct stuck_member key = { .epoll = r->epoll, .file = r->file, .fd = r->fd };
+	struct stuck_item *item, *head = hash_get(l->items, &r->epoll);
 
+	/* a set that several descriptors stand for is told of more than once */
+	if (hash_get(l->members, &key))
+		return;
+	item = xcalloc(1, sizeof(*item));
 	item->rec = *r;
+	hash_add(l->members, &key, item);
 	if (head) {
-		/* a set that several descriptors stand for is told of more than once */
-		for (const struct stuck_item *i = head; i; i = i->next)
-			if (i->rec.file == r->file && i->rec.fd == r->fd) {
-				free(item);
-				return;
-			}
 		item->next = head->next;
 		head->next = item;
 	} else {
@@ -562,6 +556,7 @@ static void find_holders(struct stuck *s)
 			continue;
 		t = stuck_add_thread(s, s->procs[i], s->procs[i]->key.tgid);
 		t->moved = true;
+		s->procs[i]->live_count++;
 	}
 }
 

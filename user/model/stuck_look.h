@@ -22,6 +22,12 @@ struct stuck_desc {
 	enum { HIDDEN_UNKNOWN, HIDDEN_NOT, HIDDEN_SOME } hidden;
 };
 
+/* what an item is of, and which */
+struct stuck_member {
+	uint64_t epoll, file;
+	uint32_t fd, pad;
+};
+
 struct stuck_item {
 	struct lens_rec_item rec;
 	struct stuck_item *next; /* of the same set */
@@ -104,6 +110,7 @@ struct stuck_look {
 	struct hash *opening;	    /* tid -> stuck_desc that it is about to get */
 	struct hash *rooms;	    /* token of a thread -> stuck_room */
 	struct hash *items;	    /* token of the set -> stuck_item */
+	struct hash *members;	    /* struct stuck_member -> stuck_item */
 	struct hash *urings;	    /* tid -> lens_rec_uring */
 	struct hash *requests;	    /* token -> stuck_request */
 	struct hash *requests_by_ring; /* token of the ring -> stuck_request */
@@ -166,8 +173,6 @@ struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 /* of several processes that share a table of descriptors only one does */
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
-/* threads that have not ended */
-size_t stuck_live_threads(const struct stuck_proc *p);
 /* in its process, besides those that the kernel runs in it */
 bool stuck_has_other_threads(const struct stuck_thread *t);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
@@ -294,7 +299,8 @@ const char *stuck_find_notice(const struct stuck *s, const struct stuck_thread *
 /* stuck_verdict.c: nobody but the process itself, and what is in flight, keeps the end open */
 bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n);
 
-/* stuck_live.c, stuck_cycle.c, stuck_root.c: steps of stuck_judge() */
+/* stuck_compete.c, stuck_live.c, stuck_cycle.c, stuck_root.c: steps of stuck_judge() */
+void stuck_compete_settle(struct stuck *s);
 void stuck_hope_settle(struct stuck *s);
 void stuck_cycle_settle(struct stuck *s);
 void stuck_root_settle(struct stuck *s);

@@ -5,21 +5,6 @@
  */
 #include "model/stuck_look.h"
 
-bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n)
-{
-	bool any = false;
-
-	for (size_t i = 0; n->thing && i < p->thread_count; i++) {
-		const struct stuck_thread *t = p->threads[i];
-
-		for (size_t j = 0; j < t->need_count; j++)
-			any |= t->needs[j].thing == n->thing && t->needs[j].want == n->want;
-		if (!t->need_count && !t->is_dead)
-			return false;
-	}
-	return any;
-}
-
 /* how well a provider explains the wait; the best goes on with the chain */
 static int weight(const struct stuck_thread *t, const struct stuck_need *n,
 		  const struct stuck_proc *p)

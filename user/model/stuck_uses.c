@@ -84,7 +84,7 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 	default:
 		/* the first argument of most is a descriptor; where it is none, this only */
 		/* makes the proof weaker for a file that happens to have that number */
-		if (stuck_live_threads(t->proc) > 1 || t->rec.call == LENS_CALL_SENDFILE ||
+		if (t->proc->live_count > 1 || t->rec.call == LENS_CALL_SENDFILE ||
 		    t->rec.call == LENS_CALL_TEE)
 			count(&c, arg[0], WANT_DATA);
 	}
@@ -152,7 +152,7 @@ static bool has_more_references(const struct stuck *s, const struct stuck_desc *
 bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 			const struct stuck_desc *d)
 {
-	return stuck_live_threads(t->proc) > 1 &&
+	return t->proc->live_count > 1 &&
 	       references(stuck_find_file(s, d->rec.file)) <
 		       stuck_count_references(s, d->rec.file);
 }

@@ -225,6 +225,23 @@ bool stuck_wants_stranger(const struct stuck_thread *t)
 	return false;
 }
 
+/* the thread that says most about its process: one that runs, else the leader */
+static const struct stuck_thread *find_telling(const struct stuck_proc *p)
+{
+	const struct stuck_thread *best = NULL;
+
+	for (size_t i = 0; i < p->thread_count; i++) {
+		const struct stuck_thread *t = p->threads[i];
+
+		if (t->is_dead)
+			continue;
+		if (!best || t->verdict > best->verdict || (t->moved && !best->moved) ||
+		    (t->verdict == best->verdict && t->rec.tid == p->key.tgid && !best->moved))
+			best = t;
+	}
+	return best;
+}
+
 /* the results of an earlier judgement of the same graph */
 static void forget(struct stuck *s)
 {
@@ -243,10 +260,13 @@ static void forget(struct stuck *s)
 void stuck_judge(struct stuck *s)
 {
 	forget(s);
+	stuck_compete_settle(s);
 	stuck_hope_settle(s);
 	stuck_cycle_settle(s);
 	for (size_t i = 0; i < s->thread_count; i++)
 		judge_thread(s, s->threads[i]);
+	for (size_t i = 0; i < s->proc_count; i++)
+		s->procs[i]->telling = find_telling(s->procs[i]);
 	stuck_root_settle(s);
 	stuck_index_settle(s);
 }

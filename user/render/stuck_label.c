@@ -40,11 +40,10 @@ const char *label_want(enum stuck_want want)
 
 void label_stuck_proc(struct buf *out, const struct stuck_proc *p)
 {
-	const char *comm = p->thread_count ? p->threads[0]->rec.comm : "";
+	const struct stuck_thread *t = p->leader			 ? p->leader
+				       : p->thread_count ? p->threads[0] : NULL;
+	const char *comm = t ? t->rec.comm : "";
 
-	for (size_t i = 0; i < p->thread_count; i++)
-		if (p->threads[i]->rec.tid == p->key.tgid)
-			comm = p->threads[i]->rec.comm;
 	if (*comm)
 		text_escape(out, comm, strnlen(comm, LENS_COMM_LEN));
 	else
@@ -168,23 +167,6 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 	}
 }
 
-/* the thread that says most about its process: one that runs, else the leader */
-static const struct stuck_thread *telling_thread(const struct stuck_proc *p)
-{
-	const struct stuck_thread *best = NULL;
-
-	for (size_t i = 0; i < p->thread_count; i++) {
-		const struct stuck_thread *t = p->threads[i];
-
-		if (t->is_dead)
-			continue;
-		if (!best || t->verdict > best->verdict || (t->moved && !best->moved) ||
-		    (t->verdict == best->verdict && t->rec.tid == p->key.tgid && !best->moved))
-			best = t;
-	}
-	return best;
-}
-
 static void label_stopped(struct buf *out, const struct stuck_thread *t)
 {
 	if (!t->need_count || t->needs[0].want != WANT_CONTINUE) {
@@ -197,7 +179,7 @@ static void label_stopped(struct buf *out, const struct stuck_thread *t)
 
 void label_doing(struct buf *out, const struct stuck_proc *p)
 {
-	const struct stuck_thread *t = telling_thread(p);
+	const struct stuck_thread *t = p->telling;
 
 	if (!t)
 		buf_puts(out, "has ended");
