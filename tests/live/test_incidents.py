@@ -323,11 +323,22 @@ def incident_postgres_idle_in_transaction():
             server.server.wait(lens.LIMIT_S * lens.PATIENCE)
 
 
+def look_where_all_wait(pids):
+    """
+    A look in which none of these ran: a backend that has waited a second for a lock wakes up to
+    look for deadlocks, and a busy machine makes looks, and what others do beside, long.
+    """
+    def asleep():
+        doc, _ = look("-p", ",".join(str(pid) for pid in pids))
+        by_id = {p["id"]: p["pid"] for p in doc["processes"]}
+        waits = {by_id[w["process"]]: w for w in doc["waits"]}
+        return set(pids) <= set(waits) and (by_id, waits)
+    return lens.wait_for(asleep, lens.LIMIT_S / 2, "a look that finds all of them waiting")
+
+
 def check_postgres(server, idle, blocked, its_backend, other_backend):
     pids = [idle.pid, blocked.pid, its_backend, other_backend, server.server.pid]
-    doc, _ = look("-p", ",".join(str(pid) for pid in pids))
-    by_id = {p["id"]: p["pid"] for p in doc["processes"]}
-    waits = {by_id[w["process"]]: w for w in doc["waits"]}
+    by_id, waits = look_where_all_wait(pids)
     lens.equal("bad verdicts", [], [w["explanation"] for pid, w in waits.items()
                                     if pid in pids and w["verdict"] in BAD])
     def holders(pid):
