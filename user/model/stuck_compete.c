@@ -25,14 +25,14 @@ bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n)
 
 static void add_waiter(struct stuck_thing *thing, const struct stuck_proc *p, enum stuck_want want)
 {
-	const struct stuck_waiter *last = thing->waiters + thing->waiter_count - 1;
+	size_t count = thing->waiter_count;
+	const struct stuck_waiter *last = count ? &thing->waiters[count - 1] : NULL;
 
 	/* of a set it may be several times */
-	if (thing->waiter_count && last->proc == p && last->want == want)
+	if (last && last->proc == p && last->want == want)
 		return;
-	if (!(thing->waiter_count & (thing->waiter_count - 1)))
-		thing->waiters = xrealloc(thing->waiters,
-					  thing->waiter_count ? thing->waiter_count * 2 : 1,
+	if (!(count & (count - 1)))
+		thing->waiters = xrealloc(thing->waiters, count ? count * 2 : 1,
 					  sizeof(*thing->waiters));
 	thing->waiters[thing->waiter_count++] = (struct stuck_waiter){ .proc = p, .want = want };
 }
