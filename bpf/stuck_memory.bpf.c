@@ -133,11 +133,9 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		p->size = a->arg[1] * 8; /* struct pollfd */
 		break;
 	case LENS_CALL_FUTEX:
-		/* only threads of its own process wait there, too, and nothing is asked of it */
-		if (a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG)
-			return false;
 		p->from = a->arg[0];
 		p->size = WORD_BYTES;
+		p->least = 4;
 		break;
 	case LENS_CALL_FUTEX_WAITV:
 		p->from = a->arg[0];
@@ -262,7 +260,7 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
 		size = copy_sets(t, s->data + sizeof(*r), a, &served);
 	else if (memory_of(call, a, &p))
-		size = call == LENS_CALL_FUTEX
+		size = call == LENS_CALL_FUTEX && !(a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG)
 			       ? copy_word(t, s->data + sizeof(*r), p.from, &before, &served)
 			       : copy_piece(t, s->data + sizeof(*r), &p, &served);
 	if ((!size && !served) || size > MEMORY_MAX)
