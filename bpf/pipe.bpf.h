@@ -19,8 +19,7 @@ static __always_inline bool pipe_hit(struct hit *h, struct file *file, struct ta
 
 	/* nothing but pipes is on pipefs */
 	return (__u64)inode->i_sb == lens_pipefs_sb &&
-	       hit_begin(h, t, inode->i_ino, HIT_ANYWHERE, LENS_KIND_PIPE, dir, LENS_END_OPS,
-			 preempted);
+	       hit_begin(h, t, inode->i_ino, HIT_ANYWHERE, LENS_KIND_PIPE, dir, preempted);
 }
 
 /* streams what pipe_hit() counted: which channel it is, is found again, since this is seldom */

@@ -48,9 +48,9 @@ static __always_inline __s64 sysvmsg_type(__u64 buffer, bool compat)
 static __always_inline bool sysvmsg_hit(struct hit *h, struct task_struct *t, __s32 id, __u32 dir,
 					bool preempted)
 {
-	/* while there are numbers, who is followed has to ask for that of its message */
-	return hit_begin(h, t, (__u32)id, t->nsproxy->ipc_ns->ns.inum, LENS_KIND_SYSV_MSG, dir,
-			 lens_numbering ? 0 : LENS_END_OPS, preempted);
+	/* what number its message has is asked in every call, streamed or not */
+	return !lens_numbering && hit_begin(h, t, (__u32)id, t->nsproxy->ipc_ns->ns.inum,
+					    LENS_KIND_SYSV_MSG, dir, preempted);
 }
 
 static __always_inline int sysvmsg_follow(__u64 left, __s64 moved, __s64 type)

@@ -254,12 +254,11 @@ static __always_inline bool key_is(const struct lens_total_key *key, struct task
 }
 
 /*
- * most: LENS_END_OPS, or 0: not if the operation is followed. preempted: a function hook,
- * which can lose the CPU to another one. False: nothing was counted, and there is nothing to
- * end.
+ * preempted: a function hook, which can lose the CPU to another one. False: nothing was
+ * counted, and there is nothing to end.
  */
 static __always_inline bool hit_begin(struct hit *h, struct task_struct *t, __u64 ino, __u64 place,
-				      __u64 kind, __u64 dir, __u32 most, bool preempted)
+				      __u64 kind, __u64 dir, bool preempted)
 {
 	__u64 part = cache_part(bpf_get_smp_processor_id()), count;
 	__u32 tgid = t->tgid;
@@ -272,7 +271,7 @@ static __always_inline bool hit_begin(struct hit *h, struct task_struct *t, __u6
 	h->state = slot_take(slot, preempted);
 	h->differs = (h->state ^ totals_epoch) & ~(LENS_END_SELF | LENS_END_TREE);
 	count = slot->ops_msgs;
-	if (h->differs > most ||
+	if (h->differs > LENS_END_OPS ||
 	    !key_is(&slot->key, t, ino, place, tgid | kind << 32 | dir << 48) ||
 	    (__u32)count == SLOT_FULL) {
 		/* who has it gives it back, maybe before we run on */
