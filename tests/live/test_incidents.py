@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 
 import lens
-from test_stuck import BAD, look
+from knots import BAD, look
 
 PYTHON = "/usr/bin/python3"
 

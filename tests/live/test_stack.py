@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 import lens
-import test_stuck
+import knots
 
 CAP_SYS_PTRACE = 19
 CAP_SYSLOG = 34
@@ -30,7 +30,7 @@ def names(frames):
 @lens.test()
 def stack_kernel():
     """A writer to a full pipe is inside the write of pipes, called by that of files."""
-    knot = test_stuck.Knot("full", "--stack")
+    knot = knots.Knot("full", "--stack")
     stack = stack_of(knot.wait("writer"))
     lens.equal("missing", None, stack["missing"]["kernel"])
     found = names(stack["kernel"])
@@ -53,7 +53,7 @@ def stack_kernel():
 @lens.test()
 def stack_hidden_kernel():
     """Who may not see addresses of the kernel is told so, in one line, and gets the rest."""
-    knot = test_stuck.Knot("full")
+    knot = knots.Knot("full")
     launch = [os.path.join(lens.WORK, "launch"), "--drop", str(CAP_SYSLOG)]
     one = lens.Lens("stuck", "--json", "--stack", "-p", knot.pid["writer"], launch=launch)
     doc = lens.parse(one.finish(0))
@@ -174,7 +174,7 @@ def stack_user_generated():
 @lens.test()
 def stack_user_denied():
     """Without CAP_SYS_PTRACE the kernel's part is there, and what is missing is said."""
-    knot = test_stuck.Knot("full")
+    knot = knots.Knot("full")
     launch = [os.path.join(lens.WORK, "launch"), "--uid", "65534"]
     for cap in (CAP_BPF, CAP_PERFMON, CAP_SYSLOG):
         launch += ["--keep", str(cap)]
@@ -283,7 +283,7 @@ def stack_user_few_rights():
 @lens.test()
 def stack_disturbs_nothing():
     """Whoever is looked at has no tracer, runs no instruction, and holds and is held as before."""
-    knot = test_stuck.Knot("full")
+    knot = knots.Knot("full")
     before = {pid: state(pid) for pid in knot.pid.values()}
     for _ in range(3):
         lens.require(look(list(knot.pid.values())), "no wait")

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 import lens
-from test_stuck import Knot, look
+from knots import Knot, look
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60}
 

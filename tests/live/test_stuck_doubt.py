@@ -3,11 +3,11 @@
 for besides what the call names. `ipclens stuck` must leave room for it."""
 
 import lens
-from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
 TWO = {"waiter": ["reader"], "reader": ["waiter"]}
 
-# as in test_stuck.py; a deadlock or dead end would be a false alarm in each of these
+# as in knots.py; a deadlock or dead end would be a false alarm in each of these
 DOUBTFUL = {
     "hiddenset": (dict.fromkeys(TWO, "external"), TWO, {}),
     # "reader" is one who could receive, but not the only one

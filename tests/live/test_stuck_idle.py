@@ -3,7 +3,7 @@
 whom ending one of them does not help."""
 
 import lens
-from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
 TERMINAL = ({"timed": "external", "reader": "external"},
             {"timed": ["reader"], "reader": ["timed"]}, {})

@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import lens
-from test_stuck import Knot, program_of
+from knots import Knot, program_of
 
 
 def stuck_waits(doc):

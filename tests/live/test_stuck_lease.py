@@ -2,7 +2,7 @@
 """Leases: who opens or cuts a file waits for those who have one, or until the kernel takes it."""
 
 import lens
-from test_stuck import KNOTS, Knot, knot_test
+from knots import KNOTS, Knot, knot_test
 
 KNOTS.update({
     "leaseopen": ({"opener": "peer-slow", "second": "peer-slow"},

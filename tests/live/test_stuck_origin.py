@@ -5,7 +5,7 @@ anybody having watched, and what is inferred as inferred."""
 import re
 
 import lens
-from test_stuck import Knot
+from knots import Knot
 
 # mode: (verdict, how, from whom, inferred, in the evidence), for the holder, if there is one
 WAYS = {

@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 
 import lens
+from knots import NEVER_ON_A_HEALTHY_HOST, look
 from test_incidents import Postgres
-from test_stuck import LOOKS, NEVER_ON_A_HEALTHY_HOST, look
+from test_stuck import LOOKS
 
 QUIET = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 FOR_EVER = "while :; do %s || sleep 0.1; done"

@@ -3,9 +3,9 @@
 them all or say that some may be hidden, and must not take for one who could who cannot."""
 
 import lens
-from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
-# as in test_stuck.py; a deadlock would be a false alarm in each of these
+# as in knots.py; a deadlock would be a false alarm in each of these
 REACHED = {
     # the connection is in the backlog of the one that has any
     "tcplisten": ({"client": "external", "other": "external"},

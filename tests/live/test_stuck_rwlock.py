@@ -3,7 +3,7 @@
 do; and words that look a little like such a lock, of which nobody is said to be dead."""
 
 import lens
-from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
 KNOTS["rwheld"] = ({"reader": "peer-slow", "writer": "peer-slow"},
                    {"reader": ["owner"], "writer": ["owner"]}, {"owner": ("peer-slow", 2)})

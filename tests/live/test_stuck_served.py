@@ -3,7 +3,7 @@
 does: who waits for it is not stuck, and a look must not wait for it, too."""
 
 import lens
-from test_stuck import KNOTS, Knot, knot_test
+from knots import KNOTS, Knot, knot_test
 
 RECEIVED = ({"receiver": "external", "reader": "external"},
             {"receiver": ["reader"], "reader": ["receiver"]}, {})

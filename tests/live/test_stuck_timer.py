@@ -3,7 +3,7 @@
 enough. `ipclens stuck` must neither miss the knot nor see one that a timer will end."""
 
 import lens
-from test_stuck import KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
 PAIR = {"waiter": "reader", "reader": "waiter"}
 ENDS = ({"waiter": "waiting", "reader": "waiting"},

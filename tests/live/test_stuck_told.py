@@ -3,7 +3,7 @@
 another process: a service that is idle. Beside one that it waits for, it is stuck."""
 
 import lens
-from test_stuck import KNOTS, RINGS, knot_test, ring_test
+from knots import KNOTS, RINGS, knot_test, ring_test
 
 KNOTS["toldhandler"] = ({"service": "external", "reader": "external"},
                         {"service": ["reader"], "reader": ["service"]}, {})

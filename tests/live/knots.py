@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Knots: workloads whose processes wait for each other as their names say, and looks at them."""
+
+import lens
+
+BAD = {"deadlock", "dead-end", "eof-leak", "owner-dead", "peer-stopped"}
+VERDICTS = BAD | {"peer-slow", "no-match", "waiting", "external"}
+NEVER_ON_A_HEALTHY_HOST = {"deadlock", "dead-end", "eof-leak", "owner-dead"}
+
+
+def look(*args, status=None):
+    """One look, checked for form: (document, exit status)."""
+    one = lens.Lens("stuck", "--json", *args)
+    text = one.finish(status)
+    lens.require(one.process.returncode in (0, 5),
+                 "exit status %d: %s" % (one.process.returncode, one.said()))
+    doc = lens.parse(text)
+    lens.equal("schema", "ipclens.stuck/1", doc["schema"])
+    ids = {p["id"] for p in doc["processes"]}
+    channels = {c["id"] for c in doc["channels"]}
+    for wait in doc["waits"]:
+        lens.require(wait["verdict"] in VERDICTS, "verdict %s" % wait["verdict"])
+        lens.require(wait["process"] in ids, "a wait of no listed process")
+        lens.require(wait["channel"] is None or wait["channel"] in channels,
+                     "a wait for no listed channel")
+        lens.require(wait["blocked_ns"] > 0 and not wait["blocked_exact"], "blocked time")
+        lens.require(wait["explanation"], "no explanation")
+        for provider in wait["waits_for"]:
+            lens.require(provider["process"] in ids and provider["why"] and provider["doing"],
+                         "a provider without process, reason or occupation")
+    for root in doc["roots"]:
+        lens.require(root["process"] in ids and root["verdict"] in VERDICTS, "a root")
+    return doc, one.process.returncode
+
+
+SOCKETS = ("unixfull unixstopped dgramfull unixcycle tcpfull tcpcycle backlog accept"
+           " unixtraced tcpbacklog").split()
+IMPASSES = ("mqfull flock posixlock ofdlock sharedlock lockqueue four sem semcycle eventfd"
+             " fifoopen fifonamed fifonamedwrite fifoheld"
+            " terminal timed restarted selfpipe splice").split()
+
+
+RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringmask ringidle"
+               " ringwrite ringreceive ringfifo").split()
+URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
+                        " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
+FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex"
+           " wordalone wordhandler wordthread semscrossed").split()
+REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
+           " mqflight flightshared").split()
+ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"
+           " younger").split()
+ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
+LEASTS = "leastunix leasttcp leastpoll waitall".split()
+THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
+SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull".split()
+HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit acceptedhidden"
+          " connectedbefore").split()
+GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
+          " namedpipe dumping").split()
+IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
+         " queuescrossed").split()
+LEASES = "leaseopen leasetruncate leaseread".split()
+RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
+VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
+
+
+def program_of(mode):
+    if mode.startswith("served"):
+        return "impasse_served"
+    if mode.startswith("told"):
+        return "impasse_told"
+    if mode.endswith("32"):
+        return "impasse32"
+    if mode in URINGS:
+        return "impasse_ring"
+    if mode in LEASTS:
+        return "impasse_least"
+    if mode.startswith(("timer", "alarm", "posix")) and mode != "posixlock":
+        return "impasse_timer"
+    if mode in ROOMS:
+        return "impasse_room"
+    if mode in RWLOCKS or mode in LEASES:
+        return "impasse_rwlock" if mode in RWLOCKS else "impasse_lease"
+    if mode in SIGNALS:
+        return "impasse_signal"
+    if mode in THIRDS:
+        return "impasse_third"
+    if mode in HIDDEN:
+        return "impasse_hidden"
+    if mode in IDLES:
+        return "impasse_idle"
+    if mode in GUISES:
+        return "impasse_guise"
+    if mode in ORIGINS:
+        return "impasse_origin"
+    if mode in FUTEXES:
+        return "impasse_futex"
+    if mode in REACHES or mode in VIEWS:
+        return "impasse_reach" if mode in REACHES else "impasse_view"
+    return "impasse_sock" if mode in SOCKETS else "impasse" if mode in IMPASSES else "stuck"
+
+
+# mode: ({role: verdict}, {role: those it waits for}, {root: (verdict, blocks)})
+KNOTS = {}
+# mode: {role: the one it waits for}; each is a ring
+RINGS = {}
+
+
+class Knot:
+    """A workload whose processes sleep by now, seen by one look."""
+
+    def __init__(self, mode, *args, numbers=(), seen=True):
+        self.work = lens.Workload(program_of(mode), mode, *numbers)
+        self.work.go()
+        self.pid = self.work.truth()["facts"]
+        self.name = {pid: name for name, pid in self.pid.items()}
+        self.options = args
+        if seen:
+            self.look()
+
+    def look(self):
+        self.see(*look("-p", ",".join(map(str, self.name)), *self.options))
+
+    def see(self, doc, status):
+        self.doc, self.status = doc, status
+        self.by_id = {p["id"]: self.name.get(p["pid"]) for p in doc["processes"]}
+
+    def end(self):
+        if self.work:
+            self.work.end()
+        self.work = None
+
+    def verdicts(self):
+        return {self.by_id[w["process"]]: w["verdict"] for w in self.doc["waits"]
+                if self.by_id[w["process"]]}
+
+    def wait(self, role):
+        found = [w for w in self.doc["waits"] if self.by_id[w["process"]] == role]
+        lens.equal("waits of " + role, 1, len(found))
+        return found[0]
+
+    def providers(self, role):
+        return sorted({self.by_id[p["process"]] or "?" for p in self.wait(role)["waits_for"]})
+
+    def roots(self):
+        """{role: (verdict, processes it blocks)} of what concerns the knot."""
+        return {self.by_id[r["process"]]: (r["verdict"], r["blocks"])
+                for r in self.doc["roots"] if self.by_id[r["process"]]}
+
+    def cycles(self):
+        return [{self.by_id[p] for p in c} for c in self.doc["cycles"]
+                if all(self.by_id[p] for p in c)]
+
+
+class Together:
+    """Knots of several tests seen by one look, for machines where a look takes seconds."""
+
+    SIZE = 16
+
+    def __init__(self):
+        self.modes = []
+        self.seen = {}  # mode: its knot, or why there is none
+
+    def add(self, mode):
+        self.modes.append(mode)
+
+    def knot(self, mode):
+        """The knot of the test stuck_MODE, which has ended where others were looked at with it."""
+        if lens.is_second_try or not lens.NARROW:
+            return Knot(mode)
+        if mode not in self.seen:
+            chosen = [m for m in self.modes if "stuck_" + m in lens.CHOSEN and m not in self.seen]
+            first = chosen.index(mode)
+            self.look_at(chosen[first:first + self.SIZE])
+        knot = self.seen[mode]
+        if isinstance(knot, Exception):
+            raise knot
+        return knot
+
+    def look_at(self, modes):
+        self.seen.update(dict.fromkeys(modes, lens.Failure("failed together with others")))
+        for mode in modes:
+            try:
+                self.seen[mode] = Knot(mode, seen=False)
+            except (lens.Failure, lens.Skip) as reason:
+                self.seen[mode] = reason
+        tied = [self.seen[m] for m in modes if isinstance(self.seen[m], Knot)]
+        if tied:
+            self.see(tied)
+
+    @staticmethod
+    def see(knots):
+        doc, status = look("-p", ",".join(str(pid) for knot in knots for pid in knot.name))
+        for knot in knots:
+            knot.see(doc, status)
+            knot.end()
+
+
+TOGETHER = Together()
+
+
+def check_status(knot):
+    bad = any(w["verdict"] in BAD for w in knot.doc["waits"])
+    lens.require(not bad or knot.status == 5, "exit status %d" % knot.status)
+
+
+def knot_test(mode):
+    TOGETHER.add(mode)
+
+    def one():
+        verdicts, providers, roots = KNOTS[mode]
+        knot = TOGETHER.knot(mode)
+        got = knot.verdicts()
+        lens.equal("verdicts", verdicts, {role: got.get(role) for role in verdicts})
+        # those whose turn it was not just wait
+        lens.equal("others", set(), set(v for r, v in got.items() if r not in verdicts)
+                   - {"waiting", "external"})
+        for role, expected in providers.items():
+            lens.equal("providers of " + role, expected, knot.providers(role))
+        lens.equal("roots", roots, knot.roots())
+        lens.equal("cycles", [], knot.cycles())
+        check_status(knot)
+        knot.end()
+    return one
+
+
+def ring_test(mode):
+    TOGETHER.add(mode)
+
+    def one():
+        ring = RINGS[mode]
+        knot = TOGETHER.knot(mode)
+        lens.equal("verdicts", dict.fromkeys(ring, "deadlock"), knot.verdicts())
+        for role, expected in ring.items():
+            lens.require(expected in knot.providers(role),
+                         "%s waits for %s" % (role, knot.providers(role)))
+        lens.equal("cycles", [set(ring)], knot.cycles())
+        lens.equal("roots", [("deadlock", len(ring) - 1)], list(knot.roots().values()))
+        lens.equal("exit status", 5, knot.status)
+        knot.end()
+    return one
