@@ -313,7 +313,8 @@ USES.update(crowd="sysv-msg,posix-mq", desk="sysv-msg", sysvmsg="sysv-msg",
             inet="pipe,tcp", multipath="pipe,tcp",
             udp="udp", unix="pipe,unix-stream,unix-dgram,unix-seqpacket",
             pty="pipe,pty", mapping="sysv-shm,posix-shm,memfd,mmap-file,shared-anon",
-            procvm="process-vm,signal", netns="tcp,udp,unix-stream,unix-dgram",
+            procvm="process-vm,signal", signal="process-vm,signal",
+            netns="tcp,udp,unix-stream,unix-dgram",
             errors="tcp,udp,unix-stream,unix-dgram,unix-seqpacket",
             interrupted="tcp,udp,unix-stream,unix-dgram,unix-seqpacket")
 

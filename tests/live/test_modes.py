@@ -2,7 +2,7 @@
 """One test per mode of every workload: the report against its truth."""
 
 import lens
-from batch import Batch
+from batch import Batch, spread
 
 # (prefix of the test's name, workload, modes)
 PLAIN = (
@@ -61,10 +61,6 @@ UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
                 ("pty", "cooked"), ("pty", "packet")})
 
 
-# how many run under one observer: many queues at a time would exceed what a user may have
-TOGETHER = 8 if lens.NARROW else 1
-
-
 def plain_test(batch, name, may_be_inexact):
     def one():
         doc, truth = batch.watched(name)
@@ -74,9 +70,7 @@ def plain_test(batch, name, may_be_inexact):
 
 def register_all(table, late):
     for prefix, program, modes in table:
-        for number, mode in enumerate(modes.split()):
-            if number % TOGETHER == 0:
-                batch = Batch(program, lens.narrow(program))
+        for mode, batch in spread(Batch, program, lens.narrow(program), modes.split()):
             name = "%s_%s%s" % (prefix, mode, "_late" if late else "")
             batch.add(name, mode, late)
             lens.register(name, plain_test(batch, name, (program, mode) in UNORDERED))
@@ -106,28 +100,19 @@ if "inet=sys" not in lens.OPTIONS:
 register_all(LATE, True)
 
 
-def udp_sys_test(mode):
-    """Who receives is found in the kernel's table of ports when the sender's call ends."""
-    def one():
-        doc, truth = lens.watched("udp", mode, options=("--variant", "inet=sys"))
-        lens.compare(doc, truth)
-    return one
+def register_sys(program, group, modes):
+    """What the calls alone tell, by the end of them or by their arguments."""
+    options = lens.narrow(program) + ("--variant", group + "=sys")
+    for mode, batch in spread(Batch, program, options, modes.split()):
+        name = "%s_sys_%s" % (program, mode)
+        batch.add(name, mode)
+        lens.register(name, plain_test(batch, name, False))
 
 
-for udp_mode in ("sendto", "six", "mapped", "own", "nearest", "connected", "cork", "elsewhere"):
-    lens.register("udp_sys_" + udp_mode, udp_sys_test(udp_mode))
-
-
-def unix_sys_test(mode):
-    """Lengths of messages that only the arguments of a call tell."""
-    def one():
-        doc, truth = lens.watched("unix", mode, options=("--variant", "unix=sys"))
-        lens.compare(doc, truth)
-    return one
-
-
-for unix_mode in ("lengths", "seqnothing", "nothing"):
-    lens.register("unix_sys_" + unix_mode, unix_sys_test(unix_mode))
+# who receives is found in the kernel's table of ports when the sender's call ends
+register_sys("udp", "inet", "sendto six mapped own nearest connected cork elsewhere")
+# lengths of messages that only the arguments of a call tell
+register_sys("unix", "unix", "lengths seqnothing nothing")
 
 
 @lens.test()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Descriptors that are passed over unix sockets: who passed what, and what is on its way."""
 
-import json
-
 import lens
+from batch import Batch, Traces, spread
 
 TYPES = ",".join(("pipe", "unix-stream", "unix-dgram", "unix-seqpacket"))
+# ... and what goes through them; where starting takes seconds nothing else is observed
+NARROW = ("-t", TYPES + ",memfd,eventfd") if lens.NARROW else ()
 
 
 def passes_of(truth):
@@ -31,20 +32,8 @@ def passes_seen(lines, pids):
     return sorted(rows)
 
 
-def traced(mode, *options, program="pass"):
-    work = lens.Workload(program, mode)
-    # others on this host may do more than a trace can follow
-    trace = lens.observe("-t", TYPES, "-p", work.pid, *options, command="trace")
-    work.go()
-    truth = work.truth()
-    lines = [json.loads(line) for line in trace.interrupt().splitlines()]
-    work.end()
-    return lines, truth
-
-
-def trace_test(mode, *options, program="pass"):
+def check_traced(lines, truth):
     """Every descriptor is a line at each of its ends, with the number it has there."""
-    lines, truth = traced(mode, *options, program=program)
     expected = passes_of(truth)
     lens.require(expected, "nothing was passed")
     lens.equal("descriptors", expected, passes_seen(lines, {row[1] for row in expected}))
@@ -53,9 +42,8 @@ def trace_test(mode, *options, program="pass"):
             lens.equal("moved by such a line", [0, 0], [line["bytes"], line["messages"]])
 
 
-def report_test(mode, *options, program="pass"):
+def check_reported(doc, truth):
     """The same summed up, next to the messages that carried them."""
-    doc, truth = lens.watched(program, mode, options=("-t", TYPES) + options)
     lens.compare(doc, truth)
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     expected, seen, ends = {}, {}, {}
@@ -80,28 +68,17 @@ def report_test(mode, *options, program="pass"):
     return doc, truth
 
 
-def register_all():
-    for mode in "stream seqpacket dgram mmsg sendto waiting".split():
-        lens.register("pass_trace_" + mode, lambda m=mode: trace_test(m))
-        lens.register("pass_report_" + mode, lambda m=mode: report_test(m))
-    # where the calls alone are seen
-    for mode in "stream seqpacket dgram mmsg waiting".split():
-        lens.register("pass_sys_trace_" + mode,
-                      lambda m=mode: trace_test(m, "--variant", "unix=sys"))
-        lens.register("pass_sys_report_" + mode,
-                      lambda m=mode: report_test(m, "--variant", "unix=sys"))
+def check_from(doc, truth):
+    """A row of what was received names who sent it."""
+    senders = {row[1] for row in passes_of(truth) if row[0] == "sent"}
+    pid = {p["id"]: p["pid"] for p in doc["processes"]}
+    rows = [row for c in doc["channels"] for row in c.get("passed", [])
+            if row["direction"] == "received" and pid[row["from"]] in senders]
+    lens.equal("from", 4, len(rows))
 
 
-register_all()
-lens.register("pass_compat", lambda: trace_test("passing", program="compat"))
-lens.register("pass_sys_compat",
-              lambda: trace_test("passing", "--variant", "unix=sys", program="compat"))
-
-
-@lens.test()
-def pass_uring():
+def check_uring(lines, truth):
     """Function hooks see them whoever asked; else coverage says that nobody does."""
-    lines, truth = traced("passing", program="uring")
     expected = passes_of(truth)
     unix = [row for row in lines[0]["coverage"] if row["type"] == "unix-stream"][0]
     if "fexit" not in unix["variant"]:
@@ -110,15 +87,25 @@ def pass_uring():
     lens.equal("descriptors", expected, passes_seen(lines, {truth["pid"]}))
 
 
-@lens.test()
-def pass_from():
-    """A row of what was received names who sent it."""
-    doc, truth = report_test("stream")
-    senders = {row[1] for row in passes_of(truth) if row[0] == "sent"}
-    pid = {p["id"]: p["pid"] for p in doc["processes"]}
-    rows = [row for c in doc["channels"] for row in c.get("passed", [])
-            if row["direction"] == "received" and pid[row["from"]] in senders]
-    lens.equal("from", 4, len(rows))
+def register(batch, name, mode, check):
+    batch.add(name, mode)
+    lens.register(name, lambda: check(*batch.watched(name)))
+
+
+def register_all(prefix, modes, *options):
+    options = ("-t", TYPES) + options
+    for mode, batch in spread(Traces, "pass", options, modes):
+        register(batch, "%s_trace_%s" % (prefix, mode), mode, check_traced)
+    for mode, batch in spread(Batch, "pass", options, modes):
+        register(batch, "%s_report_%s" % (prefix, mode), mode, check_reported)
+    register(Traces("compat", options), prefix + "_compat", "passing", check_traced)
+
+
+register_all("pass", "stream seqpacket dgram mmsg sendto waiting".split())
+# where the calls alone are seen
+register_all("pass_sys", "stream seqpacket dgram mmsg waiting".split(), "--variant", "unix=sys")
+register(Traces("uring", ("-t", TYPES)), "pass_uring", "passing", check_uring)
+register(Batch("pass", ("-t", TYPES)), "pass_from", "stream", check_from)
 
 
 @lens.test()
@@ -156,7 +143,7 @@ def origins(doc, channel):
 
 
 def origin_as(*options):
-    doc, truth = lens.watched("pass", "use", options=options)
+    doc, truth = lens.watched("pass", "use", options=NARROW + options)
     lens.compare(doc, truth)
     me, kid = truth["pid"], truth["facts"]["kid"]
     pipe = lens.find_channel(doc, [c for c in truth["channels"] if c["type"] == "pipe"][0])
@@ -182,7 +169,7 @@ lens.register("origin_sys", lambda: origin_as("--variant", "unix=sys", "--varian
 @lens.test()
 def origin_given_away():
     """Of a pipe and a pair of sockets whose maker kept neither end, each end was received."""
-    doc, truth = lens.watched("pass", "away")
+    doc, truth = lens.watched("pass", "away", options=NARROW)
     lens.compare(doc, truth)
     facts = truth["facts"]
     by_maker = ("received", truth["pid"], False)
@@ -226,7 +213,7 @@ def origin_before():
 
 def group_as(mode, *options):
     """(group, pids of giver and taker, document): memory and a counter that one gave the other."""
-    doc, truth = lens.watched("pass", mode, options=options)
+    doc, truth = lens.watched("pass", mode, options=NARROW + options)
     facts = truth["facts"]
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     memory = [c["id"] for c in doc["channels"] if c["type"] == "memfd"

@@ -14,7 +14,7 @@ import lens
 import programs
 
 EMULATED = lens.SCALE > 2
-AT_ONCE = 200 if EMULATED else 2000
+AT_ONCE = 100 if EMULATED else 2000
 MANY = 20000 if lens.LONG else AT_ONCE
 SOME = "1-60" if EMULATED else "1-2000" if lens.LONG else "1-400"
 STAY = 8            # of the last programs: they live on while the report is made
