@@ -169,28 +169,27 @@ work: $(WORKS)
 units: $(UNITS)
 fuzzers: $(FUZZERS)
 
-# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. What asks for nothing
-# but a processor fills the one that live tests leave idle, at a priority that takes none from
-# them; emulated machines, of which there are two for each processor here, take all there are.
+# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Live tests leave a
+# processor idle; each takes the next of the other rings, at a priority that takes none from them.
 test: export LENS_AGAIN ?= 3
 test:
 	tools/deps build test vm programs
 	$(Q)$(wide) all work units
-	$(Q)tools/tally -v check="$(MAKE) check" unit="$(MAKE) unit" sanitize="$(MAKE) sanitize" \
-		replay="$(MAKE) replay" live+aside="$(MAKE) live-and-aside" vm="$(MAKE) machines"
+	$(Q)tools/tally -v check="$(MAKE) check" unit="$(MAKE) unit" replay="$(MAKE) replay" \
+		live+aside="$(MAKE) live-and-aside"
 
-live-and-aside: all work fuzzers-sanitized
-	$(Q)tools/tally -j -v live="$(MAKE) live" aside="nice -n 19 $(MAKE) aside"
+aside   = $(1)="nice -n 19 $(2)"
+# the emulated machines of one kernel, each with a part of the tests
+QUARTERS := 1 2 3 4
+quarter  = $(call aside,$(1)-$(2)of4,env LENS_PART=$(2)/4 tests/vm/run $(1))
+quarters = $(foreach n,$(QUARTERS),$(call quarter,$(1),$(n)))
 
-aside:
-	$(Q)O=$(O) tools/tally -v fuzz="$(MAKE) fuzz FUZZ_JOBS=1" \
-		preempt="tests/vm/preempt $(VM_KERNELS)" budget="tests/vm/budget $(VM_KERNELS)"
-
-half = $(1)-$(2)of2="LENS_PART=$(2)/2 tests/vm/run $(1)"
-
-machines: all work
-	$(Q)O=$(O) tools/tally -j -v \
-		$(foreach k,$(VM_KERNELS),$(foreach n,1 2,$(call half,$(k),$(n))))
+live-and-aside: all work
+	$(Q)O=$(O) tools/tally -p -v live="$(MAKE) live" \
+		$(call aside,sanitized,$(MAKE) sanitize-and-fuzz) \
+		$(foreach k,$(VM_KERNELS),$(call quarters,$(k))) \
+		$(foreach k,$(VM_KERNELS),$(call aside,preempt-$(k),tests/vm/preempt $(k))) \
+		$(foreach k,$(VM_KERNELS),$(call aside,budget-$(k),tests/vm/budget $(k)))
 
 check:
 	$(Q)CC='$(CC)' CLANG='$(CLANG)' tools/tally -p \
@@ -205,6 +204,9 @@ sanitized = $(wide) O=$(O)/sanitize CC=$(CLANG) SAN=fuzzer-no-link,address,undef
 
 sanitize:
 	$(Q)$(sanitized) unit
+
+sanitize-and-fuzz:
+	$(Q)tools/tally -v sanitize="$(MAKE) sanitize" fuzz="$(MAKE) fuzz FUZZ_JOBS=1"
 
 fuzzers-sanitized:
 	$(Q)$(sanitized) fuzzers
@@ -266,5 +268,5 @@ help:
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps run work units fuzzers fuzzers-sanitized test check unit sanitize fuzz live \
-	live-and-aside aside machines vm budget bench bare install clean help FORCE
+	live-and-aside sanitize-and-fuzz vm budget bench bare install clean help FORCE
 FORCE:
