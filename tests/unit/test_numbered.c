@@ -79,8 +79,8 @@ static void sim_send(struct sim *s, uint32_t pid, bool silent)
 	if (s->count == INSIDE_MAX)
 		return;
 	s->inside[at].from = pid;
-	/* a few sizes and types: neither tells messages apart */
-	s->inside[at].bytes = 1 + sim_random(s, 3);
+	/* a few sizes, nothing among them, and types: neither tells messages apart */
+	s->inside[at].bytes = sim_random(s, 4);
 	s->inside[at].type = sim_type(s, pid);
 	s->inside[at].number = s->numbering ? ++s->last_number ? : ++s->last_number : 0;
 	s->count++;
