@@ -103,6 +103,8 @@ def program_of(mode):
 
 # mode: ({role: verdict}, {role: those it waits for}, {root: (verdict, blocks)})
 KNOTS = {}
+HELD = ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)})
+FULL = ({"writer": "peer-slow"}, {"writer": ["reader"]}, {"reader": ("peer-slow", 1)})
 # mode: {role: the one it waits for}; each is a ring
 RINGS = {}
 

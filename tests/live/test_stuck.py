@@ -8,8 +8,8 @@ import shutil
 import tempfile
 
 import lens
-from knots import (KNOTS, NEVER_ON_A_HEALTHY_HOST, RINGS, RING_CYCLES, Knot, knot_test, look,
-                   program_of, ring_test)
+from knots import (FULL, HELD, KNOTS, NEVER_ON_A_HEALTHY_HOST, RINGS, RING_CYCLES, Knot,
+                   knot_test, look, program_of, ring_test)
 
 KNOTS.update({
     "full": ({"writer": "peer-slow"}, {"writer": ["reader"]}, {"reader": ("peer-slow", 1)}),
@@ -34,9 +34,6 @@ KNOTS.update({
     "inflight": ({"reader": "eof-leak"}, {}, {"reader": ("eof-leak", 0)}),
     "threads": ({"process": "external"}, {"process": ["process"]}, {}),
 })
-
-HELD = ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)})
-FULL = ({"writer": "peer-slow"}, {"writer": ["reader"]}, {"reader": ("peer-slow", 1)})
 
 KNOTS.update({
     "unixfull": FULL,
