@@ -68,8 +68,8 @@ VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
-    if mode.startswith("told"):
-        return "impasse_told"
+    if mode.startswith(("told", "disarmed")):
+        return "impasse_told" if mode.startswith("told") else "impasse_armed"
     if mode.endswith("32"):
         return "impasse32"
     if mode in URINGS:

@@ -58,6 +58,7 @@ enum stuck_want {
 	WANT_SIGNAL,
 	WANT_TIME,
 	WANT_CONTINUE,
+	WANT_ARM, /* a member of its set, none of which can wake it */
 	WANT_UNKNOWN,
 };
 
@@ -169,6 +170,7 @@ struct stuck_thread {
 	const char *own_why;	    /* static text: what it does, if nothing is waited for */
 	struct stuck_need *needs;
 	size_t need_count;
+	uint32_t disarmed; /* members of its set that can wake nobody: EPOLLONESHOT */
 	uint64_t blocked_ns; /* at least ... */
 	bool blocked_exact;  /* ... or since it entered the call */
 	/* by enum lens_space; NULL: not asked for, or it ran meanwhile */

@@ -37,8 +37,11 @@ static struct stuck_proc *next_edge(const struct stuck_proc *p, struct edge_at *
 		for (; at->need < t->need_count; at->need++, at->provider = 0) {
 			const struct stuck_need *n = &t->needs[at->need];
 
-			/* an end of file that the process withholds from itself is no cycle */
-			if (stuck_is_own_leak(t, n))
+			/*
+			 * An end of file that the process withholds from itself is no cycle;
+			 * nor is that somebody could arm what nobody has to.
+			 */
+			if (stuck_is_own_leak(t, n) || n->want == WANT_ARM)
 				continue;
 
 			while (at->provider < n->provider_count) {

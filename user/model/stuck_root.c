@@ -25,6 +25,9 @@ static struct stuck_proc *find_main_provider(const struct stuck_thread *t)
 	const struct stuck_need *n = t->main;
 	struct stuck_proc *best = NULL;
 
+	/* that those who are stuck themselves could arm it is no reason why nobody does */
+	if (n && n->want == WANT_ARM && t->hope == HOPE_NONE)
+		return NULL;
 	for (size_t i = 0; n && i < n->provider_count; i++) {
 		struct stuck_proc *p = n->providers[i].proc;
 

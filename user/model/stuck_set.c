@@ -90,14 +90,17 @@ void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stu
 		stuck_need_desc(s, t, d, fd, WANT_HANGUP, true);
 }
 
+/* EPOLLONESHOT, and it was: nothing will be told of it any more, not even a hangup */
+static bool is_disarmed(const struct stuck_item *i)
+{
+	return !(i->rec.events & ~EPOLL_PRIVATE);
+}
+
 static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuck_item *i,
 		      unsigned depth)
 {
 	const struct stuck_desc *d = stuck_find_file(s, i->rec.file);
 
-	/* EPOLLONESHOT, and it was: nothing will be told of it any more */
-	if (!(i->rec.events & ~EPOLL_PRIVATE))
-		return;
 	if (d)
 		stuck_need_events(s, t, d, i->rec.fd, i->rec.events, depth);
 	else
@@ -133,21 +136,54 @@ static void need_sharers(struct stuck *s, struct stuck_thread *t, const struct s
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a holder that is not seen");
 }
 
+/*
+ * Of a set whose members are all disarmed: whoever has it may arm one again. Nobody is known to
+ * be about to, so that this makes no cycle of waits, see stuck_cycle.c.
+ */
+static void need_arming(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set)
+{
+	struct stuck_need *n = stuck_add_need(t, WANT_ARM);
+
+	n->thing = stuck_thing_of(s, set);
+	if (stuck_has_other_threads(t))
+		stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);
+	for (const struct stuck_desc *d = set; d && stuck_may_visit(s, n); d = d->next_self) {
+		if (!d->proc)
+			stuck_hope_outside(n, HOPE_OUTSIDE, "whoever gets its set");
+		else if (d->proc != t->proc)
+			stuck_add_provider(n, d->proc, WHY_HOLDS_END, d->rec.fd);
+		if (stuck_is_hidden(s, d))
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
+	}
+	if (t->proc->handlers)
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
+}
+
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
 		      unsigned depth)
 {
 	const struct stuck_item *i = hash_get(stuck_look(s)->items, &set->rec.self);
+	const struct stuck_desc *first = stuck_find_self(s, set->rec.self);
+	uint32_t disarmed = 0, members = 0;
 
 	if (depth > STUCK_SET_DEPTH || s->incomplete) {
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 				   "members of its set that were not read");
 		return;
 	}
-	for (; i && stuck_may_visit(s, NULL); i = i->next)
-		need_item(s, t, i, depth);
+	for (; i && stuck_may_visit(s, NULL); i = i->next, members++) {
+		if (is_disarmed(i))
+			disarmed++;
+		else
+			need_item(s, t, i, depth);
+	}
 	if (i)
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");
-	need_sharers(s, t, stuck_find_self(s, set->rec.self));
+	t->disarmed += disarmed;
+	if (!i && disarmed && disarmed == members)
+		need_arming(s, t, first);
+	else
+		need_sharers(s, t, first);
 }
 
 struct resolving {

@@ -71,8 +71,21 @@ static void inet_id(const struct stuck_desc *d, struct buf *out)
 	put_address(out, t->remote, t->remote_port);
 }
 
-static void put_name(const struct stuck_desc *d, struct buf *out)
+/* has the one inode of all such, so that only those who have it tell it from others */
+static const struct stuck_desc *holder_of(const struct stuck *s, const struct stuck_desc *d)
 {
+	const struct stuck_desc *first = stuck_find_self(s, d->rec.self);
+	bool anonymous = d->rec.object == LENS_OBJECT_EPOLL ||
+			 d->rec.object == LENS_OBJECT_TIMERFD ||
+			 d->rec.object == LENS_OBJECT_IO_URING;
+
+	return anonymous && first && first->proc ? first : NULL;
+}
+
+static void put_name(const struct stuck *s, const struct stuck_desc *d, struct buf *out)
+{
+	const struct stuck_desc *holder = holder_of(s, d);
+
 	const char *type = event_object_name(d->rec.object);
 
 	switch (d->rec.object) {
@@ -106,6 +119,9 @@ static void put_name(const struct stuck_desc *d, struct buf *out)
 	default:
 		if (d->name_len)
 			buf_add(out, d->name, d->name_len);
+		else if (holder)
+			buf_printf(out, "%s:[%u:%u]", type, holder->proc->key.tgid,
+				   holder->rec.fd);
 		else
 			buf_printf(out, "%s:[%llu]", type, (unsigned long long)d->rec.ino);
 	}
@@ -121,6 +137,8 @@ struct stuck_thing *stuck_thing_of(struct stuck *s, const struct stuck_desc *d)
 		unix_id(s, d, &id);
 	else if (d->rec.object == LENS_OBJECT_TCP || d->rec.object == LENS_OBJECT_UDP)
 		inet_id(d, &id);
+	else if (holder_of(s, d))
+		buf_printf(&id, ":%u:%u", holder_of(s, d)->proc->key.tgid, holder_of(s, d)->rec.fd);
 	else
 		buf_printf(&id, ":%x:%x:%llu", d->rec.dev,
 			   d->rec.object == LENS_OBJECT_PIPE ? 0 : d->rec.gen,
@@ -128,7 +146,7 @@ struct stuck_thing *stuck_thing_of(struct stuck *s, const struct stuck_desc *d)
 	t = stuck_thing_add(s, d->rec.object, id.data);
 	if (t->name)
 		return t;
-	put_name(d, &name);
+	put_name(s, d, &name);
 	t->name = TAKE_PTR(name.data);
 	t->desc = d;
 	t->key = (struct lens_chan){

@@ -124,6 +124,7 @@ static const struct stuck_need *need_into_ring(const struct stuck_thread *t)
 	for (size_t i = 0; i < t->need_count; i++)
 		for (size_t j = 0; j < t->needs[i].provider_count; j++)
 			if (t->needs[i].providers[j].why != WHY_OWN_THREADS &&
+			    t->needs[i].want != WANT_ARM &&
 			    leads_to_deadlock(t->needs[i].providers[j].proc))
 				return &t->needs[i];
 	return NULL;

@@ -32,7 +32,8 @@ const char *label_want(enum stuck_want want)
 		[WANT_CLIENT] = "accept",   [WANT_ACCEPT] = "connect", [WANT_PARTNER] = "open",
 		[WANT_LOCK] = "lock",	    [WANT_WAKE] = "wake",      [WANT_EXIT] = "exit",
 		[WANT_MESSAGE] = "read",    [WANT_SIGNAL] = "signal",  [WANT_TIME] = "time",
-		[WANT_CONTINUE] = "continue", [WANT_UNKNOWN] = "unknown",
+		[WANT_CONTINUE] = "continue", [WANT_ARM] = "arm",
+		[WANT_UNKNOWN] = "unknown",
 	};
 
 	return names[want];
@@ -120,6 +121,10 @@ void label_why(struct buf *out, const struct stuck_need *n, const struct stuck_p
 	case WHY_HOLDS_END:
 		if (n->want == WANT_TIME) {
 			buf_printf(out, "has the timer as descriptor %u", p->fd);
+			break;
+		}
+		if (n->thing && n->thing->object == LENS_OBJECT_EPOLL) {
+			buf_printf(out, "has the set as descriptor %u", p->fd);
 			break;
 		}
 		buf_printf(out, "holds the %s end as descriptor %u",
@@ -236,6 +241,8 @@ static const char *role_wanted(const struct stuck_need *n)
 		return "set the timer";
 	case WANT_CONTINUE:
 		return "let it go on";
+	case WANT_ARM:
+		return "arm it again (EPOLL_CTL_MOD)";
 	default:
 		return "end the wait";
 	}
@@ -403,10 +410,17 @@ static void explain_other(struct buf *out, const struct stuck *s, const struct s
 		buf_printf(out, "; who waits is %s", t->own_why);
 }
 
-/* a timer is not set by who waits for it */
+/* a timer is not set, and a set not changed, by who waits for it */
 static bool has_helper(const struct stuck_thread *t, const struct stuck_need *n)
 {
-	return n->want != WANT_TIME || render_stuck_others(t, n);
+	return (n->want != WANT_TIME && n->want != WANT_ARM) || render_stuck_others(t, n);
+}
+
+/* what can wake nobody, whatever happens there */
+static void explain_disarmed(struct buf *out, const struct stuck_thread *t)
+{
+	buf_printf(out, "EPOLLONESHOT has disarmed %u member%s of its set, which wake%s nobody",
+		   t->disarmed, t->disarmed == 1 ? "" : "s", t->disarmed == 1 ? "s" : "");
 }
 
 void label_explanation(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
@@ -424,6 +438,10 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 	buf_puts(out, " is blocked in ");
 	label_wait(out, t, t->main);
 	buf_puts(out, ": ");
+	if (t->main->want == WANT_ARM) {
+		explain_disarmed(out, t);
+		buf_puts(out, ": ");
+	}
 	switch (t->verdict) {
 	case STUCK_DEADLOCK:
 		explain_deadlock(out, s, t);
@@ -448,6 +466,10 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		break;
 	default:
 		explain_other(out, s, t);
+	}
+	if (t->disarmed && t->main->want != WANT_ARM) {
+		buf_puts(out, "; ");
+		explain_disarmed(out, t);
 	}
 }
 
