@@ -126,6 +126,11 @@
  * JOBCTL_TRAP_FREEZE; not exported */
 #define KDEF_JOBCTL_LISTENING (1ul << 22)
 #define KDEF_JOBCTL_TRAP_FREEZE (1ul << 23)
+/* the same, JOBCTL_STOP_SIGMASK: the signal that stopped it last; not exported */
+#define KDEF_JOBCTL_STOP_SIGMASK 0xfffful
+
+/* include/linux/sched.h: __TASK_STOPPED; not exported */
+#define KDEF_TASK_STOPPED 4
 
 /* include/linux/sched.h: TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE; not exported */
 #define KDEF_TASK_SLEEPS 3

@@ -60,6 +60,7 @@ struct tty_struct {
 	} flow;
 	struct {
 		bool packet;
+		struct pid *pgrp;	/* in the foreground */
 	} ctrl;
 	struct tty_struct *link;
 	void *disc_data;
@@ -69,6 +70,10 @@ struct tty_struct {
 /* of one mounted devpts; driver_data of its masters */
 struct pts_fs_info {
 	struct super_block *sb;
+};
+
+struct signal_struct___tty {
+	struct tty_struct *tty;		/* that controls the process */
 };
 
 struct tty_file_private {

@@ -6,6 +6,7 @@
  */
 #include "stuck.bpf.h"
 #include "storage.bpf.h"
+#include "ktypes_tty.bpf.h"
 
 const volatile __u16 lens_waits[CALL_TABLE] = ARCH_WAITS;
 
@@ -262,7 +263,7 @@ static __always_inline __u64 let_in(struct task_struct *t, __u32 call)
 		~BPF_CORE_READ(t, blocked.sig[0]) & ~SIGNALS_OF_ITS_OWN : 0;
 }
 
-static __always_inline void fill_group(struct task_struct *t, struct lens_rec_thread *r)
+static __always_inline struct pid *group_of(struct task_struct *t)
 {
 	struct pid *group = NULL;
 
@@ -270,9 +271,26 @@ static __always_inline void fill_group(struct task_struct *t, struct lens_rec_th
 			      (void *)BPF_CORE_READ(t, signal) +
 				      bpf_core_field_offset(struct signal_struct, pids) +
 				      PIDS_GROUP * sizeof(void *));
+	return group;
+}
+
+static __always_inline void fill_group(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct pid *group = group_of(t);
+
 	r->group = (__u64)group;
 	r->nsgroup_in_parent =
 		pid_at_level(group, BPF_CORE_READ(t, real_parent, thread_pid, level));
+}
+
+static __always_inline void fill_stop(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct signal_struct___tty *s = (void *)BPF_CORE_READ(t, signal);
+	struct pid *foreground = BPF_CORE_READ(s, tty, ctrl.pgrp);
+
+	r->stop_signal = BPF_CORE_READ(t, jobctl) & KDEF_JOBCTL_STOP_SIGMASK;
+	if (foreground && foreground != group_of(t))
+		r->flags |= LENS_THREAD_BACKGROUND;
 }
 
 static __always_inline void fill_process(struct task_struct *t, struct task_struct *u,
@@ -288,6 +306,8 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	if (core_field(u, jobctl) & KDEF_JOBCTL_LISTENING ||
 	    core_field(s, flags) & KDEF_SIGNAL_STOP_STOPPED)
 		r->flags |= LENS_THREAD_CONTINUABLE;
+	if (r->state & KDEF_TASK_STOPPED)
+		fill_stop(t, r);
 	if (core_field(u, ptrace))
 		r->tracer = core_field_of(u, parent, tgid);
 	r->written = core_field(u, ioac.wchar);

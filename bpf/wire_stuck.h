@@ -68,6 +68,7 @@ enum lens_call {
 #define LENS_THREAD_ENDING 8192		/* leaves its last call never again, or dumps core */
 #define LENS_THREAD_LISTENS 16384	/* lets in, for this call, a signal that it handles */
 #define LENS_THREAD_CONTINUABLE 32768	/* by SIGCONT, traced or not */
+#define LENS_THREAD_BACKGROUND 65536	/* its terminal has another job in the foreground */
 
 struct lens_rec_thread {
 	struct lens_rec h;
@@ -94,7 +95,7 @@ struct lens_rec_thread {
 	__u32 nstgid_in_parent;	/* tgid as its parent sees it */
 	__u32 pidns, ipcns, netns;
 	__u32 nsgroup_in_parent;	/* its process group as its parent sees it */
-	__u32 pad;
+	__u32 stop_signal;	/* that has stopped it, 0: not known, or it is not stopped */
 	char comm[LENS_COMM_LEN];
 };
 

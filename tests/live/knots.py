@@ -68,8 +68,9 @@ VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
-    if mode.startswith(("told", "disarmed")):
-        return "impasse_told" if mode.startswith("told") else "impasse_armed"
+    for family in ("told", "disarmed", "job"):
+        if mode.startswith(family):
+            return "impasse_" + family.removeprefix("dis")
     if mode.endswith("32"):
         return "impasse32"
     if mode in URINGS:

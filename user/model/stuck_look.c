@@ -7,9 +7,6 @@
 #include "model/stuck_look.h"
 
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
-#define STATE_UNINTERRUPTIBLE 2
-#define STATE_STOPPED_OR_TRACED (4 | STUCK_STATE_TRACED)
-#define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 #define STATE_EXITED (0x10 | 0x20 | 0x80)
 /* include/linux/proc_ns.h: PROC_PID_INIT_INO */
 #define INITIAL_PIDNS 0xeffffffc
@@ -492,47 +489,6 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 	}
 }
 
-/* what its state alone tells */
-static void set_own(const struct stuck *s, struct stuck_thread *t)
-{
-	const struct lens_rec_thread *r = &t->rec;
-	bool frozen = r->flags & LENS_THREAD_FROZEN || r->state & STATE_FROZEN;
-
-	t->own = HOPE_NONE;
-	if (t->moved || !r->state) {
-		/* also where it is stopped again: by strace(1), which lets it go on at once */
-		t->own = HOPE_RUNS;
-		t->own_why = "running";
-	} else if (frozen || r->state & STATE_STOPPED_OR_TRACED) {
-		t->own = HOPE_STOPPED;
-		t->own_why = frozen ? "frozen by its cgroup"
-			     : r->state & 8		   ? "stopped by a tracer"
-							   : "stopped by a signal";
-	} else if (r->flags & LENS_THREAD_ENDING) {
-		t->own = HOPE_RUNS;
-		t->own_why = "ending";
-	} else if (stuck_is_helper(s, t)) {
-		t->own_why = "working for io_uring";
-	} else if (r->flags & LENS_THREAD_WORKER) {
-		t->own = HOPE_OUTSIDE;
-		t->own_why = "working for io_uring";
-	} else if (r->state & STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
-		   r->call != LENS_CALL_CLONE) {
-		t->own = HOPE_RUNS;
-		t->own_why = "waiting for a device";
-	} else if (r->flags & LENS_THREAD_TIMER) {
-		t->own = HOPE_RUNS;
-		t->own_why = "waiting, with a timer set";
-	} else if (stuck_has_requests(s, t) && r->call != LENS_CALL_IO_URING_ENTER) {
-		/* the kernel carries them out whatever the thread itself waits for */
-		t->own = HOPE_OUTSIDE;
-		t->own_why = "waiting, with a ring of asynchronous requests";
-	} else if (stuck_find_notice(s, t)) {
-		t->own = HOPE_OUTSIDE;
-		t->own_why = stuck_find_notice(s, t);
-	}
-}
-
 /* holders that were gone, or not there yet, when the threads were listed */
 static void find_holders(struct stuck *s)
 {
@@ -571,7 +527,7 @@ void stuck_settle(struct stuck *s)
 
 		if (t->is_dead)
 			continue;
-		set_own(s, t);
+		stuck_set_own(s, t);
 		if (t->own == HOPE_STOPPED)
 			stuck_need_tracer(s, t);
 		else if (!t->moved && t->rec.state && !(t->rec.flags & LENS_THREAD_ENDING) &&

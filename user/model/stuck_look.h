@@ -214,6 +214,9 @@ bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 void stuck_need_tracer(struct stuck *s, struct stuck_thread *t);
 bool stuck_awaits_tracer(const struct stuck_thread *t);
 
+/* stuck_own.c */
+void stuck_set_own(const struct stuck *s, struct stuck_thread *t);
+
 /* stuck_channel.c */
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
 /* edge: the thread hears of changes only, not of what is ready already */
