@@ -196,6 +196,11 @@
 #define KDEF_FUTEX_WAKE_BITSET 10
 #define KDEF_FUTEX_PRIVATE_FLAG 128
 #define KDEF_FUTEX_CMD_MASK 0x7f
+#define KDEF_FUTEX_WAIT_REQUEUE_PI 11
+
+/* include/linux/futex.h: FUT_OFF_INODE, FUT_OFF_MMSHARED, in the offset of a key; not exported */
+#define KDEF_FUT_OFF_INODE 1
+#define KDEF_FUT_OFF_MMSHARED 2
 
 /* include/uapi/linux/ipc.h: first argument of the i386 ipc(2) multiplexer */
 #define KDEF_IPC_MSGSND 11

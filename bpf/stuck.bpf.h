@@ -8,6 +8,7 @@
 
 #include "arch.bpf.h"
 #include "ident.bpf.h"
+#include "ktypes_memory.bpf.h"
 #include "ktypes_sock.bpf.h"
 #include "ktypes_timer.bpf.h"
 #include "ktypes_uring.bpf.h"
@@ -47,6 +48,18 @@ __hidden int stuck_leases(struct task_struct *t);
 
 /* hands over the FIFO that a task, asleep in open(2), waits for a partner on */
 __hidden int stuck_opening(struct task_struct *t, struct seq_file *seq);
+
+/*
+ * The address of the futex that a task sleeps at. Its call says `address`, but it may have been
+ * moved since, to `second` or elsewhere: that is handed over. 0: to none in its own memory.
+ */
+__hidden __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 address,
+			   __u64 second);
+/* number of the inode behind a shared futex */
+static __always_inline __u64 stuck_sequence(void *inode)
+{
+	return BPF_CORE_READ((struct inode___sequence *)inode, i_sequence.counter);
+}
 
 /* hands over that somebody else may have to bring in what a call moves data to or from */
 __hidden int stuck_buffer(struct task_struct *t, struct seq_file *seq, __u32 call,

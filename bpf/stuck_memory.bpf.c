@@ -282,6 +282,12 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 #define IPC_SEMOP 1 /* include/uapi/linux/ipc.h: SEMOP, SEMTIMEDOP */
 #define IPC_SEMTIMEDOP 4
 
+/* the futex that a waiter expects to be moved to, 0: it does not say */
+static __always_inline __u64 second_of(const struct call_args *a)
+{
+	return (a->arg[1] & KDEF_FUTEX_CMD_MASK) == KDEF_FUTEX_WAIT_REQUEUE_PI ? a->arg[4] : 0;
+}
+
 SEC("?iter.s/task")
 int stuck__iter__memory(struct bpf_iter__task *ctx)
 {
@@ -303,6 +309,8 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (call == LENS_CALL_IPC &&
 	    ((__u16)a.arg[0] == IPC_SEMOP || (__u16)a.arg[0] == IPC_SEMTIMEDOP))
 		emit_semaphores(t, a.arg[1]);
+	if (call == LENS_CALL_FUTEX && !(a.arg[1] & KDEF_FUTEX_PRIVATE_FLAG))
+		a.arg[0] = stuck_futex(t, ctx->meta->seq, a.arg[0], second_of(&a));
 	emit_memory(t, ctx->meta->seq, call, &a);
 	return stuck_buffer(t, ctx->meta->seq, call, &a, flags & LENS_THREAD_COMPAT);
 }
@@ -342,6 +350,7 @@ int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
 	r.dev = BPF_CORE_READ(i, i_sb, s_dev);
 	r.file = (__u64)BPF_CORE_READ(v, vm_file);
 	r.refs = stuck_references((struct file *)r.file);
+	r.sequence = stuck_sequence(i);
 	if (BPF_CORE_READ(i, i_nlink) || is_segment(v))
 		r.flags = LENS_DESC_NAMED;
 	rec_init(&r.h, LENS_REC_MAPPING, sizeof(r));

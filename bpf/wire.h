@@ -543,7 +543,8 @@ struct lens_rec_cover {
 	X(MQ, 40, lens_rec_mq)		\
 	X(STACK, 41, lens_rec_stack)	\
 	X(FRAMES, 42, lens_rec_frames)	\
-	X(WAITER, 43, lens_rec_waiter)
+	X(WAITER, 43, lens_rec_waiter)	\
+	X(FUTEX, 44, lens_rec_futex)
 
 enum lens_rec_type {
 	LENS_REC_NONE,

@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 2
+#define LENS_STUCK_VERSION 3
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -254,8 +254,21 @@ struct lens_rec_mapping {
 	__u64 file;		/* token of the open file description */
 	__u64 refs;		/* references to it */
 	__u64 ino;
+	__u64 sequence;		/* lens_rec_futex.sequence of words in it, 0: there were none */
 	__u32 dev;
 	__u32 flags;		/* LENS_DESC_NAMED: whoever may can map it, too */
+};
+
+#define LENS_FUTEX_OWN 1	/* a word of the address space of the thread, and no shared one */
+
+/* where a thread sleeps that was moved from the futex of its call: FUTEX_CMP_REQUEUE and others */
+struct lens_rec_futex {
+	struct lens_rec h;
+	__u64 sequence;		/* number of the inode behind shared memory, 0: it is not */
+	__u64 offset;		/* in the object, bytes; else the address */
+	__u64 address;		/* of the same in the memory of the thread, 0: not known */
+	__u32 tid;
+	__u32 flags;		/* LENS_FUTEX_* */
 };
 
 /* a semaphore of a SysV set, and who owes it what */
@@ -378,7 +391,8 @@ _Static_assert(sizeof(struct lens_rec_uring) == 168, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_request) == 56, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_submitter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_memory) == 48, "wire layout changed");
-_Static_assert(sizeof(struct lens_rec_mapping) == 96, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_mapping) == 104, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_futex) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_lock) == 88, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_stack) == 384, "wire layout changed");

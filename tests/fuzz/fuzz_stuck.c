@@ -18,7 +18,7 @@
 
 enum { ORDER_THREAD, ORDER_DESC, ORDER_ITEM, ORDER_MEMORY, ORDER_MAPPING, ORDER_SEM, ORDER_LOCK,
        ORDER_PROC, ORDER_QUEUE, ORDER_MARK, ORDER_URING, ORDER_REQUEST, ORDER_SUBMITTER,
-       ORDER_WAITER,
+       ORDER_WAITER, ORDER_FUTEX,
        ORDER_MAX };
 
 /* what differs from one copy to the next */
@@ -180,6 +180,7 @@ static void order_mapping(struct look *l, const struct order *o, unsigned copy)
 		.object = o->b[4] % 4,
 		.ino = o->b[5],
 		.flags = o->b[6] % 4,
+		.sequence = o->b[7] % 4,
 	};
 
 	finish(l, &r.h, LENS_REC_MAPPING, sizeof(r));
@@ -305,6 +306,19 @@ static void order_waiter(struct look *l, const struct order *o, unsigned copy)
 	finish(l, &r.h, LENS_REC_WAITER, sizeof(r));
 }
 
+static void order_futex(struct look *l, const struct order *o, unsigned copy)
+{
+	struct lens_rec_futex r = {
+		.sequence = o->b[1] % 4,
+		.offset = number(o->b[2]),
+		.address = number(o->b[3]),
+		.tid = process(o, copy).tgid + (o->b[4] % 4) * 10000,
+		.flags = o->b[5] % 2,
+	};
+
+	finish(l, &r.h, LENS_REC_FUTEX, sizeof(r));
+}
+
 static void mark(struct look *l, uint32_t which, uint64_t value)
 {
 	struct lens_rec_mark r = { .mark = which, .value = value };
@@ -355,6 +369,9 @@ static void fill(struct look *l, const struct order *o, unsigned copy, bool thre
 		break;
 	case ORDER_WAITER:
 		order_waiter(l, o, copy);
+		break;
+	case ORDER_FUTEX:
+		order_futex(l, o, copy);
 		break;
 	case ORDER_MARK:
 		/* in the midst of it, and seldom */

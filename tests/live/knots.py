@@ -68,7 +68,7 @@ VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
-    for family in ("told", "disarmed", "job"):
+    for family in ("told", "disarmed", "job", "requeue"):
         if mode.startswith(family):
             return "impasse_" + family.removeprefix("dis")
     if mode.endswith("32"):

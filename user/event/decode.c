@@ -138,6 +138,7 @@ static bool fields_ok(const struct event *ev)
 		       ev->lens_rec_frames->count <= LENS_FRAMES_MAX;
 	case LENS_REC_ITEM:
 	case LENS_REC_WAITER:
+	case LENS_REC_FUTEX:
 	case LENS_REC_URING:
 	case LENS_REC_REQUEST:
 	case LENS_REC_SUBMITTER:

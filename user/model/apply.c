@@ -344,6 +344,7 @@ void world_apply(struct world *w, const struct event *ev)
 	case LENS_REC_DESC:
 	case LENS_REC_ITEM:
 	case LENS_REC_WAITER:
+	case LENS_REC_FUTEX:
 	case LENS_REC_URING:
 	case LENS_REC_REQUEST:
 	case LENS_REC_SUBMITTER:

@@ -170,6 +170,7 @@ struct stuck_thread {
 	const char *own_why;	    /* static text: what it does, if nothing is waited for */
 	struct stuck_need *needs;
 	size_t need_count;
+	bool was_moved;	   /* it sleeps at another futex than its call tells: FUTEX_REQUEUE */
 	uint32_t disarmed; /* members of its set that can wake nobody: EPOLLONESHOT */
 	uint64_t blocked_ns; /* at least ... */
 	bool blocked_exact;  /* ... or since it entered the call */

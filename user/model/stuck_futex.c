@@ -150,7 +150,7 @@ static uint32_t owner_of(const struct stuck_thread *t, const struct stuck_memory
 
 	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2)
 		return word & FUTEX_TID_MASK;
-	if (!waits_as_mutex(t, op))
+	if (!waits_as_mutex(t, op) && !t->was_moved)
 		return 0;
 	if (!m || m->size < m->before + MUTEX_KIND + sizeof(kind) || !(kind & KIND_SHARED) ||
 	    kind & ~KIND_BITS)
@@ -282,33 +282,80 @@ void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t 
 		need_own_threads(s, t);
 }
 
+/* a mapping that the word is in, of the process itself if it has one, and the address there */
+static const struct lens_rec_mapping *find_moved(const struct stuck *s,
+						 const struct stuck_thread *t,
+						 const struct lens_rec_futex *moved,
+						 uint64_t *ret_address)
+{
+	const struct stuck_look *l = stuck_look(s);
+	const struct lens_rec_mapping *found = NULL;
+
+	for (size_t i = 0; moved->sequence && i < l->mapping_count; i++) {
+		const struct lens_rec_mapping *m = &l->mappings[i];
+
+		if (m->sequence != moved->sequence || moved->offset < m->offset ||
+		    moved->offset - m->offset >= m->end - m->start)
+			continue;
+		if (!found || m->proc.tgid == t->proc->key.tgid)
+			found = m;
+	}
+	if (found)
+		*ret_address = moved->offset - found->offset + found->start;
+	return found;
+}
+
+/* the shared memory of the word it sleeps at, NULL: it is its own or, if that was told, not seen */
+static const struct lens_rec_mapping *find_word(struct stuck *s, struct stuck_thread *t,
+						const uint64_t *arg, uint64_t *ret_address)
+{
+	const struct lens_rec_futex *moved = hash_get(stuck_look(s)->moved, &t->rec.tid);
+	const struct lens_rec_mapping *map;
+
+	*ret_address = arg[0];
+	if (arg[1] & FUTEX_PRIVATE_FLAG)
+		return NULL;
+	if (!moved)
+		return find_mapping(s, t->proc, arg[0]);
+	t->was_moved = true;
+	map = find_moved(s, t, moved, ret_address);
+	if (!map && !(moved->flags & LENS_FUTEX_OWN))
+		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
+				   "whoever has the futex that it was moved to");
+	return map;
+}
+
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	unsigned op = arg[1] & FUTEX_CMD_MASK;
-	const struct lens_rec_mapping *map = NULL;
 	struct stuck_rwlock lock = {};
+	const struct lens_rec_mapping *map;
 	struct stuck_need *n;
+	uint64_t address;
 	uint32_t tid;
 
-	if (!(arg[1] & FUTEX_PRIVATE_FLAG))
-		map = find_mapping(s, t->proc, arg[0]);
+	map = find_word(s, t, arg, &address);
 	if (!map) {
-		need_own_threads(s, t);
+		if (!t->need_count)
+			need_own_threads(s, t);
 		return;
 	}
+	/* it is to have the lock that it was moved to, which has inheritance */
+	if (t->was_moved && op == FUTEX_WAIT_REQUEUE_PI)
+		op = FUTEX_LOCK_PI;
 	tid = owner_of(t, m, op);
 	if (!tid && stuck_is_rwlock(t, m, &lock))
 		tid = lock.writer;
 	if (!tid) {
-		n = need_wake(s, t, map, arg[0]);
+		n = need_wake(s, t, map, address);
 		n->readers = lock.readers;
 		return;
 	}
 	n = stuck_add_need(t, WANT_LOCK);
 	/* the kernel knows locks with inheritance; others are told by what glibc's look like */
 	n->inferred = op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2;
-	n->thing = memory_thing(s, map, arg[0]);
+	n->thing = memory_thing(s, map, address);
 	n->detail = tid;
 	add_owners(s, n, map, tid);
 }

@@ -39,6 +39,7 @@ void *stuck_look_new(void)
 	l->users = hash_new(sizeof(struct stuck_user));
 	l->submitters = hash_new(sizeof(uint64_t));
 	l->memory = hash_new(sizeof(uint32_t));
+	l->moved = hash_new(sizeof(uint32_t));
 	l->locks = hash_new(sizeof(uint32_t));
 	l->notices = hash_new(sizeof(uint64_t));
 	l->uses = hash_new(sizeof(uint64_t));
@@ -90,6 +91,7 @@ void stuck_look_free(void *look)
 	for (size_t i = 0; i < hash_count(l->memory); i++)
 		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
 	free_values(l->memory);
+	free_values(l->moved);
 	free_values(l->rooms);
 	free_values(l->urings);
 	free_values(l->requests);
@@ -382,6 +384,17 @@ static void take_memory(struct stuck_look *l, const struct event *ev)
 	hash_add(l->memory, &r->tid, m);
 }
 
+static void take_futex(struct stuck_look *l, const struct lens_rec_futex *r)
+{
+	struct lens_rec_futex *kept;
+
+	if (hash_get(l->moved, &r->tid))
+		return;
+	kept = xcalloc(1, sizeof(*kept));
+	*kept = *r;
+	hash_add(l->moved, &r->tid, kept);
+}
+
 static void take_lock(struct stuck_look *l, const struct lens_rec_lock *r)
 {
 	struct stuck_lock *lock = xcalloc(1, sizeof(*lock)), *head = hash_get(l->locks, &r->tid);
@@ -426,7 +439,7 @@ bool stuck_skips(const struct stuck *s, const struct lens_rec *rec)
 {
 	return s->is_foreign &&
 	       ((rec->type >= LENS_REC_THREAD && rec->type <= LENS_REC_SUBMITTER) ||
-		rec->type == LENS_REC_WAITER);
+		rec->type == LENS_REC_WAITER || rec->type == LENS_REC_FUTEX);
 }
 
 void stuck_apply(struct stuck *s, const struct event *ev)
@@ -470,6 +483,9 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 	case LENS_REC_MAPPING:
 		l->mappings = xrealloc(l->mappings, l->mapping_count + 1, sizeof(*l->mappings));
 		l->mappings[l->mapping_count++] = *ev->lens_rec_mapping;
+		break;
+	case LENS_REC_FUTEX:
+		take_futex(l, ev->lens_rec_futex);
 		break;
 	case LENS_REC_SEM:
 		l->sems = xrealloc(l->sems, l->sem_count + 1, sizeof(*l->sems));

@@ -118,6 +118,7 @@ struct stuck_look {
 	struct hash *submitters;    /* token of the ring -> stuck_submitter */
 	struct hash *users;	    /* struct stuck_user -> stuck_submitter */
 	struct hash *memory;	    /* tid -> stuck_memory */
+	struct hash *moved;	    /* tid -> lens_rec_futex */
 	struct hash *locks;	    /* tid -> stuck_lock */
 	struct hash *notices;	    /* token of who is sent signals -> stuck_notice */
 	struct hash *uses;	    /* token of the file -> stuck_uses */

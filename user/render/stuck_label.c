@@ -471,6 +471,8 @@ void label_explanation(struct buf *out, const struct stuck *s, const struct stuc
 		buf_puts(out, "; ");
 		explain_disarmed(out, t);
 	}
+	if (t->was_moved)
+		buf_puts(out, "; it was moved there from the futex of its call (FUTEX_REQUEUE)");
 }
 
 /* -------------------------------------------------------------------- filter */
