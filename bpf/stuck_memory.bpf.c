@@ -298,9 +298,9 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (!t || t->flags & KDEF_PF_KTHREAD || !(BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS))
 		return 0;
 	call = stuck_call(t, &nr, &flags, &a);
-	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_TRUNCATE)
+	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_EXECVEAT)
 		stuck_leases(t);
-	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_CREAT)
+	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_OPEN_BY_HANDLE)
 		return stuck_opening(t, ctx->meta->seq);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
 		stuck_locks(t, a.arg[0]);

@@ -28,7 +28,8 @@
 	X(SENDFILE, "sendfile") X(SPLICE, "splice") X(TEE, "tee") X(VMSPLICE, "vmsplice")	\
 	X(ACCEPT, "accept") X(ACCEPT4, "accept4") X(CONNECT, "connect")	\
 	X(OPEN, "open") X(OPENAT, "openat") X(OPENAT2, "openat2") X(CREAT, "creat")	\
-	X(TRUNCATE, "truncate")	\
+	X(OPEN_BY_HANDLE, "open_by_handle_at")				\
+	X(TRUNCATE, "truncate") X(EXECVE, "execve") X(EXECVEAT, "execveat")	\
 	X(POLL, "poll") X(PPOLL, "ppoll") X(SELECT, "select") X(PSELECT, "pselect6")	\
 	X(EPOLL_WAIT, "epoll_wait") X(EPOLL_PWAIT, "epoll_pwait")	\
 	X(EPOLL_PWAIT2, "epoll_pwait2")					\

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,6 +93,56 @@ static void lease_and_truncate(void)
 	unlink(path);
 }
 
+static void execute(void *unused)
+{
+	execl(path, path, NULL);
+}
+
+static void execute_at(void *unused)
+{
+	syscall(SYS_execveat, AT_FDCWD, path, NULL, NULL, 0);
+}
+
+/* who would execute it opens it to read */
+static void lease_and_exec(void (*fn)(void *), long nr)
+{
+	make_file();
+	if (chmod(path, 0700))
+		work_die("chmod");
+	role("owner", work_spawn(lease_to_write, NULL));
+	work_wait_ticks(0, 1);
+	role("runner", work_spawn(fn, NULL));
+	asleep("runner", nr);
+	unlink(path);
+}
+
+static void lease_and_execve(void) { lease_and_exec(execute, SYS_execve); }
+static void lease_and_execveat(void) { lease_and_exec(execute_at, SYS_execveat); }
+
+/* by what the file is called in its file system, which is no path */
+static void open_by_handle(void *unused)
+{
+	struct {
+		struct file_handle h;
+		unsigned char bytes[MAX_HANDLE_SZ];
+	} handle = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount, at = open("/tmp", O_RDONLY | O_DIRECTORY);
+
+	if (at < 0 || name_to_handle_at(AT_FDCWD, path, &handle.h, &mount, 0))
+		work_die("name_to_handle_at");
+	open_by_handle_at(at, &handle.h, O_RDONLY);
+}
+
+static void lease_and_handle(void)
+{
+	make_file();
+	role("owner", work_spawn(lease_to_write, NULL));
+	work_wait_ticks(0, 1);
+	role("opener", work_spawn(open_by_handle, NULL));
+	asleep("opener", SYS_open_by_handle_at);
+	unlink(path);
+}
+
 /* many can have it to read: all must give it up to who writes */
 static void lease_of_two(void)
 {
@@ -108,6 +159,9 @@ static const struct work_mode modes[] = {
 	{ "leaseopen", lease_of_one },
 	{ "leasetruncate", lease_and_truncate },
 	{ "leaseread", lease_of_two },
+	{ "leaseexec", lease_and_execve },
+	{ "leaseexecat", lease_and_execveat },
+	{ "leasehandle", lease_and_handle },
 };
 
 int main(int argc, char **argv)

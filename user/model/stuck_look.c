@@ -222,6 +222,20 @@ static bool same_call(const struct lens_rec_thread *a, const struct lens_rec_thr
 	       !memcmp(a->arg, b->arg, sizeof(a->arg));
 }
 
+/* who opens a file to read it wakes up every few milliseconds to see whether the lease is gone */
+static bool naps_for_lease(const struct stuck_look *l, const struct stuck_thread *t)
+{
+	const struct stuck_lock *lock = hash_get(l->locks, &t->rec.tid);
+	const struct lens_rec_thread *first = hash_get(l->first, &t->rec.tid);
+	struct lens_rec_thread then;
+
+	if (!lock || !(lock->rec.flags & LENS_LOCK_LEASE) || !first || !t->rec.state)
+		return false;
+	then = *first;
+	then.switches = t->rec.switches;
+	return same_call(&then, &t->rec);
+}
+
 static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 {
 	struct stuck_look *l = stuck_look(s);
@@ -236,7 +250,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	t->rec = *r;
 	t->is_dead = r->state & STATE_EXITED;
 	p->live_count += !t->is_dead;
-	t->moved = !t->is_dead && (!first || !same_call(first, r));
+	t->moved = !t->is_dead && (!first || !same_call(first, r)) && !naps_for_lease(l, t);
 	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
 		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
 	/* the first round found it in this call already */

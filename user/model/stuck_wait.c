@@ -368,10 +368,13 @@ static void resolve_rest(struct stuck *s, struct stuck_thread *t, unsigned call,
 	case LENS_CALL_OPENAT:
 	case LENS_CALL_OPENAT2:
 	case LENS_CALL_CREAT:
+	case LENS_CALL_OPEN_BY_HANDLE:
 		if (!stuck_need_lease(s, t))
 			stuck_need_partner(s, t);
 		break;
 	case LENS_CALL_TRUNCATE:
+	case LENS_CALL_EXECVE:
+	case LENS_CALL_EXECVEAT:
 		if (!stuck_need_lease(s, t))
 			stuck_own_hope(t, HOPE_OUTSIDE, "in a call that is not resolved");
 		break;
