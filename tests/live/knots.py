@@ -49,7 +49,7 @@ FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe h
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"
-           " younger").split()
+           " younger sends output").split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()

@@ -16,6 +16,8 @@ WAYS = {
     "silent": ("waiting", "inherited", None, True, "that it descends from has ended"),
     "session": ("waiting", "inherited", None, True, "that it descends from has ended"),
     "pipeline": ("waiting", "inherited", None, True, "that it descends from has ended"),
+    # a socket, but as standard output of who has written nothing to it
+    "output": ("eof-leak", "inherited", None, True, "that it descends from has ended"),
     "changed": ("eof-leak", None, None, None, None),
     "ownpipe": ("eof-leak", "created", None, False, "credentials"),
     "ownfifo": ("eof-leak", "opened", None, False, "credentials"),
@@ -56,3 +58,13 @@ def origin_test(mode):
 
 for _mode in WAYS:
     lens.register("stuck_origin_" + _mode, origin_test(_mode))
+
+
+@lens.test()
+def stuck_origin_sends():
+    """A daemon that tells by send(2), which nobody counts, is not said to tell nothing."""
+    knot = Knot("sends")
+    wait = knot.wait("reader")
+    lens.equal("verdict", "waiting", wait["verdict"])
+    lens.require("no write(2)" not in wait["explanation"], wait["explanation"])
+    knot.work.end()

@@ -128,6 +128,65 @@ static void in_session(void)
 	daemon_of(false);
 }
 
+/* what it tells by send(2) no write(2) has written */
+static void send_report(void)
+{
+	close_others(s[1], -1);
+	if (send(s[1], "r", 1, 0) != 1)
+		work_die("send");
+}
+
+/* standard output of a program that says nothing */
+static void keep_output(void)
+{
+	if (dup2(s[1], STDOUT_FILENO) < 0)
+		work_die("dup2");
+	close_others(-1, -1);
+}
+
+/* who reads made the socket, and started whoever has started its daemon */
+static void start_and_read(void (*fn)(void))
+{
+	pid_t parent;
+
+	make_socket_pair(s, SOCK_STREAM);
+	last = fn;
+	parent = work_spawn(leave_behind, NULL);
+	close_others(s[0], -1);
+	work_reap(parent);
+	while (read(s[0], &(char){ 0 }, 1) == 1)
+		continue;
+}
+
+static void start_sender_and_read(void *unused)
+{
+	start_and_read(send_report);
+}
+
+static void start_silent_and_read(void *unused)
+{
+	start_and_read(keep_output);
+}
+
+static void daemon_at_socket(void (*reader)(void *))
+{
+	make_channel();
+	role("reader", work_spawn(reader, NULL));
+	role("holder", hear_pid());
+	asleep("holder", SYS_poll);
+	asleep("reader", SYS_read);
+}
+
+static void daemon_sends(void)
+{
+	daemon_at_socket(start_sender_and_read);
+}
+
+static void daemon_output(void)
+{
+	daemon_at_socket(start_silent_and_read);
+}
+
 static pid_t start_reader(void)
 {
 	pid_t pid = fork();
@@ -326,6 +385,7 @@ static const struct work_mode modes[] = {
 	{ "forked", forked },	    { "grandchild", grandchild },     { "gone", gone_maker },
 	{ "ownpipe", own_pipe },    { "ownfifo", own_fifo },	      { "changed", changed_maker },
 	{ "silent", gone_silent },  { "pipeline", gone_script },	  { "session", in_session },
+	{ "sends", daemon_sends },  { "output", daemon_output },
 	{ "elder", passed_to_elder }, { "younger", passed_to_younger },
 };
 

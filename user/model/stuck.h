@@ -274,6 +274,11 @@ void stuck_judge(struct stuck *s);
 
 /* p waits for the same of the same thing: it competes, and is of no help */
 bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n);
+/*
+ * Who holds an end has called write(2) in vain, or not at all. What is sent otherwise nobody
+ * counts: false where that may be so, of sockets but those that began as standard streams.
+ */
+bool stuck_wrote_nothing(const struct stuck_need *n, const struct stuck_provider *v);
 /* how who holds an end came by it, as far as the look tells */
 void stuck_origin_of(const struct stuck *s, const struct stuck_provider *v,
 		     struct stuck_origin *ret);

@@ -4,6 +4,8 @@
  * into one (deadlock), or for somebody who is not there (dead end). For the
  * others: whether the partner is at work, elsewhere, or stopped.
  */
+#include <unistd.h>
+
 #include "model/stuck_look.h"
 
 static bool is_stream(const struct stuck_need *n)
@@ -82,14 +84,24 @@ static bool came_with_another(const struct stuck *s, const struct stuck_thread *
 	       (maker || v->proc->key.start_ns > t->proc->key.start_ns);
 }
 
+bool stuck_wrote_nothing(const struct stuck_need *n, const struct stuck_provider *v)
+{
+	unsigned object = n->thing ? n->thing->object : LENS_OBJECT_NONE;
+
+	if (v->why != WHY_HOLDS_END || v->proc->written)
+		return false;
+	return object == LENS_OBJECT_PIPE || object == LENS_OBJECT_FIFO ||
+	       (is_stream(n) && v->fd <= STDERR_FILENO);
+}
+
 /*
  * A forgotten copy: an orphan that has written nothing to anything since it
  * was born, and is no child of who waits. An inference: it might begin to.
  */
 static bool is_forgotten(const struct stuck *s, const struct stuck_thread *t,
-			 const struct stuck_provider *v)
+			 const struct stuck_need *n, const struct stuck_provider *v)
 {
-	return v->why == WHY_HOLDS_END && is_orphan(v->proc, t->proc) && !v->proc->written &&
+	return stuck_wrote_nothing(n, v) && is_orphan(v->proc, t->proc) &&
 	       v->proc->parent != t->proc->key.tgid && !runs_now(v->proc) &&
 	       came_with_another(s, t, v);
 }
@@ -106,7 +118,7 @@ static bool is_leak(const struct stuck *s, const struct stuck_thread *t)
 		for (size_t j = 0; j < n->provider_count; j++) {
 			if (n->providers[j].proc == t->proc)
 				continue;
-			if (!is_forgotten(s, t, &n->providers[j]))
+			if (!is_forgotten(s, t, n, &n->providers[j]))
 				return false;
 			any = true;
 		}

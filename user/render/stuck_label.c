@@ -358,9 +358,8 @@ static void explain_leak(struct buf *out, const struct stuck *s, const struct st
 	if (p == t->proc)
 		buf_puts(out, ": the process itself should have closed it");
 	else
-		buf_puts(
-			out,
-			", is an orphan, and has written nothing to anything since it was started");
+		buf_puts(out, ", is an orphan, and no write(2) of it has written anything since "
+			      "it began");
 	if (!t->certain)
 		buf_puts(out, " (inferred: it could still write)");
 }
@@ -402,8 +401,8 @@ static void explain_other(struct buf *out, const struct stuck *s, const struct s
 		buf_printf(out, "; %u who read %s the lock, which does not say who they are",
 			   n->readers, n->readers == 1 ? "has" : "have");
 	/* a copy that was forgotten looks like that, and one not used yet does, too */
-	if (v && !v->proc->written) {
-		buf_puts(out, "; it has written nothing to anything yet, and has that end ");
+	if (v && stuck_wrote_nothing(n, v)) {
+		buf_puts(out, "; no write(2) of it has written anything yet, and it has that end ");
 		label_origin(out, s, v);
 	}
 	if (t->own > HOPE_NONE && t->own_why)
