@@ -54,8 +54,8 @@ ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
 SIGNALS = "mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull".split()
-HIDDEN = ("hiddenset hiddenreceiver nobodyreceives leadergone intransit acceptedhidden"
-          " connectedbefore").split()
+HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
+          " acceptedhidden connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
           " namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"

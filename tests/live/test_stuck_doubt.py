@@ -7,9 +7,14 @@ from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
 TWO = {"waiter": ["reader"], "reader": ["waiter"]}
 
+MOVED = ({"mover": "external", "reader": "external"},
+         {"mover": ["reader"], "reader": ["mover"]}, {})
+
 # as in knots.py; a deadlock or dead end would be a false alarm in each of these
 DOUBTFUL = {
     "hiddenset": (dict.fromkeys(TWO, "external"), TWO, {}),
+    # the mover has the only descriptor of the other end, but somebody can receive one
+    "hiddensplice": MOVED, "hiddentee": MOVED,
     # "reader" is one who could receive, but not the only one
     "hiddenreceiver": ({"sender": "peer-slow", "reader": "external"},
                        {"sender": ["reader"], "reader": ["sender"]}, {"reader": ("peer-slow", 1)}),

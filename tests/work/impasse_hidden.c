@@ -4,6 +4,7 @@
  * it takes where no look finds it, or it is on its way.
  */
 #define _GNU_SOURCE 1
+#include <fcntl.h>
 #include <mqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -75,6 +76,40 @@ static void hidden_set(void)
 	let_go();
 	asleep("waiter", SYS_epoll_wait);
 	asleep("reader", SYS_read);
+}
+
+static void splice_p_to_q(void *unused)
+{
+	close_others(p[0], q[1]);
+	splice(p[0], NULL, q[1], NULL, 4096, 0);
+}
+
+static void tee_p_to_q(void *unused)
+{
+	close_others(p[0], q[1]);
+	tee(p[0], q[1], 4096, 0);
+}
+
+/* of one thread, so that its call has no reference to what its descriptors stand for */
+static void hidden_writer(void (*fn)(void *), long nr)
+{
+	make_pipes();
+	hide(q[1]);
+	role("mover", work_spawn(fn, NULL));
+	role("reader", work_spawn(read_q, NULL));
+	let_go();
+	asleep("mover", nr);
+	asleep("reader", SYS_read);
+}
+
+static void splice_beside_hidden(void)
+{
+	hidden_writer(splice_p_to_q, SYS_splice);
+}
+
+static void tee_beside_hidden(void)
+{
+	hidden_writer(tee_p_to_q, SYS_tee);
 }
 
 static mqd_t queue, receiving;
@@ -352,6 +387,8 @@ static void connected_before(void)
 
 static const struct work_mode modes[] = {
 	{ "hiddenset", hidden_set },
+	{ "hiddensplice", splice_beside_hidden },
+	{ "hiddentee", tee_beside_hidden },
 	{ "hiddenreceiver", hidden_receiver },
 	{ "nobodyreceives", nobody_receives },
 	{ "leadergone", leader_gone },

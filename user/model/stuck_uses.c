@@ -59,6 +59,11 @@ static void count_poll(void *ctx, uint32_t fd, enum stuck_want want)
 	count(c, fd, want);
 }
 
+static bool is_poll(unsigned call)
+{
+	return call >= LENS_CALL_POLL && call <= LENS_CALL_PSELECT;
+}
+
 static void count_call(struct stuck *s, struct stuck_thread *t)
 {
 	struct counting c = { .s = s, .thread = t, .each = 1, .polled = UINT32_MAX };
@@ -66,28 +71,18 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
 		arg[i] = t->rec.arg[i];
-	switch (t->rec.call) {
-	case LENS_CALL_POLL:
-	case LENS_CALL_PPOLL:
-	case LENS_CALL_SELECT:
-	case LENS_CALL_PSELECT:
+	if (is_poll(t->rec.call))
 		stuck_each_of_set(s, t, t->rec.call, arg, count_poll, &c);
-		break;
-	case LENS_CALL_SPLICE:
+	/* a call needs none to what a descriptor of the thread's own table stands for */
+	if (is_poll(t->rec.call) || t->proc->live_count == 1)
+		return;
+	/* the first argument of most is a descriptor; where it is none, this only */
+	/* makes the proof weaker for a file that happens to have that number */
+	count(&c, arg[0], WANT_DATA);
+	if (t->rec.call == LENS_CALL_SPLICE)
 		count(&c, arg[2], WANT_ROOM);
-		count(&c, arg[0], WANT_DATA);
-		break;
-	case LENS_CALL_SENDFILE:
-	case LENS_CALL_TEE:
-		count(&c, arg[1], WANT_DATA);
-		/* fallthrough */
-	default:
-		/* the first argument of most is a descriptor; where it is none, this only */
-		/* makes the proof weaker for a file that happens to have that number */
-		if (t->proc->live_count > 1 || t->rec.call == LENS_CALL_SENDFILE ||
-		    t->rec.call == LENS_CALL_TEE)
-			count(&c, arg[0], WANT_DATA);
-	}
+	else if (t->rec.call == LENS_CALL_SENDFILE || t->rec.call == LENS_CALL_TEE)
+		count(&c, arg[1], WANT_ROOM);
 }
 
 static bool is_about_descriptor(unsigned call)
