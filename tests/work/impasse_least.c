@@ -35,13 +35,24 @@ static void receive(void *unused)
 	read(s[0], data, sizeof(data));
 }
 
-static void receive_all(void *unused)
+static void receive_as(int flags)
 {
 	struct iovec v = { data, sizeof(data) };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
 
 	close_others(s[0], q[1]);
-	recvmsg(s[0], &m, MSG_WAITALL);
+	recvmsg(s[0], &m, flags);
+}
+
+static void receive_all(void *unused)
+{
+	receive_as(MSG_WAITALL);
+}
+
+/* what there is stays where it is */
+static void peek(void *unused)
+{
+	receive_as(MSG_WAITALL | MSG_PEEK);
 }
 
 static void poll_s0(void *unused)
@@ -128,11 +139,19 @@ static void all_of_message(void)
 	knot(receive_all, SYS_recvmsg);
 }
 
+static void peek_at_all(void)
+{
+	make_pipe(q);
+	tcp_pair();
+	knot(peek, SYS_recvmsg);
+}
+
 static const struct work_mode modes[] = {
 	{ "leastunix", least_unix },
 	{ "leasttcp", least_tcp },
 	{ "leastpoll", least_poll },
 	{ "waitall", all_of_message },
+	{ "peekall", peek_at_all },
 };
 
 int main(int argc, char **argv)

@@ -454,11 +454,23 @@ static void doubt_peer(const struct stuck *s, struct stuck_need *n, const struct
 		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever has not taken what it sent");
 }
 
+/* waits for as much as it has asked for, whatever is there already */
+static bool wants_all(const struct stuck_thread *t)
+{
+	switch (t->rec.call) {
+	case LENS_CALL_RECV:
+	case LENS_CALL_RECVFROM:
+	case LENS_CALL_RECVMMSG:
+		return t->rec.arg[3] & MSG_WAITALL_;
+	case LENS_CALL_RECVMSG:
+		return t->rec.arg[2] & MSG_WAITALL_;
+	}
+	return false;
+}
+
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
 {
 	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
-	bool partly = (t->rec.call == LENS_CALL_RECVFROM || t->rec.call == LENS_CALL_RECV) &&
-		      t->rec.arg[3] & MSG_WAITALL_;
 
 	if (!d) {
 		stuck_need_outside(t, want, HOPE_OUTSIDE,
@@ -478,7 +490,7 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 	}
 	if (stuck_is_elsewhere(s, t, d))
 		stuck_need_outside(t, want, HOPE_OUTSIDE, "what its descriptor stood for before");
-	stuck_need_desc(s, t, d, fd, want, partly);
+	stuck_need_desc(s, t, d, fd, want, wants_all(t));
 	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && want == WANT_ROOM)
 		doubt_peer(s, &t->needs[t->need_count - 1], d);
 }
