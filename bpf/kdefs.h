@@ -92,6 +92,7 @@
 #define KDEF_SIGEV_SIGNAL 0
 #define KDEF_SIGEV_NONE 1
 #define KDEF_SIGALRM 14
+#define KDEF_SIGCHLD 17
 #define KDEF_SIGIO 29
 
 /* include/linux/mm.h: VM_SHARED; not exported */

@@ -533,7 +533,7 @@ struct task_struct {
 	struct thread_struct thread;
 	__u32 __state;
 	__u32 flags;
-	int exit_code;
+	int exit_code, exit_signal;
 	int pid;
 	int tgid;
 	__u64 start_boottime;

@@ -337,6 +337,8 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	r->written += core_field(s, ioac.wchar);
 	fill_group(t, r);
 	r->flags |= family_flags(t);
+	if (core_field(u, exit_signal) != KDEF_SIGCHLD)
+		r->flags |= LENS_THREAD_CLONED;
 }
 
 /* what both rounds tell */

@@ -67,6 +67,8 @@ OUT_OF_REACH = {
     # the other child is not of the process group that is waited for
     "waitgroup": {"waiter": "reader", "reader": "waiter"},
     "waitidgroup": {"waiter": "reader", "reader": "waiter"},
+    # nor is it one that is asked about
+    "waitclone": {"waiter": "reader", "reader": "waiter"},
     # it has room, but not for what is written
     "eventfull": {"waiter": "reader", "reader": "waiter"},
     # whom a sendmsg(2) names is in memory that is not read

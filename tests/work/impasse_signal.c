@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -153,6 +154,38 @@ static void waitid_group(void)
 	wait_group();
 }
 
+/* who clone(2) makes without a signal for its end is no child that wait4(2) asks about */
+static void wait_beside_clone(void *unused)
+{
+	pid_t child = work_spawn(read_q, NULL), other = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
+
+	if (other < 0)
+		work_die("clone");
+	if (!other) {
+		close_others(-1, -1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	tell(child);
+	tell(other);
+	close_others(q[1], -1);
+	waitpid(-1, NULL, 0);
+}
+
+static void wait_clone(void)
+{
+	make_pipes();
+	make_channel();
+	role("waiter", work_spawn(wait_beside_clone, NULL));
+	role("reader", hear_pid());
+	role("other", hear_pid());
+	let_go();
+	asleep("waiter", SYS_wait4);
+	asleep("reader", SYS_read);
+	asleep("other", SYS_pause);
+}
+
 /* ------------------------------------------------------------------ eventfd */
 
 static void add_too_much(void *unused)
@@ -188,7 +221,7 @@ static const struct work_mode modes[] = {
 	{ "mqsignal", mq_signal },	 { "mqblocked", mq_blocked },
 	{ "asyncsignal", async_signal }, { "asyncignored", async_ignored },
 	{ "waitgroup", wait_group },	 { "waitidgroup", waitid_group },
-	{ "eventfull", event_full },
+	{ "waitclone", wait_clone },	 { "eventfull", event_full },
 };
 
 int main(int argc, char **argv)

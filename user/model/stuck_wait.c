@@ -8,6 +8,8 @@
 enum { IPC_SEMOP_ = 1, IPC_SEMTIMEDOP_ = 4, IPC_MSGSND_ = 11, IPC_MSGRCV_ = 12 };
 enum { LOCK_F_SETLKW = 7, LOCK_F_SETLKW64 = 14, LOCK_F_OFD_SETLKW = 38 };
 enum { WAIT_P_ALL, WAIT_P_PID, WAIT_P_PGID, WAIT_P_PIDFD };
+#define WAIT_ALL 0x40000000u   /* __WALL, __WCLONE */
+#define WAIT_CLONE 0x80000000u
 
 void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
 			const char *why)
@@ -46,9 +48,17 @@ static bool is_in_group(const struct stuck_thread *o, const struct stuck_proc *p
 	return o->rec.parent != p->key.tgid || o->rec.nsgroup_in_parent == group;
 }
 
+/* of children that end with another signal than SIGCHLD, or none, or only of them: clone(2) */
+static bool is_of_kind(const struct stuck_thread *o, uint64_t options)
+{
+	bool cloned = o->rec.flags & LENS_THREAD_CLONED;
+
+	return options & WAIT_ALL || cloned == !!(options & WAIT_CLONE);
+}
+
 /* pid as waitpid(2) has it; a tracer waits for threads, each of its own */
 static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p, int64_t pid,
-		       uint32_t flags)
+		       uint32_t flags, uint64_t options)
 {
 	bool traced = o->rec.tracer == p->key.tgid;
 
@@ -56,7 +66,7 @@ static bool is_awaited(const struct stuck_thread *o, const struct stuck_proc *p,
 		return traced && !flags && (pid <= 0 || o->rec.nstid == pid || o->rec.tid == pid);
 	if (pid <= 0 && pid != ANY_CHILD && !is_in_group(o, p, -pid))
 		return false;
-	return (o->rec.parent == p->key.tgid || traced) &&
+	return (traced || (o->rec.parent == p->key.tgid && is_of_kind(o, options))) &&
 	       (pid <= 0 || o->rec.nstgid_in_parent == pid || o->rec.tid == pid) &&
 	       (o->rec.flags & flags) == flags;
 }
@@ -92,8 +102,9 @@ static void add_adoptable(struct stuck *s, struct stuck_thread *t, struct stuck_
 			stuck_add_provider(n, s->procs[i], WHY_IS_CHILD, 0);
 }
 
-/* flags that a child must have */
-static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags)
+/* flags that a child must have; options of the call */
+static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, uint32_t flags,
+			  uint64_t options)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_EXIT);
 
@@ -102,7 +113,7 @@ static void need_children(struct stuck *s, struct stuck_thread *t, int64_t pid, 
 	for (size_t i = 0; i < s->thread_count; i++) {
 		const struct stuck_thread *o = s->threads[i];
 
-		if (o->proc == t->proc || !is_awaited(o, t->proc, pid, flags))
+		if (o->proc == t->proc || !is_awaited(o, t->proc, pid, flags, options))
 			continue;
 		if (!stuck_may_visit(s, n))
 			break;
@@ -121,14 +132,15 @@ static void need_waitid(struct stuck *s, struct stuck_thread *t, const uint64_t 
 	const struct stuck_desc *d;
 
 	if (arg[0] == WAIT_P_PID) {
-		need_children(s, t, (int32_t)arg[1], 0);
+		need_children(s, t, (int32_t)arg[1], 0, arg[3]);
 	} else if (arg[0] == WAIT_P_PIDFD) {
 		d = stuck_find_fd(s, t->proc, arg[1]);
-		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : ANY_CHILD, 0);
+		need_children(s, t, d && d->rec.pid ? (int64_t)d->rec.pid : ANY_CHILD, 0,
+			      arg[3]);
 	} else if (arg[0] == WAIT_P_PGID && (int32_t)arg[1] != -ANY_CHILD) {
-		need_children(s, t, -(int64_t)(int32_t)arg[1], 0);
+		need_children(s, t, -(int64_t)(int32_t)arg[1], 0, arg[3]);
 	} else {
-		need_children(s, t, ANY_CHILD, 0);
+		need_children(s, t, ANY_CHILD, 0, arg[3]);
 	}
 }
 
@@ -334,14 +346,14 @@ static bool resolve_object(struct stuck *s, struct stuck_thread *t, unsigned cal
 		return true;
 	case LENS_CALL_WAIT4:
 	case LENS_CALL_WAITPID:
-		need_children(s, t, (int32_t)arg[0], 0);
+		need_children(s, t, (int32_t)arg[0], 0, arg[2]);
 		return true;
 	case LENS_CALL_WAITID:
 		need_waitid(s, t, arg);
 		return true;
 	case LENS_CALL_VFORK:
 	case LENS_CALL_CLONE:
-		need_children(s, t, ANY_CHILD, LENS_THREAD_VFORKED);
+		need_children(s, t, ANY_CHILD, LENS_THREAD_VFORKED, WAIT_ALL);
 		return true;
 	}
 	return false;
