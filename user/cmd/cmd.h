@@ -104,6 +104,8 @@ int output_flush(struct output *o, int timeout_ms);
 void output_fini(struct output *o);
 /* width of the terminal, or a default for a file or a pipe */
 unsigned output_columns(bool tty);
+/* what is printed to stdout from now on is written in large pieces, or by fflush(3) */
+void output_in_pieces(void);
 /* a document rendered by fn to stdout; EXIT_OK, or EXIT_FAILED said on stderr */
 int output_document(void (*fn)(FILE *, const struct world *, const struct render_options *),
 		    const struct world *w, const struct render_options *opt);

@@ -134,6 +134,13 @@ static ssize_t write_document(void *cookie, const char *data, size_t len)
 	return (ssize_t)len;
 }
 
+void output_in_pieces(void)
+{
+	static char buffer[DOCUMENT_PIECE];
+
+	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+}
+
 int output_document(void (*fn)(FILE *, const struct world *, const struct render_options *),
 		    const struct world *w, const struct render_options *opt)
 {

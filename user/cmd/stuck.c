@@ -371,6 +371,7 @@ static int run(int argc, char **argv)
 	int err, status;
 
 	options_parse(&parser, argc, argv, &o.common);
+	output_in_pieces();
 	if (o.common.input) {
 		status = run_replay(&o);
 		options_fini(&o.common);

@@ -311,7 +311,7 @@ static struct json_object *types_object(const struct chan *c)
 
 	for (size_t i = 0; i < chan_more(c)->type_count; i++) {
 		snprintf(key, sizeof(key), "%lld", (long long)chan_more(c)->types[i].type);
-		js_put(o, key, js_u64(chan_more(c)->types[i].messages));
+		js_put_copied(o, key, js_u64(chan_more(c)->types[i].messages));
 	}
 	return o;
 }
@@ -378,7 +378,7 @@ static void put_address(struct json_object *o, const char *key, const uint8_t ad
 	_cleanup_(buf_fini) struct buf text = {};
 
 	mech_inet_address(address, port, &text);
-	js_put(o, key, js_text(text.data, text.len));
+	js_put_copied(o, key, js_text(text.data, text.len));
 }
 
 /* of a connection: as its first half has them */

@@ -149,6 +149,13 @@ struct json_object *js_numbers(const uint32_t *numbers, size_t count)
 
 void js_put(struct json_object *object, const char *key, struct json_object *value)
 {
+	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW |
+							  JSON_C_OBJECT_KEY_IS_CONSTANT) < 0)
+		must(NULL);
+}
+
+void js_put_copied(struct json_object *object, const char *key, struct json_object *value)
+{
 	if (json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW) < 0)
 		must(NULL);
 }

@@ -31,8 +31,9 @@ struct json_object *js_object(void);
 struct json_object *js_array(void);
 /* an array of them, without an object for each; they must stay */
 struct json_object *js_numbers(const uint32_t *numbers, size_t count);
-/* both take over value; key is copied, and must be new */
+/* all take over value; key must be new, and static text or copied */
 void js_put(struct json_object *object, const char *key, struct json_object *value);
+void js_put_copied(struct json_object *object, const char *key, struct json_object *value);
 void js_add(struct json_object *array, struct json_object *value);
 void js_freep(struct json_object **object);
 /* one line of a stream */
