@@ -29,7 +29,8 @@ uint32_t kernel_types_count(const struct kernel_types *t);
  * Writes to fd, as a BTF file, those types of the kernel that bear the name of
  * a type of `local`, with all they are made of: what its fields can be relocated
  * against. Numbers of types differ from the kernel's. What a pointer points to
- * is left out; relocations by field do not ask for it.
+ * is left out, and so are fields that no type of `local` has one of that name of;
+ * relocations by field do not ask for either.
  */
 int relocation_types_write(const struct kernel_types *t, const struct btf *local, int fd);
 

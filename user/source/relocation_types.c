@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * The part of the kernel's types that our programs are relocated against; see
- * kernel_types.h. Two passes: first which types are needed, in the order in
- * which they were found, then each one with the new numbers.
+ * kernel_types.h. For each place that reads a field libbpf looks at all fields of
+ * the struct, of which the kernel's have hundreds: others than ours are left out.
+ * Two passes: first which types are needed, in the order in which they were
+ * found, then each one with the new numbers.
  */
 #include <bpf/btf.h>
 
 #include "source/kernel_types.h"
+
+/* bits for names; two names that share one do no harm */
+#define NAME_BITS (1u << 16)
 
 /* every pointer: what it points to is not asked for */
 #define POINTER 1
@@ -17,6 +22,7 @@ struct excerpt {
 	uint32_t *taken;		/* by our number: the kernel's id */
 	uint32_t count, room;
 	struct buf types, strings;
+	uint8_t names[NAME_BITS / 8];	/* of local fields */
 };
 
 static void excerpt_fini(struct excerpt *x)
@@ -25,6 +31,46 @@ static void excerpt_fini(struct excerpt *x)
 	free(x->taken);
 	buf_fini(&x->types);
 	buf_fini(&x->strings);
+}
+
+/* --------------------------------------------------------------------- names */
+
+/* FNV-1a */
+static uint32_t bit_of(const char *name)
+{
+	uint32_t sum = 2166136261u;
+
+	for (; *name; name++)
+		sum = (sum ^ (unsigned char)*name) * 16777619u;
+	return (sum ^ sum >> 16) % NAME_BITS;
+}
+
+static void note_name(struct excerpt *x, const char *name)
+{
+	uint32_t bit = bit_of(name);
+
+	x->names[bit / 8] |= 1u << bit % 8;
+}
+
+/* a field of the kernel's: is there one of its name here, or may there be one inside? */
+static bool is_asked_for(const struct excerpt *x, uint32_t name_off)
+{
+	const char *name = kernel_types_string(x->from, name_off);
+	uint32_t bit = bit_of(name);
+
+	return !*name || x->names[bit / 8] >> bit % 8 & 1;
+}
+
+static void note_fields(struct excerpt *x, const struct btf *local)
+{
+	for (uint32_t id = 1; id < btf__type_cnt(local); id++) {
+		const struct btf_type *type = btf__type_by_id(local, id);
+
+		if (!btf_is_composite(type))
+			continue;
+		for (unsigned i = 0; i < btf_vlen(type); i++)
+			note_name(x, btf__name_by_offset(local, btf_members(type)[i].name_off));
+	}
 }
 
 /* ----------------------------------------------------------------- selection */
@@ -93,7 +139,8 @@ static void take_parts(struct excerpt *x, const struct btf_type *type)
 		take(x, btf_array(type)->index_type);
 	} else if (btf_is_composite(type)) {
 		for (unsigned i = 0; i < btf_vlen(type); i++)
-			take(x, btf_members(type)[i].type);
+			if (is_asked_for(x, btf_members(type)[i].name_off))
+				take(x, btf_members(type)[i].type);
 	}
 }
 
@@ -120,6 +167,7 @@ static void select_types(struct excerpt *x, const struct btf *local)
 	x->count = POINTER + 1;
 	x->room = 1024;
 	x->taken = xcalloc(x->room, sizeof(*x->taken));
+	note_fields(x, local);
 	x->number = xcalloc(kernel_types_count(x->from), sizeof(*x->number));
 	for (uint32_t id = 1; id < btf__type_cnt(local); id++) {
 		const struct btf_type *type = btf__type_by_id(local, id);
@@ -144,15 +192,22 @@ static uint32_t add_string(struct excerpt *x, uint32_t offset)
 	return at;
 }
 
-static void add_members(struct excerpt *x, const struct btf_type *type)
+/* how many */
+static uint32_t add_members(struct excerpt *x, const struct btf_type *type)
 {
+	uint32_t count = 0;
+
 	for (unsigned i = 0; i < btf_vlen(type); i++) {
 		struct btf_member m = btf_members(type)[i];
 
+		if (!is_asked_for(x, m.name_off))
+			continue;
+		count++;
 		m.name_off = add_string(x, m.name_off);
 		m.type = take(x, m.type);
 		buf_add(&x->types, &m, sizeof(m));
 	}
+	return count;
 }
 
 static void add_enumerators(struct excerpt *x, const struct btf_type *type)
@@ -175,6 +230,7 @@ static void add_enumerators(struct excerpt *x, const struct btf_type *type)
 static void add_type(struct excerpt *x, const struct btf_type *type)
 {
 	struct btf_type head = *type;
+	size_t at = x->types.len;
 
 	head.name_off = add_string(x, type->name_off);
 	if (btf_is_typedef(type))
@@ -189,7 +245,8 @@ static void add_type(struct excerpt *x, const struct btf_type *type)
 		a.index_type = take(x, a.index_type);
 		buf_add(&x->types, &a, sizeof(a));
 	} else if (btf_is_composite(type)) {
-		add_members(x, type);
+		head.info = (head.info & ~0xffffu) | add_members(x, type);
+		memcpy(x->types.data + at, &head, sizeof(head));
 	} else if (btf_is_any_enum(type)) {
 		add_enumerators(x, type);
 	}
