@@ -57,7 +57,7 @@ static __always_inline int calls_count(__u32 fd, __u32 dir, __s64 ret, bool is_s
 {
 	struct file *file;
 
-	if (kinds & KINDS_SOCK) {
+	if (kinds_counted(KINDS_SOCK) && kinds & KINDS_SOCK) {
 		file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
 		if (file && ident_file_sock(file))
 			return reaches ? sock_returned((__u64)file, dir, ret, 0, kinds) : 0;
@@ -130,7 +130,7 @@ static long aio_request(__u32 i, struct aio *a)
 	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)(request + AIO_FILE_AT)))
 		return 1;
 	key.kind = LENS_KIND_NONE;
-	ident_file((__u64)ident_fd_probe((void *)bpf_get_current_task_btf(), fd), &key);
+	ident_counted((__u64)ident_fd_probe((void *)bpf_get_current_task_btf(), fd), &key);
 	if (key.kind && a->kinds >> (key.kind & 63) & 1)
 		loss_add(key.kind, LENS_LOSS_UNSEEN, 1, 0);
 	return 0;
@@ -153,9 +153,10 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 {
 	__u32 fd, dir = LENS_WRITE;
 	struct call_args a;
+	__u64 its = 0;
 
 	arch_args(regs, compat, &a);
-	if (kinds & KIND_BIT(LENS_KIND_EVENTFD))
+	if (kinds_counted(KIND_BIT(LENS_KIND_EVENTFD)) && kinds & KIND_BIT(LENS_KIND_EVENTFD))
 		ret = calls_amount(&a, class, compat, ret);
 	fd = a.arg[0];
 	switch (class) {
@@ -164,7 +165,9 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		dir = LENS_READ;
 		break;
 	case CALL_SPLICE:
-		calls_count(fd, LENS_READ, ret, false, true, kinds | calls_splice_kinds(fd));
+		if (lens_splice_kinds)
+			its = calls_splice_kinds(fd);
+		calls_count(fd, LENS_READ, ret, false, true, kinds | its);
 		fd = a.arg[2];
 		break;
 	case CALL_TEE:	/* copies; the source keeps its bytes */
@@ -174,11 +177,13 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 		dir = fd_dir(fd);
 		break;
 	case CALL_OPEN:
-		if (kinds & KIND_BIT(LENS_KIND_PTY))
+		if (kinds_counted(KIND_BIT(LENS_KIND_PTY)) && kinds & KIND_BIT(LENS_KIND_PTY))
 			pty_opened(ret);
-		return kinds & KIND_BIT(LENS_KIND_FIFO) ? pipe_opened(ret) : 0;
+		return kinds_counted(KINDS_FIFO) && kinds & KIND_BIT(LENS_KIND_FIFO) ?
+			pipe_opened(ret) : 0;
 	case CALL_EVENTFD:
-		return kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
+		return kinds_counted(KIND_BIT(LENS_KIND_EVENTFD)) &&
+		       kinds & KIND_BIT(LENS_KIND_EVENTFD) ? eventfd_made(ret, a.arg[0]) : 0;
 	}
 	return calls_count(fd, dir, ret, (class == CALL_READ || class == CALL_WRITE) &&
 			   ret > 0 && ret < (__s64)a.arg[2],
@@ -250,25 +255,30 @@ static __always_inline int calls_other(struct pt_regs *regs, __u32 class, bool c
 	if (class == CALL_AIO)
 		return aio_submitted(regs, compat, ret, kinds);
 	if (class <= CALL_FD_LAST)
-		return calls_files(regs, class, compat, ret, kinds);
+		return kinds_counted(KINDS_FD) ? calls_files(regs, class, compat, ret, kinds) : 0;
 	if (class <= CALL_SOCK_LAST)
-		return sockcall(regs, class, compat, ret, kinds);
+		return kinds_counted(KINDS_SOCK) ? sockcall(regs, class, compat, ret, kinds) : 0;
 	if (class >= CALL_MMAP)
-		return calls_mappings(regs, class, compat, ret);
+		return kinds_counted(KINDS_MEMORY) ? calls_mappings(regs, class, compat, ret) : 0;
 	if (class == CALL_GETFD)
-		return procvm_fetched(compat ? regs->bx : regs->di, ret);
+		return lens_sys_kinds & KIND_BIT(LENS_KIND_NONE) ?
+			procvm_fetched(compat ? regs->bx : regs->di, ret) : 0;
 	if (class >= CALL_VM_READ)
-		return procvm_returned(compat ? regs->bx : regs->di,
-					   class == CALL_VM_WRITE ? LENS_WRITE : LENS_READ, ret);
+		return kinds_counted(KIND_BIT(LENS_KIND_PROCESS_VM)) ?
+			procvm_returned(compat ? regs->bx : regs->di,
+					class == CALL_VM_WRITE ? LENS_WRITE : LENS_READ, ret) : 0;
 	if (class >= CALL_MQSEND)
-		return calls_mqueue(regs, class, compat, ret);
+		return kinds_counted(KIND_BIT(LENS_KIND_POSIX_MQ)) ?
+			calls_mqueue(regs, class, compat, ret) : 0;
 	if (class == CALL_IPC) {
 		if (arch_ipc_call(regs) >= KDEF_IPC_SHMAT)
-			return kinds & KINDS_MEMORY ? calls_mappings(regs, class, compat, ret) : 0;
+			return kinds_counted(KINDS_MEMORY) && kinds & KINDS_MEMORY ?
+				calls_mappings(regs, class, compat, ret) : 0;
 		if (!(kinds & KIND_BIT(LENS_KIND_SYSV_MSG)))
 			return 0;
 	}
-	return calls_queues(regs, class, compat, ret);
+	return kinds_counted(KIND_BIT(LENS_KIND_SYSV_MSG)) ?
+		calls_queues(regs, class, compat, ret) : 0;
 }
 
 /* kinds that a call of this class may be about */
@@ -409,7 +419,7 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 		return 0;
 	}
 	mode = file->f_inode->i_mode & KDEF_S_IFMT;
-	if (kinds & KINDS_SOCK && mode == KDEF_S_IFSOCK) {
+	if (kinds_counted(KINDS_SOCK) && kinds & KINDS_SOCK && mode == KDEF_S_IFSOCK) {
 		/* of a read of nothing the socket is not told */
 		if (class == CALL_READ && !regs->dx)
 			return 0;
@@ -417,7 +427,7 @@ static __noinline int calls_read_write(struct pt_regs *regs, __u32 class, __s64 
 				     LENS_READ, ret, 0, kinds);
 	}
 	if ((kinds & KINDS_FIFO && mode == KDEF_S_IFIFO) ||
-	    (kinds & KINDS_DEVICE && calls_is_device(file)))
+	    (kinds_counted(KINDS_DEVICE) && kinds & KINDS_DEVICE && calls_is_device(file)))
 		return calls_files(regs, class, false, ret, kinds);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define LENS_DESCRIBE_BPF_H
 
 #include "ident_sock.bpf.h"
+#include "kinds.bpf.h"
 
 #define DESCRIBE_LEN 0xffff		/* mask of the length in a describe_path() result */
 #define DESCRIBE_TRUNCATED 0x10000	/* the path is longer than what was kept */
@@ -75,33 +76,37 @@ static __always_inline __u32 describe_sock_name(__u32 which, __u32 offset, struc
 			     (__u64)u + bpf_core_field_offset(struct unix_sock, path));
 }
 
-/* depth of the channel behind a file, and its path where the kind has one */
-static __always_inline int describe_depth(__u32 kind, struct file *file, struct lens_depth *ret)
+/*
+ * Depth of the channel behind a file, and its path where the kind has one; among: kinds that it
+ * can be of, a constant.
+ */
+static __always_inline int describe_depth(__u32 kind, __u64 among, struct file *file,
+					  struct lens_depth *ret)
 {
-	if (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO)
+	if (among & KINDS_FIFO && (kind == LENS_KIND_PIPE || kind == LENS_KIND_FIFO))
 		return describe_pipe((__u64)file, ret);
-	if (kind == LENS_KIND_POSIX_MQ)
+	if (among & KIND_BIT(LENS_KIND_POSIX_MQ) && kind == LENS_KIND_POSIX_MQ)
 		return describe_mqueue_depth((__u64)BPF_CORE_READ(file, f_inode), ret);
-	if (kind_is_inet(kind))
+	if (among & KINDS_INET && kind_is_inet(kind))
 		return describe_inet((__u64)file, ret);
-	if (kind_is_sock(kind))
+	if (among & KINDS_SOCK && kind_is_sock(kind))
 		return describe_sock(kind, (__u64)file, ret);
-	if (kind == LENS_KIND_EVENTFD)
+	if (among & KIND_BIT(LENS_KIND_EVENTFD) && kind == LENS_KIND_EVENTFD)
 		return describe_eventfd((__u64)file, ret);
-	if (kind == LENS_KIND_PTY)
+	if (among & KIND_BIT(LENS_KIND_PTY) && kind == LENS_KIND_PTY)
 		return describe_pty((__u64)file, ret);
 	return 0;
 }
 
-static __always_inline __u32 describe_name(__u32 kind, __u32 which, __u32 offset,
+static __always_inline __u32 describe_name(__u32 kind, __u64 among, __u32 which, __u32 offset,
 					   struct file *file)
 {
-	if (kind == LENS_KIND_FIFO)
+	if (among & KIND_BIT(LENS_KIND_FIFO) && kind == LENS_KIND_FIFO)
 		return describe_path(which, offset, LENS_PATH_MAX, path_of((__u64)file));
-	if (kind == LENS_KIND_POSIX_MQ)
+	if (among & KIND_BIT(LENS_KIND_POSIX_MQ) && kind == LENS_KIND_POSIX_MQ)
 		return describe_leaf(which, offset, (__u64)BPF_CORE_READ(file, f_path.dentry));
 	/* an address is no name: it comes in a record of its own */
-	if (kind_is_sock(kind) && !kind_is_inet(kind))
+	if (among & KINDS_UNIX && kind_is_sock(kind) && !kind_is_inet(kind))
 		return describe_sock_name(which, offset, file);
 	return 0;
 }

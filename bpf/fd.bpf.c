@@ -13,7 +13,7 @@ static __always_inline bool has_kind(__u64 kinds, __u32 kind)
 
 static __always_inline bool is_counted(struct file *file, __u64 kinds, struct lens_total_key *key)
 {
-	return has_kind(kinds, ident_file((__u64)file, key));
+	return has_kind(kinds, ident_counted((__u64)file, key));
 }
 
 /*
@@ -34,7 +34,7 @@ static __always_inline bool is_counted_doubtful(struct file *now, __u64 kinds,
 static __always_inline void fill_in(const struct lens_total_key *key, struct file *now,
 				    struct call *call)
 {
-	if (key->kind == LENS_KIND_PTY)
+	if (kinds_counted(KIND_BIT(LENS_KIND_PTY)) && key->kind == LENS_KIND_PTY)
 		call->is_short = now && pty_is_packet(now, key->dir, call->ret);
 }
 
@@ -55,7 +55,9 @@ int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __
 	return totals_count(&key, (struct file *)file, 0, &copy);
 }
 
-int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
+/* what: which kinds of files can be met here; a constant */
+static __always_inline int count(__u32 fd, __u32 dir, __s64 ret, bool is_short, __u64 kinds,
+				 __u32 what)
 {
 	struct task_struct *t = (void *)bpf_get_current_task_btf();
 	struct call call = { .ret = ret, .moved = ret > 0, .is_short = is_short };
@@ -76,12 +78,22 @@ int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
 	} else if (!file) {
 		fd_count_lost(ret);
 		return 0;
-	} else if (!is_counted(file, kinds, &key)) {
+	} else if (what & FILE_PIPE ? !ident_pipe_at(file, &key) : !is_counted(file, kinds, &key)) {
 		return 0;
 	}
 	ident_user_probe(t, dir, &key);
 	fill_in(&key, file, &call);
-	return totals_count(&key, file, 0, &call);
+	return totals_count(&key, file, what, &call);
+}
+
+int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds)
+{
+	return count(fd, dir, ret, is_short, kinds, 0);
+}
+
+int fd_count_pipe(__u32 fd, __u32 dir, __s64 ret)
+{
+	return count(fd, dir, ret, false, KINDS_FIFO, FILE_PIPE);
 }
 
 __u32 fd_dir(__u32 fd)

@@ -7,22 +7,8 @@
 #ifndef LENS_FD_BPF_H
 #define LENS_FD_BPF_H
 
+#include "kinds.bpf.h"
 #include "totals.bpf.h"
-
-/* sets of kinds */
-#define KIND_BIT(kind) (1ull << (kind))
-#define KINDS_FIFO (KIND_BIT(LENS_KIND_PIPE) | KIND_BIT(LENS_KIND_FIFO))
-#define KINDS_UNIX (KIND_BIT(LENS_KIND_UNIX_STREAM) | KIND_BIT(LENS_KIND_UNIX_DGRAM) | \
-		    KIND_BIT(LENS_KIND_UNIX_SEQPACKET))
-#define KINDS_INET (KIND_BIT(LENS_KIND_TCP) | KIND_BIT(LENS_KIND_UDP))
-#define KINDS_SOCK (KINDS_UNIX | KINDS_INET)
-/* neither of these, but read and written like them */
-#define KINDS_DEVICE (KIND_BIT(LENS_KIND_EVENTFD) | KIND_BIT(LENS_KIND_PTY))
-/* those whose bytes move through descriptors */
-#define KINDS_FD (KINDS_FIFO | KINDS_SOCK | KINDS_DEVICE)
-#define KINDS_MEMORY (KIND_BIT(LENS_KIND_SYSV_SHM) | KIND_BIT(LENS_KIND_POSIX_SHM) |	\
-		      KIND_BIT(LENS_KIND_MEMFD) | KIND_BIT(LENS_KIND_MMAP_FILE) |	\
-		      KIND_BIT(LENS_KIND_SHARED_ANON))
 
 /* which kinds the end of system calls counts; set by user space before loading */
 extern const volatile __u64 lens_sys_kinds;
@@ -31,6 +17,8 @@ extern const volatile __u64 lens_splice_kinds;
 
 /* ret is what the call returned; kinds: those to be counted here, no sockets */
 int fd_count(__u32 fd, __u32 dir, __s64 ret, __u32 is_short, __u64 kinds);
+/* the same where it can only be a pipe or a fifo that is counted */
+int fd_count_pipe(__u32 fd, __u32 dir, __s64 ret);
 /* the same by the file, for a task that shares the process of the current one; both addresses */
 int fd_count_file(__u64 task, __u64 file, __u32 dir, const struct call *call, __u64 kinds);
 /* the direction a descriptor is open for, in which vmsplice(2) moves */

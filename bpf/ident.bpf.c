@@ -4,6 +4,7 @@
  */
 #include "birth.bpf.h"
 #include "ident_sock.bpf.h"
+#include "kinds.bpf.h"
 #include "memory.bpf.h"
 
 struct births_map lens_births SEC(".maps");
@@ -17,28 +18,40 @@ static __always_inline __u32 ident_birth(struct lens_total_key *key)
 	return key->kind;
 }
 
-int ident_file(__u64 file, struct lens_total_key *ret)
+/* among: kinds that are asked for, a constant */
+static __always_inline int ident_among(__u64 file, __u64 among, struct lens_total_key *ret)
 {
 	struct file *f = (struct file *)file;
 	__u32 end;
 
 	if (!f || !ret)
 		return LENS_KIND_NONE;
-	if (lens_has_cast ? ident_pipe(ident_file_at(file), ret) : ident_pipe_probe(f, ret))
+	if (ident_pipe_at(f, ret))
 		return ret->kind;
-	if (ident_mqueue_inode(BPF_CORE_READ(f, f_inode), ret))
+	if (among & KIND_BIT(LENS_KIND_POSIX_MQ) &&
+	    ident_mqueue_inode(BPF_CORE_READ(f, f_inode), ret))
 		return ret->kind;
-	if (ident_sock_probe(ident_file_sock(f), ret))
+	if (among & KINDS_SOCK && ident_sock_probe(ident_file_sock(f), ret))
 		return ret->kind;
-	if (ident_eventfd(f, ret))
+	if (among & KIND_BIT(LENS_KIND_EVENTFD) && ident_eventfd(f, ret))
 		return ident_birth(ret);
-	if (ident_pty(f, ret)) {
+	if (among & KIND_BIT(LENS_KIND_PTY) && ident_pty(f, ret)) {
 		end = ret->gen;
 		ident_birth(ret);
 		ret->gen = ret->gen << 1 | end;
 		return ret->kind;
 	}
 	return LENS_KIND_NONE;
+}
+
+int ident_file(__u64 file, struct lens_total_key *ret)
+{
+	return ident_among(file, KINDS_ALL, ret);
+}
+
+int ident_counted(__u64 file, struct lens_total_key *ret)
+{
+	return ident_among(file, lens_kinds, ret);
 }
 
 int ident_memory(__u64 file, struct lens_total_key *ret)

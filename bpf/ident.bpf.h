@@ -114,12 +114,21 @@ static __always_inline bool ident_pipe_probe(struct file *f, struct lens_total_k
 	return true;
 }
 
+/* the same of a file at any address */
+static __always_inline bool ident_pipe_at(struct file *file, struct lens_total_key *k)
+{
+	return lens_has_cast ? ident_pipe(ident_file_at((__u64)file), k) :
+			       ident_pipe_probe(file, k);
+}
+
 /*
  * The kind of channel behind the file at an address, LENS_KIND_NONE if it is
  * none; fills in all of the key but the user. For calls that are not hot: a
  * global function, so that the verifier walks it once.
  */
 int ident_file(__u64 file, struct lens_total_key *ret);
+/* likewise, but only of the kinds that are counted in this run */
+int ident_counted(__u64 file, struct lens_total_key *ret);
 /* likewise, or memory that a descriptor stands for, whose reads and writes are not counted */
 int ident_held(__u64 file, struct lens_total_key *ret);
 /* ... and the memory alone of it */

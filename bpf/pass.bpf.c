@@ -47,7 +47,7 @@ static __always_inline __u32 passage_name(__u32 which, const struct lens_rec_pas
 	__u32 len;
 
 	if (r->what.kind && !object_is_memory(r->what.kind))
-		return describe_name(r->what.kind, which, sizeof(*r), file);
+		return describe_name(r->what.kind, KINDS_ALL, which, sizeof(*r), file);
 	len = describe_path(which, sizeof(*r), LENS_PATH_MAX, path_of((__u64)file));
 	/* in no directory, such as a memfd */
 	return len ? len : describe_leaf(which, sizeof(*r), (__u64)BPF_CORE_READ(file,
@@ -83,7 +83,7 @@ static __always_inline int passage_tell(const struct passage *p, __u64 address, 
 	name_len = passage_name(which, r, file);
 	if (look) {
 		totals_found(&r->what);
-		describe_depth(r->what.kind, file, &r->depth);
+		describe_depth(r->what.kind, KINDS_ALL, file, &r->depth);
 	} else {
 		passage_user(r);
 	}

@@ -43,8 +43,7 @@ int pipe_returned(__u64 file, __u32 dir, __s64 ret, __u32 is_short)
 
 	if (is_restart(ret))
 		return 0;
-	if (!(lens_has_cast ? ident_pipe(ident_file_at(file), &key) :
-			      ident_pipe_probe((struct file *)file, &key)))
+	if (!ident_pipe_at((struct file *)file, &key))
 		return 0;
 	ident_user_probe((void *)bpf_get_current_task_btf(), dir, &key);
 	return totals_count(&key, (struct file *)file, FILE_PIPE, &call);
@@ -153,14 +152,14 @@ int BPF_PROG(pipe__fexit_any__tee, struct file *in, struct file *out, unsigned l
 SEC("?fexit/__x64_sys_vmsplice")
 int BPF_PROG(pipe__fexit_any__vmsplice, struct pt_regs *regs, long ret)
 {
-	fd_count(regs->di, fd_dir(regs->di), ret, false, KINDS_FIFO);
+	fd_count_pipe(regs->di, fd_dir(regs->di), ret);
 	return 0;
 }
 
 SEC("?fexit/__x64_sys_sendfile64")
 int BPF_PROG(pipe__fexit_any__sendfile, struct pt_regs *regs, long ret)
 {
-	fd_count(regs->di, LENS_WRITE, ret, false, KINDS_FIFO);
+	fd_count_pipe(regs->di, LENS_WRITE, ret);
 	return 0;
 }
 

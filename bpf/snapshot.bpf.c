@@ -104,8 +104,8 @@ static __noinline int holder_found(struct bpf_iter__task_file *ctx,
 		object_depth(key->kind, file, &h->depth);
 		name_len = object_name(key->kind, which, sizeof(*h), file);
 	} else {
-		describe_depth(key->kind, file, &h->depth);
-		name_len = describe_name(key->kind, which, sizeof(*h), file);
+		describe_depth(key->kind, KINDS_ALL, file, &h->depth);
+		name_len = describe_name(key->kind, KINDS_ALL, which, sizeof(*h), file);
 	}
 	len = align8(sizeof(*h) + (name_len & DESCRIBE_LEN));
 	rec_init(&h->h, LENS_REC_HOLD, len);

@@ -87,7 +87,7 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 
 	d->object = d->dev == lens_pipefs_dev ? LENS_OBJECT_PIPE : LENS_OBJECT_FIFO;
 	d->self = (__u64)BPF_CORE_READ(i, i_pipe);
-	describe_depth(d->object, file_address(d), &depth);
+	describe_depth(d->object, KINDS_ALL, file_address(d), &depth);
 	d->queued_bytes = depth.queued_bytes;
 	d->queued_msgs = depth.queued_msgs;
 	d->capacity_bytes = depth.capacity_bytes;
@@ -274,7 +274,7 @@ static __always_inline __u32 name_length(const struct lens_rec_desc *d)
 	__u32 which = SCRATCH_LOOK;
 
 	if (d->object == LENS_OBJECT_FIFO)
-		return describe_name(LENS_KIND_FIFO, which, sizeof(*d), file_address(d));
+		return describe_name(LENS_KIND_FIFO, KINDS_ALL, which, sizeof(*d), file_address(d));
 	return d->name_len & (STUCK_NAME_MAX - 1);
 }
 

@@ -6,8 +6,11 @@
  */
 #include "totals.bpf.h"
 #include "describe.bpf.h"
+#include "kinds.bpf.h"
 #include "place.bpf.h"
 #include "task.bpf.h"
+
+const volatile __u64 lens_kinds = KINDS_ALL;
 
 __u32 totals_epoch = EPOCH_ONE;
 __u32 lens_look;
@@ -467,22 +470,24 @@ static __always_inline int announce(const struct lens_total_key *key, __u64 addr
 		e->flags |= ident_made((void *)bpf_get_current_task_btf(), file);
 	if (what & FILE_PIPE) {
 		if (key->kind == LENS_KIND_FIFO)
-			name_len = describe_name(LENS_KIND_FIFO, which, sizeof(*e), file);
-		describe_depth(LENS_KIND_PIPE, file, &e->depth);
+			name_len = describe_name(LENS_KIND_FIFO, KINDS_ALL, which, sizeof(*e),
+						 file);
+		describe_depth(LENS_KIND_PIPE, KINDS_ALL, file, &e->depth);
 	} else if (what & FILE_SOCKET) {
 		name_len = describe_sock_name(which, sizeof(*e), file);
 		describe_sock(key->kind, address, &e->depth);
 	} else if (what & FILE_MQUEUE) {
-		name_len = describe_name(LENS_KIND_POSIX_MQ, which, sizeof(*e), file);
-		describe_depth(LENS_KIND_POSIX_MQ, file, &e->depth);
+		name_len = describe_name(LENS_KIND_POSIX_MQ, KINDS_ALL, which, sizeof(*e),
+					 file);
+		describe_depth(LENS_KIND_POSIX_MQ, KINDS_ALL, file, &e->depth);
 	} else if (what & FILE_INET) {
 		describe_inet(address, &e->depth);
 	} else if (what & FILE_NONE) {
 		if (key->kind == LENS_KIND_SYSV_MSG)
 			describe_queue_of(key->ino, &e->depth);
 	} else {
-		name_len = describe_name(key->kind, which, sizeof(*e), file);
-		describe_depth(key->kind, file, &e->depth);
+		name_len = describe_name(key->kind, lens_kinds, which, sizeof(*e), file);
+		describe_depth(key->kind, lens_kinds, file, &e->depth);
 	}
 	return totals_end_finish(which, name_len);
 }

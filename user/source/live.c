@@ -62,7 +62,7 @@ static const char *const kind_groups[] = {
  */
 static void set_sys_kinds(struct live *l)
 {
-	uint64_t kinds = 0, straddle = 0, splice = 0;
+	uint64_t kinds = 0, straddle = 0, splice = 0, counted = 0;
 	bool preemptible = false, is_function;
 
 	for (size_t kind = LENS_KIND_NONE + 1; kind < ARRAY_SIZE(kind_groups); kind++) {
@@ -71,6 +71,7 @@ static void set_sys_kinds(struct live *l)
 
 		if (!row)
 			continue;
+		counted |= 1ull << kind;
 		is_function = strstr(row->variant, PLAN_FUNCTION_HOOKS);
 		preemptible |= is_function;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
@@ -82,6 +83,7 @@ static void set_sys_kinds(struct live *l)
 			 strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
 			straddle |= 1ull << kind;
 	}
+	l->skel->rodata->lens_kinds = counted;
 	l->skel->rodata->lens_sys_kinds = kinds |
 		(plan_fetches_by_calls(&l->plan) ? 1ull << LENS_KIND_NONE : 0);
 	l->skel->rodata->lens_preemptible = preemptible;
