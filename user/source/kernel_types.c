@@ -11,6 +11,8 @@
 #include "source/kernel_types.h"
 
 #define BUCKETS (1u << 16)
+/* of so many types that follow each other where the first one is, is noted: memory takes time */
+#define STRIDE 8
 
 struct kernel_types {
 	void *map;			/* of the file, where the kernel permits that (v6.16) */
@@ -18,7 +20,7 @@ struct kernel_types {
 	size_t size;
 	const char *types, *strings;
 	uint32_t types_size, strings_size;
-	uint32_t *offsets;		/* of type id, in types */
+	uint32_t *offsets;		/* of type id * STRIDE, in types */
 	uint32_t *next;			/* by id: another type of the same bucket */
 	uint32_t count, room;
 	uint32_t buckets[BUCKETS];	/* by name and kind: first type */
@@ -171,10 +173,11 @@ static void index_add(struct kernel_types *t, const struct btf_type *type)
 
 	if (t->count > t->room) {
 		t->room *= 2;
-		t->offsets = xrealloc(t->offsets, t->room, sizeof(*t->offsets));
+		t->offsets = xrealloc(t->offsets, t->room / STRIDE, sizeof(*t->offsets));
 		t->next = xrealloc(t->next, t->room, sizeof(*t->next));
 	}
-	t->offsets[id] = (const char *)type - t->types;
+	if (id % STRIDE == 0)
+		t->offsets[id / STRIDE] = (const char *)type - t->types;
 	t->next[id] = 0;
 	if (!*name)
 		return;
@@ -188,7 +191,7 @@ static int index_build(struct kernel_types *t)
 	size_t at = 0, size;
 
 	t->room = 1u << 17;
-	t->offsets = xcalloc(t->room, sizeof(*t->offsets));
+	t->offsets = xcalloc(t->room / STRIDE, sizeof(*t->offsets));
 	t->next = xcalloc(t->room, sizeof(*t->next));
 	t->count = 1;	/* void */
 	while (at < t->types_size) {
@@ -230,7 +233,12 @@ uint32_t kernel_types_count(const struct kernel_types *t)
 
 const struct btf_type *kernel_types_at(const struct kernel_types *t, uint32_t id)
 {
-	return (const void *)(t->types + t->offsets[id]);
+	const char *at = t->types + t->offsets[id / STRIDE];
+
+	/* void is nowhere */
+	for (uint32_t i = id < STRIDE ? 1 : id / STRIDE * STRIDE; i < id; i++)
+		at += type_size((const void *)at);
+	return (const void *)at;
 }
 
 static uint32_t first_match(const struct kernel_types *t, uint32_t id, const char *name,
