@@ -9,66 +9,62 @@ import json
 
 import lens
 
-# how many run under one observer: many queues at a time would exceed what a user may have
-TOGETHER = 8 if lens.NARROW else 1
-
 
 class Batch:
-    def __init__(self, program, options):
-        self.program = program
-        self.options = options
-        self.members = {}   # name of the test: (mode, is its channel born under observation?)
-        self.truths = {}    # ... or why there is none
-        self.doc = None
+    """Tests of which as many as may be are observed together, of those that were chosen."""
 
-    def add(self, name, mode, late=False):
-        self.members[name] = (mode, late)
+    # many queues at a time would exceed what a user may have
+    SIZE = {"mqueue": 8, "sysvmsg": 8}
+    OTHERS = 24
+
+    def __init__(self, *options):
+        self.options = options
+        self.members = {}   # name of the test: (program, mode, is its channel born under it?)
+        self.seen = {}      # name of the test: (document, truth), or why there is none
+
+    def add(self, name, program, mode, late=False):
+        self.members[name] = (program, mode, late)
 
     def watched(self, name):
-        """(document, truth of this member), as of lens.watched(); the first one does the work."""
+        """(document, truth of this member), as of lens.watched()"""
         if lens.is_second_try:
-            return self.alone(name).result(name)
-        return self.result(name)
+            self.observe([name])
+        elif name not in self.seen:
+            self.observe(self.together_with(name))
+        seen = self.seen[name]
+        if isinstance(seen, Exception):
+            raise seen
+        self.check(seen[0])
+        return seen
 
-    def alone(self, name):
-        batch = type(self)(self.program, self.options)
-        batch.add(name, *self.members[name])
-        return batch
+    def together_with(self, name):
+        size = self.SIZE.get(self.members[name][0], self.OTHERS) if lens.NARROW else 1
+        chosen = [n for n in self.members if n in lens.CHOSEN and n not in self.seen]
+        first = chosen.index(name)
+        return chosen[first:first + size]
 
-    def result(self, name):
-        if name not in self.truths:
-            chosen = [n for n in self.members if n in lens.CHOSEN]
-            failed = dict.fromkeys(chosen, lens.Failure("failed together with the first of them"))
-            self.truths = dict(failed)
-            try:
-                self.observe(chosen)
-            except Exception:
-                self.truths = failed
-                raise
-        truth = self.truths[name]
-        if isinstance(truth, Exception):
-            raise truth
-        self.check()
-        return self.doc, truth
-
-    def check(self):
-        lens.check_document(self.doc, forced=lens.forced(self.options))
-
-    def observe(self, chosen):
-        works = {}
-        for name in chosen:
-            mode, late = self.members[name]
+    def observe(self, names):
+        self.seen.update(dict.fromkeys(names, lens.Failure("failed together with others")))
+        works, truths = {}, {}
+        for name in names:
+            program, mode, late = self.members[name]
             self.attempt(name, lambda n: works.update(
-                {n: lens.Workload(self.program, mode, late=late)}))
+                {n: lens.Workload(program, mode, late=late)}))
         if not works:
             return
         observer = self.observer(works.values())
         for name, work in works.items():
-            self.attempt(name, lambda n: self.truths.update({n: work.go() or work.truth()}))
-        self.doc = self.read(observer)
-        for name, work in works.items():
-            if not isinstance(self.truths[name], Exception):
-                work.end()
+            self.attempt(name, lambda n: truths.update({n: work.go() or work.truth()}))
+        doc = self.read(observer)
+        for name, truth in truths.items():
+            self.seen[name] = (doc, truth)
+            works[name].end()
+
+    def attempt(self, name, step):
+        try:
+            step(name)
+        except (lens.Failure, lens.Skip) as reason:
+            self.seen[name] = reason
 
     def observer(self, works):
         return lens.observe(*self.options)
@@ -76,11 +72,8 @@ class Batch:
     def read(self, observer):
         return observer.document()
 
-    def attempt(self, name, step):
-        try:
-            step(name)
-        except (lens.Failure, lens.Skip) as reason:
-            self.truths[name] = reason
+    def check(self, doc):
+        lens.check_document(doc, forced=lens.forced(self.options))
 
 
 class Traces(Batch):
@@ -94,15 +87,5 @@ class Traces(Batch):
     def read(self, observer):
         return [json.loads(line) for line in observer.interrupt().splitlines()]
 
-    def check(self):
+    def check(self, doc):
         pass
-
-
-def spread(kind, program, options, modes):
-    """[(mode, batch that it is to be added to)]"""
-    found = []
-    for number, mode in enumerate(modes):
-        if number % TOGETHER == 0:
-            batch = kind(program, options)
-        found.append((mode, batch))
-    return found

@@ -2,7 +2,7 @@
 """One test per mode of every workload: the report against its truth."""
 
 import lens
-from batch import Batch, spread
+from batch import Batch
 
 # (prefix of the test's name, workload, modes)
 PLAIN = (
@@ -61,6 +61,9 @@ UNORDERED = ({("many", m) for m in ("torn", "matrix", "packets", "inturn")}
                 ("pty", "cooked"), ("pty", "packet")})
 
 
+BATCHES = {}    # (options that say what is observed, late): batch
+
+
 def plain_test(batch, name, may_be_inexact):
     def one():
         doc, truth = batch.watched(name)
@@ -70,9 +73,12 @@ def plain_test(batch, name, may_be_inexact):
 
 def register_all(table, late):
     for prefix, program, modes in table:
-        for mode, batch in spread(Batch, program, lens.narrow(program), modes.split()):
+        options = lens.narrow(program)
+        # a number that one gave back, as terminals have, is not for another one of the same batch
+        batch = BATCHES.setdefault((options, late), Batch(*options))
+        for mode in modes.split():
             name = "%s_%s%s" % (prefix, mode, "_late" if late else "")
-            batch.add(name, mode, late)
+            batch.add(name, program, mode, late)
             lens.register(name, plain_test(batch, name, (program, mode) in UNORDERED))
 
 
@@ -102,10 +108,10 @@ register_all(LATE, True)
 
 def register_sys(program, group, modes):
     """What the calls alone tell, by the end of them or by their arguments."""
-    options = lens.narrow(program) + ("--variant", group + "=sys")
-    for mode, batch in spread(Batch, program, options, modes.split()):
+    batch = Batch(*lens.narrow(program), "--variant", group + "=sys")
+    for mode in modes.split():
         name = "%s_sys_%s" % (program, mode)
-        batch.add(name, mode)
+        batch.add(name, program, mode)
         lens.register(name, plain_test(batch, name, False))
 
 

@@ -2,7 +2,7 @@
 """Descriptors that are passed over unix sockets: who passed what, and what is on its way."""
 
 import lens
-from batch import Batch, Traces, spread
+from batch import Batch, Traces
 
 TYPES = ",".join(("pipe", "unix-stream", "unix-dgram", "unix-seqpacket"))
 # ... and what goes through them; where starting takes seconds nothing else is observed
@@ -87,25 +87,25 @@ def check_uring(lines, truth):
     lens.equal("descriptors", expected, passes_seen(lines, {truth["pid"]}))
 
 
-def register(batch, name, mode, check):
-    batch.add(name, mode)
+def register(batch, name, program, mode, check):
+    batch.add(name, program, mode)
     lens.register(name, lambda: check(*batch.watched(name)))
 
 
 def register_all(prefix, modes, *options):
-    options = ("-t", TYPES) + options
-    for mode, batch in spread(Traces, "pass", options, modes):
-        register(batch, "%s_trace_%s" % (prefix, mode), mode, check_traced)
-    for mode, batch in spread(Batch, "pass", options, modes):
-        register(batch, "%s_report_%s" % (prefix, mode), mode, check_reported)
-    register(Traces("compat", options), prefix + "_compat", "passing", check_traced)
+    traces, reports = Traces("-t", TYPES, *options), Batch("-t", TYPES, *options)
+    for mode in modes.split():
+        register(traces, "%s_trace_%s" % (prefix, mode), "pass", mode, check_traced)
+        register(reports, "%s_report_%s" % (prefix, mode), "pass", mode, check_reported)
+    register(traces, prefix + "_compat", "compat", "passing", check_traced)
+    return traces, reports
 
 
-register_all("pass", "stream seqpacket dgram mmsg sendto waiting".split())
+PLAIN = register_all("pass", "stream seqpacket dgram mmsg sendto waiting")
 # where the calls alone are seen
-register_all("pass_sys", "stream seqpacket dgram mmsg waiting".split(), "--variant", "unix=sys")
-register(Traces("uring", ("-t", TYPES)), "pass_uring", "passing", check_uring)
-register(Batch("pass", ("-t", TYPES)), "pass_from", "stream", check_from)
+register_all("pass_sys", "stream seqpacket dgram mmsg waiting", "--variant", "unix=sys")
+register(PLAIN[0], "pass_uring", "uring", "passing", check_uring)
+register(PLAIN[1], "pass_from", "pass", "stream", check_from)
 
 
 @lens.test()

@@ -28,13 +28,11 @@ def decoded(batch, name):
 
 
 def register_all(prefix, *options):
-    batch = None
+    batch = Batch(*lens.narrow("pipe"), *options)
     for mode in DECODED.split():
         name = prefix + mode
-        if not batch or not lens.NARROW:
-            batch = Batch("uring", lens.narrow("pipe") + options)
-        batch.add(name, mode)
-        lens.register(name, lambda b=batch, n=name: decoded(b, n))
+        batch.add(name, "uring", mode)
+        lens.register(name, lambda n=name: decoded(batch, n))
 
 
 register_all("uring_")
