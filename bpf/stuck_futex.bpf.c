@@ -71,7 +71,9 @@ __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 address, __
 			r.address = address_by(t, second, r.sequence, r.offset);
 	} else {
 		r.offset += offset & ~FLAGS;
-		if (BPF_CORE_READ(q, key.both.ptr) == (__u64)BPF_CORE_READ(t, mm)) {
+		/* at the address of its call it was before: nobody moves a waiter to where it is */
+		if (r.offset == address ||
+		    BPF_CORE_READ(q, key.both.ptr) == (__u64)BPF_CORE_READ(t, mm)) {
 			r.flags = LENS_FUTEX_OWN;
 			r.address = r.offset;
 		}
