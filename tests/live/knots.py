@@ -54,7 +54,7 @@ ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = "leastunix leasttcp leastpoll waitall peekall".split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
-           " waitclone").split()
+           " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
           " acceptedhidden connectedbefore").split()
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"

@@ -49,6 +49,9 @@ REACHED = {
                  {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "asyncsignal": ({"waiter": "external", "reader": "external"},
                     {"waiter": ["reader"], "reader": ["waiter"]}, {}),
+    # somebody from outside would have to stop the child
+    "waitstopped": ({"waiter": "external", "reader": "external"},
+                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "epollshared": ({"waiter": "external", "reader": "external"},
                     {"reader": ["waiter"]}, {}),
     "fifoalone": ({"writer": "external"}, {"writer": ["writer"]}, {}),

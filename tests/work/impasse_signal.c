@@ -154,6 +154,27 @@ static void waitid_group(void)
 	wait_group();
 }
 
+/* not for its end, but to be told when a signal from outside has stopped it */
+static void wait_for_stop(void *unused)
+{
+	siginfo_t info;
+
+	tell(work_spawn(read_q, NULL));
+	close_others(q[1], -1);
+	waitid(P_ALL, 0, &info, WSTOPPED);
+}
+
+static void wait_stopped(void)
+{
+	make_pipes();
+	make_channel();
+	role("waiter", work_spawn(wait_for_stop, NULL));
+	role("reader", hear_pid());
+	let_go();
+	asleep("waiter", SYS_waitid);
+	asleep("reader", SYS_read);
+}
+
 /* who clone(2) makes without a signal for its end is no child that wait4(2) asks about */
 static void wait_beside_clone(void *unused)
 {
@@ -222,6 +243,7 @@ static const struct work_mode modes[] = {
 	{ "asyncsignal", async_signal }, { "asyncignored", async_ignored },
 	{ "waitgroup", wait_group },	 { "waitidgroup", waitid_group },
 	{ "waitclone", wait_clone },	 { "eventfull", event_full },
+	{ "waitstopped", wait_stopped },
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@ enum { LOCK_F_SETLKW = 7, LOCK_F_SETLKW64 = 14, LOCK_F_OFD_SETLKW = 38 };
 enum { WAIT_P_ALL, WAIT_P_PID, WAIT_P_PGID, WAIT_P_PIDFD };
 #define WAIT_ALL 0x40000000u   /* __WALL, __WCLONE */
 #define WAIT_CLONE 0x80000000u
+#define WAIT_EXITED 4u /* of waitid(2) */
 
 void stuck_need_outside(struct stuck_thread *t, enum stuck_want want, enum stuck_hope hope,
 			const char *why)
@@ -142,6 +143,10 @@ static void need_waitid(struct stuck *s, struct stuck_thread *t, const uint64_t 
 	} else {
 		need_children(s, t, ANY_CHILD, 0, arg[3]);
 	}
+	/* the end of one makes it return, too, but is not what it is there for */
+	if (!(arg[3] & WAIT_EXITED))
+		stuck_hope_outside(&t->needs[t->need_count - 1], HOPE_OUTSIDE,
+				   "a signal that stops or continues a child");
 }
 
 /* -------------------------------------------------------------------- splice */
