@@ -363,6 +363,30 @@ static __always_inline void fill_thread(struct task_struct *t, struct task_struc
 	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);
 }
 
+#define WAIT_P_PIDFD 3 /* include/uapi/linux/wait.h */
+
+/* another thread has put something else in the place of what its call is about */
+static __always_inline bool is_elsewhere(struct task_struct *t, const struct lens_rec_thread *r)
+{
+	__u64 end = ident_address((void *)bpf_task_pt_regs(t)), task = ident_address(t);
+	__u32 call = r->call;
+	__u64 second = r->arg[1];
+
+	if (call == LENS_CALL_WAITID)
+		return r->arg[0] == WAIT_P_PIDFD && !stuck_subject(task, second, end, true);
+	if (!(call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) &&
+	    !(call >= LENS_CALL_EPOLL_WAIT && call <= LENS_CALL_EPOLL_PWAIT2) &&
+	    call != LENS_CALL_MQ_SEND && call != LENS_CALL_MQ_RECEIVE &&
+	    call != LENS_CALL_FLOCK && call != LENS_CALL_FCNTL)
+		return false;
+	if (call == LENS_CALL_SPLICE)
+		second = r->arg[2];
+	else if (call != LENS_CALL_SENDFILE && call != LENS_CALL_TEE)
+		second = r->arg[0];
+	return !stuck_subject(task, r->arg[0], end, false) ||
+	       (second != r->arg[0] && !stuck_subject(task, second, end, false));
+}
+
 SEC("?iter/task")
 int stuck__iter__threads(struct bpf_iter__task *ctx)
 {
@@ -379,6 +403,8 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	if (!lens_calls_only) {
 		fill_numbers(t, &r);
 		fill_process(t, u, &r);
+		if (r.state & KDEF_TASK_SLEEPS && is_elsewhere(t, &r))
+			r.flags |= LENS_THREAD_ELSEWHERE;
 	}
 	BPF_CORE_READ_STR_INTO(&r.comm, t, comm);
 	rec_init(&r.h, LENS_REC_THREAD, sizeof(r));

@@ -50,6 +50,13 @@ __hidden int stuck_leases(struct task_struct *t);
 __hidden int stuck_opening(struct task_struct *t, struct seq_file *seq);
 
 /*
+ * Is what a descriptor of a sleeping task stands for what its call is about? end: of its kernel
+ * stack; of_process: the call waits for the process that it stands for. A global function, walked
+ * once.
+ */
+int stuck_subject(__u64 task, __u32 fd, __u64 end, __u32 of_process);
+
+/*
  * The address of the futex that a task sleeps at. Its call says `address`, but it may have been
  * moved since, to `second` or elsewhere: that is handed over. 0: to none in its own memory.
  */

@@ -71,6 +71,7 @@ enum lens_call {
 #define LENS_THREAD_CONTINUABLE 32768	/* by SIGCONT, traced or not */
 #define LENS_THREAD_BACKGROUND 65536	/* its terminal has another job in the foreground */
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
+#define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
 
 struct lens_rec_thread {
 	struct lens_rec h;

@@ -63,6 +63,8 @@ IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed f
          " queuescrossed").split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
+STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
+          " straychild straylock").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -92,8 +94,8 @@ def program_of(mode):
         return "impasse_hidden"
     if mode in IDLES:
         return "impasse_idle"
-    if mode in GUISES:
-        return "impasse_guise"
+    if mode in GUISES or mode in STRAYS:
+        return "impasse_guise" if mode in GUISES else "impasse_stray"
     if mode in ORIGINS:
         return "impasse_origin"
     if mode in FUTEXES:

@@ -196,6 +196,9 @@ static void need_member(void *ctx, uint32_t fd, enum stuck_want want)
 	struct resolving *r = ctx;
 	const struct stuck_desc *d = stuck_find_fd(r->s, r->t->proc, fd);
 
+	if (d && stuck_is_elsewhere(r->s, r->t, d))
+		stuck_need_outside(r->t, want, HOPE_OUTSIDE,
+				   "what its descriptor stood for before");
 	if (d && d->rec.object == LENS_OBJECT_EPOLL)
 		stuck_need_epoll(r->s, r->t, d, 1);
 	else if (d && d->rec.object == LENS_OBJECT_IO_URING)

@@ -141,13 +141,14 @@ static bool has_more_references(const struct stuck *s, const struct stuck_desc *
 }
 
 /*
- * While other threads could close the descriptor, the call holds a reference of its own: if it
- * holds none to what the descriptor stands for now, another thread has put that in its place.
+ * While other threads could close the descriptor, the call holds a reference of its own, and so
+ * does every poll: if it holds none to what the descriptor stands for now, another thread has put
+ * that in its place, which may have ended since.
  */
 bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 			const struct stuck_desc *d)
 {
-	return t->proc->live_count > 1 &&
+	return (t->proc->live_count > 1 || is_poll(t->rec.call)) &&
 	       references(stuck_find_file(s, d->rec.file)) <
 		       stuck_count_references(s, d->rec.file);
 }

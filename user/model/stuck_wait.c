@@ -451,6 +451,12 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		t->rec.call = call;
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
+	/* one that a supervisor holds has not begun */
+	if (t->rec.flags & LENS_THREAD_ELSEWHERE && !(t->rec.flags & LENS_THREAD_SUPERVISED)) {
+		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
+				   "what its descriptor stood for before");
+		return;
+	}
 	if (t->rec.flags & LENS_THREAD_LISTENS)
 		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for a signal as well");
 	if (t->rec.flags & LENS_THREAD_SUPERVISED)
