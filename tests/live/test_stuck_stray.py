@@ -3,8 +3,24 @@
 given it: another thread has put that in its place, or another process of the same table."""
 
 import lens
-from knots import KNOTS, STRAYS, knot_test
+from knots import KNOTS, RINGS, STRAYS, TOGETHER, knot_test, ring_test
 
-for _mode in STRAYS:
-    KNOTS[_mode] = ({"process": "external", "reader": "external"}, {"reader": ["process"]}, {})
+TWO = {"process": "external", "reader": "external"}
+
+for _mode in STRAYS[:-2]:
+    KNOTS[_mode] = (TWO, {"reader": ["process"]}, {})
     lens.register("stuck_" + _mode, knot_test(_mode))
+
+RINGS["polledtwice"] = {"poll": "reader", "reader": "poll"}
+lens.register("stuck_polledtwice", ring_test("polledtwice"))
+
+TOGETHER.add("sharedtable")
+
+
+@lens.test()
+def stuck_sharedtable():
+    """Two processes of one table hold one reference with it, and each call another."""
+    knot = TOGETHER.knot("sharedtable")
+    lens.equal("verdicts", {"sharer": "deadlock", "reader": "deadlock"}, knot.verdicts())
+    lens.equal("providers", ["reader"], knot.providers("sharer"))
+    knot.end()

@@ -2,7 +2,8 @@
 /*
  * Knots in which the descriptor that a call is about stands for something else by now: another
  * thread, which may have ended, or another process of the same table has put that in its place.
- * A holder sleeps who could end the wait; what has taken its place would make a ring.
+ * A holder sleeps who could end the wait; what has taken its place would make a ring. And rings of
+ * processes that share a table, or have a descriptor twice in a set.
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
@@ -357,6 +358,54 @@ static void stray_child(void)
 	asleep("holder", SYS_pause);
 }
 
+/* ----------------------------------------------------------------------- rings */
+
+static int s[2];
+
+/* both read, by one descriptor of one table */
+static void read_s0_twice(void *unused)
+{
+	close_others(s[0], -1);
+	syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	get(s[0]);
+}
+
+static void read_s1(void *unused)
+{
+	close_others(s[1], -1);
+	get(s[1]);
+}
+
+static void shared_table(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	role("sharer", work_spawn(read_s0_twice, NULL));
+	role("reader", work_spawn(read_s1, NULL));
+	let_go();
+	asleep("sharer", SYS_read);
+	asleep("reader", SYS_read);
+}
+
+/* entries for several kinds of events, all of one descriptor */
+static void poll_s0_twice(void *unused)
+{
+	struct pollfd both[] = { { s[0], POLLIN, 0 }, { -1, 0, 0 }, { s[0], POLLPRI, 0 },
+				 { s[0], 0, 0 } };
+
+	close_others(s[0], -1);
+	poll(both, ARRAY_SIZE(both), -1);
+}
+
+static void polled_twice(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	role("poll", work_spawn(poll_s0_twice, NULL));
+	role("reader", work_spawn(read_s1, NULL));
+	let_go();
+	asleep("poll", SYS_poll);
+	asleep("reader", SYS_read);
+}
+
 static const struct work_mode modes[] = {
 	{ "straypoll", stray_poll },
 	{ "strayselect", stray_select },
@@ -367,6 +416,8 @@ static const struct work_mode modes[] = {
 	{ "strayset", stray_set },
 	{ "straychild", stray_child },
 	{ "straylock", stray_lock },
+	{ "sharedtable", shared_table },
+	{ "polledtwice", polled_twice },
 };
 
 int main(int argc, char **argv)

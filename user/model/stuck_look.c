@@ -236,6 +236,15 @@ static bool naps_for_lease(const struct stuck_look *l, const struct stuck_thread
 	return same_call(&then, &t->rec);
 }
 
+static void take_table(struct stuck_look *l, struct stuck_proc *p, uint64_t token)
+{
+	struct stuck_proc *first = hash_claim(l->tables, &token, p);
+
+	p->files = token;
+	if (first != p)
+		first->shares_table = p->shares_table = true;
+}
+
 static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 {
 	struct stuck_look *l = stuck_look(s);
@@ -264,9 +273,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	if (r->files && p->files && r->files != p->files)
 		p->has_several_tables = true;
 	if (r->files)
-		p->files = r->files;
-	if (r->files)
-		hash_claim(l->tables, &r->files, p);
+		take_table(l, p, r->files);
 	if (r->cred)
 		hash_claim(l->creds, &r->cred, p);
 	if (r->tid != r->proc.tgid)

@@ -255,10 +255,9 @@ void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
 		      unsigned depth);
-/* calls fn for every descriptor of a poll or select set */
-void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
-		       const uint64_t *arg,
-		       void (*fn)(void *ctx, uint32_t fd, enum stuck_want want), void *ctx);
+/* calls fn for every entry of a poll set, and every descriptor of a select set */
+void stuck_each_entry(const struct stuck *s, const struct stuck_thread *t, unsigned call,
+		      const uint64_t *arg, void (*fn)(void *ctx, uint32_t fd), void *ctx);
 
 /* ... what one that waits for events of a descriptor needs */
 void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,

@@ -14,6 +14,7 @@
 #define EPOLL_PRIVATE (15u << 28) /* flags that say how, not for what */
 
 typedef void (*member_fn)(void *ctx, uint32_t fd, enum stuck_want want);
+typedef void (*entry_fn)(void *ctx, uint32_t fd);
 
 static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
 {
@@ -45,13 +46,41 @@ static void each_selected(const struct stuck_memory *m, uint64_t nfds, member_fn
 	}
 }
 
+static void each_selected_once(const struct stuck_memory *m, uint64_t nfds, entry_fn fn, void *ctx)
+{
+	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 3 * SET_BYTES; fd++)
+		if ((m->bytes[fd / 8] | m->bytes[SET_BYTES + fd / 8] |
+		     m->bytes[2 * SET_BYTES + fd / 8]) >> fd % 8 & 1)
+			fn(ctx, fd);
+}
+
 static bool is_select(unsigned call)
 {
 	return call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT;
 }
 
-void stuck_each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
-		       const uint64_t *arg, member_fn fn, void *ctx)
+void stuck_each_entry(const struct stuck *s, const struct stuck_thread *t, unsigned call,
+		      const uint64_t *arg, entry_fn fn, void *ctx)
+{
+	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	struct pollfd p;
+
+	if (!m)
+		return;
+	if (is_select(call)) {
+		each_selected_once(m, (uint32_t)arg[0], fn, ctx);
+		return;
+	}
+	for (size_t at = 0; at + sizeof(p) <= m->size; at += sizeof(p)) {
+		memcpy(&p, m->bytes + at, sizeof(p));
+		if (p.fd >= 0)
+			fn(ctx, p.fd);
+	}
+}
+
+/* ... for what each is in it, one after the other */
+static void each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
+			const uint64_t *arg, member_fn fn, void *ctx)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 
@@ -226,7 +255,7 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 		if (!is_complete(stuck_find_memory(s, t->rec.tid), call, arg))
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 					   "members of its set that could not be read");
-		stuck_each_of_set(s, t, call, arg, need_member, &r);
+		each_of_set(s, t, call, arg, need_member, &r);
 	}
 	/* an empty set is a way to wait for a signal */
 	if (!t->need_count)

@@ -12,8 +12,6 @@
 struct counting {
 	struct stuck *s;
 	struct stuck_thread *thread;
-	uint64_t each;
-	uint32_t polled; /* the descriptor that was counted last */
 };
 
 void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
@@ -28,35 +26,29 @@ void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
 	u->references += references;
 }
 
-static void count(void *ctx, uint32_t fd, enum stuck_want want)
+static void count(struct stuck *s, const struct stuck_thread *t, uint32_t fd)
 {
-	struct counting *c = ctx;
-	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
+	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
 
 	if (d)
-		stuck_add_uses(c->s, d->rec.file, c->each);
+		stuck_add_uses(s, d->rec.file, 1);
 }
 
 /* a poll holds one reference for each wait queue: a terminal has two, a pipe one for each way */
 static uint64_t references_of_poll(const struct stuck_desc *d)
 {
-	if (!d)
-		return 1;
 	return d->rec.object == LENS_OBJECT_PTY ||
 			       (d->rec.object == LENS_OBJECT_FIFO && d->rec.mode == MODE_BOTH)
 		       ? 2 : 1;
 }
 
-static void count_poll(void *ctx, uint32_t fd, enum stuck_want want)
+static void count_polled(void *ctx, uint32_t fd)
 {
 	struct counting *c = ctx;
+	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
 
-	/* for whatever it is polled, it is polled once */
-	if (fd == c->polled)
-		return;
-	c->polled = fd;
-	c->each = references_of_poll(stuck_find_fd(c->s, c->thread->proc, fd));
-	count(c, fd, want);
+	if (d)
+		stuck_add_uses(c->s, d->rec.file, references_of_poll(d));
 }
 
 static bool is_poll(unsigned call)
@@ -64,25 +56,33 @@ static bool is_poll(unsigned call)
 	return call >= LENS_CALL_POLL && call <= LENS_CALL_PSELECT;
 }
 
+/* somebody else could take the descriptor away while the call goes on */
+static bool shares_table(const struct stuck_proc *p)
+{
+	return p->live_count > 1 || p->shares_table;
+}
+
 static void count_call(struct stuck *s, struct stuck_thread *t)
 {
-	struct counting c = { .s = s, .thread = t, .each = 1, .polled = UINT32_MAX };
+	struct counting c = { .s = s, .thread = t };
 	uint64_t arg[6];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
 		arg[i] = t->rec.arg[i];
-	if (is_poll(t->rec.call))
-		stuck_each_of_set(s, t, t->rec.call, arg, count_poll, &c);
+	if (is_poll(t->rec.call)) {
+		stuck_each_entry(s, t, t->rec.call, arg, count_polled, &c);
+		return;
+	}
 	/* a call needs none to what a descriptor of the thread's own table stands for */
-	if (is_poll(t->rec.call) || t->proc->live_count == 1)
+	if (!shares_table(t->proc))
 		return;
 	/* the first argument of most is a descriptor; where it is none, this only */
 	/* makes the proof weaker for a file that happens to have that number */
-	count(&c, arg[0], WANT_DATA);
+	count(s, t, t->rec.arg[0]);
 	if (t->rec.call == LENS_CALL_SPLICE)
-		count(&c, arg[2], WANT_ROOM);
+		count(s, t, t->rec.arg[2]);
 	else if (t->rec.call == LENS_CALL_SENDFILE || t->rec.call == LENS_CALL_TEE)
-		count(&c, arg[1], WANT_ROOM);
+		count(s, t, t->rec.arg[1]);
 }
 
 static bool is_about_descriptor(unsigned call)
@@ -148,7 +148,7 @@ static bool has_more_references(const struct stuck *s, const struct stuck_desc *
 bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 			const struct stuck_desc *d)
 {
-	return (t->proc->live_count > 1 || is_poll(t->rec.call)) &&
+	return (shares_table(t->proc) || is_poll(t->rec.call)) &&
 	       references(stuck_find_file(s, d->rec.file)) <
 		       stuck_count_references(s, d->rec.file);
 }
