@@ -9,7 +9,8 @@ PAIR = {"waiter": "reader", "reader": "waiter"}
 ENDS = ({"waiter": "waiting", "reader": "waiting"},
         {"waiter": ["reader"], "reader": ["waiter"]}, {})
 NO_HELP = ("leastunix leasttcp leastpoll waitall timercycle alarmignored alarmblocked posixnotset"
-           " peekall posixsilent posixignored alarmchildless heirpipe heirmutex").split()
+           " pollapart epollapart peekall posixsilent posixignored alarmchildless"
+           " heirpipe heirmutex").split()
 
 RINGS.update(dict.fromkeys(NO_HELP, PAIR))
 KNOTS.update({

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -55,12 +56,35 @@ static void peek(void *unused)
 	receive_as(MSG_WAITALL | MSG_PEEK);
 }
 
-static void poll_s0(void *unused)
+static void poll_s0_for(short events)
 {
-	struct pollfd f = { .fd = s[0], .events = POLLIN };
+	struct pollfd f = { .fd = s[0], .events = events };
 
 	close_others(s[0], q[1]);
 	poll(&f, 1, -1);
+}
+
+static void poll_s0(void *unused)
+{
+	poll_s0_for(POLLIN);
+}
+
+/* what there is to read says nothing of either */
+static void poll_s0_apart(void *unused)
+{
+	poll_s0_for(POLLPRI | POLLRDHUP);
+}
+
+static void epoll_s0_apart(void *unused)
+{
+	struct epoll_event e = { .events = EPOLLPRI | EPOLLRDHUP };
+	int set = epoll_create1(0);
+
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, s[0], &e))
+		work_die("epoll");
+	close(s[1]);
+	close(q[0]);
+	epoll_wait(set, &e, 1, -1);
 }
 
 static void tcp_pair(void)
@@ -132,6 +156,20 @@ static void least_poll(void)
 	knot(poll_s0, SYS_poll);
 }
 
+static void poll_apart(void)
+{
+	make_pipe(q);
+	make_socket_pair(s, SOCK_STREAM);
+	knot(poll_s0_apart, SYS_poll);
+}
+
+static void epoll_apart(void)
+{
+	make_pipe(q);
+	tcp_pair();
+	knot(epoll_s0_apart, SYS_epoll_wait);
+}
+
 static void all_of_message(void)
 {
 	make_pipe(q);
@@ -150,6 +188,8 @@ static const struct work_mode modes[] = {
 	{ "leastunix", least_unix },
 	{ "leasttcp", least_tcp },
 	{ "leastpoll", least_poll },
+	{ "pollapart", poll_apart },
+	{ "epollapart", epoll_apart },
 	{ "waitall", all_of_message },
 	{ "peekall", peek_at_all },
 };

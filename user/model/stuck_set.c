@@ -8,13 +8,20 @@
 
 #define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of three fd_sets */
 
-#define EVENTS_IN (POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND | 0x2000 /* POLLRDHUP */)
+#define EVENTS_IN (POLLIN | POLLRDNORM)
+/* come from those who can write as well, but not of what there is to read */
+#define EVENTS_APART (POLLPRI | POLLRDBAND | 0x2000 /* POLLRDHUP */)
 #define EVENTS_OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define EPOLL_EDGE (1u << 31)
 #define EPOLL_PRIVATE (15u << 28) /* flags that say how, not for what */
 
 typedef void (*member_fn)(void *ctx, uint32_t fd, enum stuck_want want);
 typedef void (*entry_fn)(void *ctx, uint32_t fd);
+
+static bool is_for_hangup(uint32_t events)
+{
+	return !(events & EVENTS_IN) && (events & EVENTS_APART || !(events & EVENTS_OUT));
+}
 
 static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
 {
@@ -28,7 +35,7 @@ static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
 			fn(ctx, p.fd, WANT_DATA);
 		if (p.events & EVENTS_OUT)
 			fn(ctx, p.fd, WANT_ROOM);
-		if (!(p.events & (EVENTS_IN | EVENTS_OUT)))
+		if (is_for_hangup(p.events))
 			fn(ctx, p.fd, WANT_HANGUP);
 	}
 }
@@ -115,7 +122,7 @@ void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stu
 		stuck_need_desc(s, t, d, fd, WANT_DATA, edge);
 	if (events & EVENTS_OUT)
 		stuck_need_desc(s, t, d, fd, WANT_ROOM, edge);
-	if (!(events & (EVENTS_IN | EVENTS_OUT)))
+	if (is_for_hangup(events))
 		stuck_need_desc(s, t, d, fd, WANT_HANGUP, true);
 }
 
