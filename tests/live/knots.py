@@ -60,7 +60,7 @@ HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leader
 GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
           " namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
-         " queuescrossed").split()
+         " queuescrossed streamends datagramends eventscrossed").split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"

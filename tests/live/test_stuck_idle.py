@@ -11,10 +11,11 @@ TERMINAL = ({"timed": "external", "reader": "external"},
 STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader": ["writer"]}, {})
 
 KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED})
-RINGS.update({"samewait": {"one": "two", "two": "one"}, "sameword": {"one": "two", "two": "one"}})
 for _mode in ("ttytimed", "ttysome", "ttystopped"):
     lens.register("stuck_" + _mode, knot_test(_mode))
-for _mode in ("samewait", "sameword"):
+BOTH = "samewait sameword streamends datagramends eventscrossed".split()
+RINGS.update(dict.fromkeys(BOTH, {"one": "two", "two": "one"}))
+for _mode in BOTH:
     lens.register("stuck_" + _mode, ring_test(_mode))
 
 
@@ -51,6 +52,9 @@ def stuck_end_in_words():
     for mode, expected, words in (("two", True, "ending one of them ends it"),
                                   ("samewait", True, "wait for the same, so that ending one"),
                                   ("samewait", False, "ending one of them ends it"),
+                                  ("streamends", True, "ending one of them ends it"),
+                                  ("datagramends", True, "whoever of them ends, the others"),
+                                  ("eventscrossed", True, "whoever of them ends, the others"),
                                   ("sameword", True, "who should have woken them is not known"),
                                   ("sameword", False, "ending one of them ends it")):
         knot = Knot(mode)

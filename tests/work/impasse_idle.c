@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -280,6 +281,72 @@ static void queues_crossed(void)
 	asleep("right", SYS_mq_timedreceive);
 }
 
+static int s[2], events[2];
+
+static void read_s0(void *unused)
+{
+	close_others(s[0], -1);
+	get(s[0]);
+}
+
+static void read_s1(void *unused)
+{
+	close_others(s[1], -1);
+	get(s[1]);
+}
+
+/* each by an end of its own of what is one thing */
+static void ends_of(int type)
+{
+	make_socket_pair(s, type);
+	role("one", work_spawn(read_s0, NULL));
+	role("two", work_spawn(read_s1, NULL));
+	let_go();
+	asleep("one", SYS_read);
+	asleep("two", SYS_read);
+}
+
+static void ends_of_stream(void)
+{
+	ends_of(SOCK_STREAM);
+}
+
+static void ends_of_datagrams(void)
+{
+	ends_of(SOCK_DGRAM);
+}
+
+static void read_count(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		work_die("eventfd");
+}
+
+static void read_event0(void *unused)
+{
+	close_others(events[0], events[1]);
+	read_count(events[0]);
+}
+
+static void read_event1(void *unused)
+{
+	close_others(events[0], events[1]);
+	read_count(events[1]);
+}
+
+static void events_crossed(void)
+{
+	events[0] = eventfd(0, 0);
+	events[1] = eventfd(0, 0);
+	role("one", work_spawn(read_event0, NULL));
+	role("two", work_spawn(read_event1, NULL));
+	let_go();
+	asleep("one", SYS_read);
+	asleep("two", SYS_read);
+}
+
 static void hold_q(void *unused)
 {
 	close_others(q[1], -1);
@@ -320,7 +387,8 @@ static const struct work_mode modes[] = {
 	{ "ttytimed", terminal_timed }, { "ttysome", terminal_some },
 	{ "ttystopped", terminal_stopped },
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
-	{ "sameword", words_of_two },
+	{ "sameword", words_of_two },	 { "streamends", ends_of_stream },
+	{ "datagramends", ends_of_datagrams }, { "eventscrossed", events_crossed },
 };
 
 int main(int argc, char **argv)

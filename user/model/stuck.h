@@ -82,6 +82,7 @@ enum stuck_why {
 /* who needs something of a thing */
 struct stuck_waiter {
 	const struct stuck_proc *proc;
+	uint64_t end; /* as of a need */
 	enum stuck_want want;
 };
 
@@ -132,6 +133,7 @@ struct stuck_need {
 	enum stuck_want want;
 	uint64_t serial; /* no other need has it */
 	struct stuck_thing *thing;	     /* NULL: none */
+	uint64_t end;			     /* of a thing with two, which; else the same for all */
 	uint32_t fd;			     /* of the thread that waits; UINT32_MAX: none */
 	uint64_t used_bytes, capacity_bytes; /* sockets: sent and not yet taken; 0 of 0: unknown */
 	struct stuck_provider *providers;
@@ -142,6 +144,7 @@ struct stuck_need {
 	const char *outside_why; /* static text, if there is any such hope */
 	bool inferred;		 /* the providers are the likely ones, not the only possible */
 	bool owner_dead;	 /* who had to fulfil it is gone */
+	bool outlives;		 /* the end of who could fulfil it would not end the wait */
 	bool no_match;		 /* SysV: messages are there, none that this wait takes */
 	uint32_t readers;	 /* WANT_WAKE: so many have the lock, which names none */
 	/* no_match: type wanted; owner_dead: tid that is gone; WANT_PARTNER: 1 reads, 2 writes */
@@ -273,8 +276,12 @@ void stuck_judge(struct stuck *s);
 
 /* ----------------------------------------------------------------- results */
 
-/* p waits for the same of the same thing: it competes, and is of no help */
+/* p waits for the same of the same end of a thing: it competes, and is of no help */
 bool stuck_competes(const struct stuck_proc *p, const struct stuck_need *n);
+/* so do all of a ring: whoever of them ends, the others are left without what they wait for */
+bool stuck_ring_competes(const struct stuck_ring *r, const struct stuck_need *n);
+/* whoever of a ring ends, who waits for him is not told, and waits on */
+bool stuck_ring_outlives(const struct stuck_ring *r);
 /*
  * Who holds an end has called write(2) in vain, or not at all. What is sent otherwise nobody
  * counts: false where that may be so, of sockets but those that began as standard streams.

@@ -54,6 +54,7 @@ static void need_named(struct stuck *s, struct stuck_thread *t, const struct stu
 		n = stuck_add_need(t, want);
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
+		n->end = d->rec.self;
 		stuck_add_holders(s, n, d, 0, listening ? WHY_LISTENS : WHY_HOLDS_END);
 		doubt_path(n, d);
 		if (t->rec.task)
@@ -79,6 +80,7 @@ bool stuck_need_room(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum 
 	n = stuck_add_need(t, want);
 	n->fd = fd;
 	n->thing = stuck_thing_of(s, d);
+	n->end = d->rec.self;
 	stuck_add_holders(s, n, d, 0, want == WANT_ACCEPT ? WHY_LISTENS : WHY_HOLDS_END);
 	return true;
 }

@@ -167,6 +167,7 @@ static void need_mq(const struct stuck *s, const struct stuck_thread *t, struct 
 {
 	bool input = n->want == WANT_DATA;
 
+	n->outlives = true;
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
 			  WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
@@ -189,6 +190,7 @@ static void need_mq(const struct stuck *s, const struct stuck_thread *t, struct 
 static void need_eventfd(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
 			 const struct stuck_desc *d, bool edge)
 {
+	n->outlives = true;
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), 0, WHY_HOLDS_END);
 	if (d->rec.flags & LENS_DESC_KERNEL_USER)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
@@ -282,6 +284,7 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 	if (n->want == WANT_DATA && d->rec.object == LENS_OBJECT_UNIX_DGRAM &&
 	    (d->rec.flags & LENS_DESC_NAMED || !d->rec.peer))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
+	n->outlives = d->rec.object == LENS_OBJECT_UNIX_DGRAM && n->want != WANT_ROOM;
 	stuck_add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
 	if (!other)
 		stuck_hope_outside(n, HOPE_OUTSIDE,
@@ -421,6 +424,7 @@ void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck
 
 	n->fd = fd;
 	n->thing = stuck_thing_of(s, d);
+	n->end = d->rec.self;
 	if (need_other(s, t, d, n))
 		return;
 	if (d->rec.object == LENS_OBJECT_PIPE || d->rec.object == LENS_OBJECT_FIFO)

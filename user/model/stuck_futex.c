@@ -160,6 +160,13 @@ static uint32_t owner_of(const struct stuck_thread *t, const struct stuck_memory
 	return word == 2 ? owner : 0;
 }
 
+static bool is_robust(const struct stuck_thread *t, const struct stuck_memory *m)
+{
+	struct stuck_rwlock lock;
+
+	return !stuck_is_rwlock(t, m, &lock) && word_at(m, MUTEX_KIND) & KIND_ROBUST;
+}
+
 static struct stuck_thing *memory_thing(struct stuck *s, const struct lens_rec_mapping *map,
 					uint64_t address)
 {
@@ -357,5 +364,6 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	n->inferred = op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2;
 	n->thing = memory_thing(s, map, address);
 	n->detail = tid;
+	n->outlives = n->inferred && !is_robust(t, m);
 	add_owners(s, n, map, tid);
 }

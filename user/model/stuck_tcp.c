@@ -46,6 +46,7 @@ void stuck_need_more_listeners(struct stuck *s, struct stuck_thread *t, const st
 		n = stuck_add_need(t, want);
 		n->fd = fd;
 		n->thing = stuck_thing_of(s, d);
+		n->end = d->rec.self;
 		stuck_add_holders(s, n, one, 0, WHY_LISTENS);
 		n->inferred = t->needs[first].inferred = true;
 	}
@@ -130,6 +131,7 @@ void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_
 		return;
 	n->fd = fd;
 	n->thing = stuck_thing_of(s, d);
+	n->end = d->rec.self;
 	other = next_listener(s, d, &at);
 	if (other)
 		stuck_add_holders(s, n, other, 0, WHY_LISTENS);

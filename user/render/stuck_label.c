@@ -302,15 +302,6 @@ static void add_providers(struct buf *out, const struct stuck_thread *t, const s
 		buf_printf(out, ", or %s", n->outside_why);
 }
 
-/* whoever of them ends, the others are left without what they wait for */
-static bool wait_for_the_same(const struct stuck_ring *r, const struct stuck_need *n)
-{
-	for (size_t i = 0; i < r->count; i++)
-		if (!stuck_competes(r->procs[i], n))
-			return false;
-	return r->count > 1;
-}
-
 static void explain_deadlock(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_proc *p = t->main_provider;
@@ -324,13 +315,15 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 	buf_puts(out, t->proc->on_ring ? "; each waits for the next: "
 				       : "; it waits for a cycle: ");
 	label_ring(out, &s->rings[ring - 1]);
-	if (wait_for_the_same(&s->rings[ring - 1], t->main))
+	if (stuck_ring_competes(&s->rings[ring - 1], t->main))
 		buf_puts(out, "; all of them wait for the same, so that ending one of them does not"
 			      " end it");
 	else if (t->main->want == WANT_WAKE)
 		buf_puts(out, t->main->readers
 				      ? "; the lock does not say who of those that read have it"
 				      : "; who should have woken them is not known");
+	else if (stuck_ring_outlives(&s->rings[ring - 1]))
+		buf_puts(out, "; whoever of them ends, the others wait on");
 	else
 		buf_puts(out, "; ending one of them ends it");
 }
