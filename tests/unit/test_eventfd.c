@@ -5,7 +5,7 @@
  */
 #include "feed.h"
 #include "mech/mech.h"
-#include "render/json.h"
+#include "printed.h"
 
 static struct lens_chan counter(uint64_t id, uint32_t birth)
 {
@@ -139,7 +139,7 @@ TEST(json_claims_no_bytes)
 	struct json_object *o, *end, *side;
 
 	world_settle(f.w);
-	o = js_chan(f.w, feed_chan_of(&f, counter(3, 0)), true);
+	o = printed(js_chan(f.w, feed_chan_of(&f, counter(3, 0)), true));
 	CHECK_STR(json_object_get_string(json_object_object_get(o, "name")), "eventfd:[3]");
 	CHECK(!json_object_object_get(o, "queued_bytes"));
 	CHECK_EQ_I64(json_object_get_int64(json_object_object_get(o, "counter")), 10);

@@ -8,7 +8,7 @@
 
 #include "feed.h"
 #include "mech/mech.h"
-#include "render/json.h"
+#include "printed.h"
 
 #define IPCNS 0x7ffffff7
 
@@ -103,7 +103,7 @@ TEST(registration_ends)
 
 	feed_look_begin(&f);
 	feed_mq(&f, 42, queue_depth(0, 0, IPCNS));
-	o = js_chan(f.w, c, false);
+	o = printed(js_chan(f.w, c, false));
 	notify = json_object_object_get(o, "notify");
 	CHECK_EQ_I64(json_object_get_int64(json_object_object_get(notify, "pid")), 42);
 	CHECK_STR(json_object_get_string(json_object_object_get(notify, "method")), "thread");
@@ -123,7 +123,7 @@ TEST(backlog_told_twice_counts_once)
 	feed_mq(&f, 0, queue_depth(131, 3, IPCNS));
 	feed_priorities(&f);
 	feed_priorities(&f);
-	o = js_chan(f.w, feed_chan_of(&f, queue_key(1)), false);
+	o = printed(js_chan(f.w, feed_chan_of(&f, queue_key(1)), false));
 	CHECK_STR(json_object_to_json_string_ext(json_object_object_get(o, "queued_by_priority"),
 						 JSON_C_TO_STRING_PLAIN), "{\"2\":2,\"9\":1}");
 	CHECK_EQ_I64(json_object_get_int64(json_object_object_get(o, "capacity_messages")), 10);

@@ -5,7 +5,7 @@
  */
 #include "feed.h"
 #include "mech/mech.h"
-#include "render/json.h"
+#include "printed.h"
 
 #define EMULATOR 1
 #define SHELL 2
@@ -128,7 +128,7 @@ TEST(json_tells_the_ends)
 {
 	_feed_ struct feed f = talked(57, 0, LENS_DEPTH_COOKED);
 	struct chan *whole = chan_whole_new(feed_chan_of(&f, half(0)));
-	struct json_object *o = js_chan(f.w, whole, true), *rows, *row;
+	struct json_object *o = printed(js_chan(f.w, whole, true)), *rows, *row;
 
 	CHECK_STR(json_object_get_string(json_object_object_get(o, "name")), "pts/4");
 	CHECK_STR(json_object_get_string(json_object_object_get(o, "devpts")), "0:24");

@@ -353,3 +353,20 @@ TEST(parse_u64)
 	check_parse(parse_up_to_1000, small, ARRAY_SIZE(small));
 	check_parse(parse_any, any, ARRAY_SIZE(any));
 }
+
+TEST(plain_bytes_are_counted_to_the_first_other)
+{
+	char text[40];
+
+	for (unsigned c = 0; c < 256; c++) {
+		bool plain = c >= ' ' && c < 0x7f && c != '\\' && c != '"';
+
+		for (size_t at = 0; at < sizeof(text); at++) {
+			memset(text, 'a', sizeof(text));
+			text[at] = (char)c;
+			CHECK_EQ_U64(text_plain_len(text, sizeof(text)),
+				     plain ? sizeof(text) : at);
+			CHECK_EQ_U64(text_plain_len(text, at), at);
+		}
+	}
+}

@@ -62,6 +62,15 @@ void alloc_trim(void)
 	malloc_trim(0);
 }
 
+void *xmalloc(size_t size)
+{
+	void *p = malloc(checked_size(1, size));
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
 void *xcalloc(size_t count, size_t size)
 {
 	void *p = calloc(1, checked_size(count, size));

@@ -66,6 +66,7 @@ void alloc_expect(size_t bytes);
 void alloc_trim(void);
 
 /* like malloc and friends, but never NULL: say so and abort instead */
+void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
@@ -97,6 +98,9 @@ void buf_fini(struct buf *b);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* the end of b, with room for len more bytes; what was put there ends at `end` */
+char *buf_room(struct buf *b, size_t len);
+void buf_end(struct buf *b, char *end);
 
 /* ---------------------------------------------------------------- pool */
 
@@ -140,6 +144,8 @@ void hash_filter(struct hash *h, bool (*keep)(void *arg, void *value), void *arg
  * so text_unescape() gives the bytes back.
  */
 void text_escape(struct buf *out, const void *bytes, size_t len);
+/* so many of the first bytes need no change by that, nor in a string with quotes around it */
+size_t text_plain_len(const void *bytes, size_t len);
 /* reverses text_escape(); number of bytes written to out (size >= strlen(s)) or -EINVAL */
 ssize_t text_unescape(const char *s, void *out);
 

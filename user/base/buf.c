@@ -10,14 +10,14 @@
 /* makes room for len more bytes and the NUL */
 static void buf_reserve(struct buf *b, size_t len)
 {
-	size_t size = b->size ? b->size : BUF_FIRST_BYTES;
-	size_t need;
+	size_t size, need;
 
+	if (len < b->size - b->len)
+		return;
+	size = b->size ? b->size : BUF_FIRST_BYTES;
 	if (__builtin_add_overflow(b->len, len, &need) || need >= SIZE_MAX / 2)
 		need = SIZE_MAX / 2;	/* xrealloc() refuses it */
 	need++;
-	if (need <= b->size)
-		return;
 	while (size < need)
 		size *= 2;
 	b->data = xrealloc(b->data, size, 1);
@@ -42,6 +42,18 @@ void buf_add(struct buf *b, const void *data, size_t len)
 void buf_puts(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
+}
+
+char *buf_room(struct buf *b, size_t len)
+{
+	buf_reserve(b, len);
+	return b->data + b->len;
+}
+
+void buf_end(struct buf *b, char *end)
+{
+	b->len = (size_t)(end - b->data);
+	b->data[b->len] = '\0';
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

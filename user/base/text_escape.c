@@ -124,6 +124,38 @@ static bool is_plain(unsigned char c)
 	return c >= ' ' && c < 0x7f && c != '\\';
 }
 
+#define OF_EACH_BYTE(c) (0x0101010101010101ULL * (c))
+#define HIGH_BITS OF_EACH_BYTE(0x80)
+
+/* is any of these bytes less than that, which is at most 0x80? */
+static uint64_t any_less(uint64_t word, unsigned char than)
+{
+	return (word - OF_EACH_BYTE(than)) & ~word & HIGH_BITS;
+}
+
+/* the same for eight bytes, and not for quotes */
+static bool are_plain(const unsigned char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return !((word & HIGH_BITS) | any_less(word, ' ') |
+		 any_less(word ^ OF_EACH_BYTE(0x7f), 1) | any_less(word ^ OF_EACH_BYTE('\\'), 1) |
+		 any_less(word ^ OF_EACH_BYTE('"'), 1));
+}
+
+size_t text_plain_len(const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+	size_t at = 0;
+
+	while (len - at >= sizeof(uint64_t) && are_plain(p + at))
+		at += sizeof(uint64_t);
+	while (at < len && is_plain(p[at]) && p[at] != '"')
+		at++;
+	return at;
+}
+
 void text_escape(struct buf *out, const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
@@ -131,8 +163,11 @@ void text_escape(struct buf *out, const void *bytes, size_t len)
 
 	while (at < len) {
 		uint32_t point = 0;
-		size_t n;
+		size_t n = text_plain_len(p + at, len - at);
 
+		at += n;
+		if (at == len)
+			break;
 		if (is_plain(p[at])) {
 			at++;
 			continue;

@@ -14,7 +14,7 @@
 
 #define NS_PER_MS 1000000
 
-struct json_object *js_proc_key(struct lens_proc key)
+struct js_value *js_proc_key(struct lens_proc key)
 {
 	char id[48];
 
@@ -24,12 +24,12 @@ struct json_object *js_proc_key(struct lens_proc key)
 	return js_str(id);
 }
 
-struct json_object *js_proc_id(const struct proc *p)
+struct js_value *js_proc_id(const struct proc *p)
 {
 	return p ? js_proc_key(p->key) : NULL;
 }
 
-struct json_object *js_chan_id(const struct chan *c)
+struct js_value *js_chan_id(const struct chan *c)
 {
 	_cleanup_(buf_fini) struct buf id = {};
 
@@ -38,7 +38,7 @@ struct json_object *js_chan_id(const struct chan *c)
 }
 
 /* what people call it; a channel that has no name is called by its id */
-struct json_object *js_chan_name(const struct chan *c)
+struct js_value *js_chan_name(const struct chan *c)
 {
 	_cleanup_(buf_fini) struct buf name = {};
 	const struct mech *mech = mech_get(c->key.kind);
@@ -48,10 +48,10 @@ struct json_object *js_chan_name(const struct chan *c)
 	return name.len ? js_text(name.data, name.len) : js_chan_id(c);
 }
 
-struct json_object *js_host(const struct world *w)
+struct js_value *js_host(const struct world *w)
 {
 	const struct lens_rec_host *host = &w->host;
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	/* the model has terminated these strings */
 	js_put(o, "hostname", js_str(host->hostname));
@@ -61,9 +61,9 @@ struct json_object *js_host(const struct world *w)
 	return o;
 }
 
-struct json_object *js_interval(const struct world *w)
+struct js_value *js_interval(const struct world *w)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "start_ns", js_id64(w->start_ns));
 	js_put(o, "end_ns", js_id64(w->end_ns));
@@ -71,13 +71,13 @@ struct json_object *js_interval(const struct world *w)
 	return o;
 }
 
-struct json_object *js_coverage(const struct world *w)
+struct js_value *js_coverage(const struct world *w)
 {
-	struct json_object *rows = js_array();
+	struct js_value *rows = js_array();
 
 	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++) {
 		const struct coverage *row = &w->cover[kind];
-		struct json_object *o;
+		struct js_value *o;
 
 		if (!row->kind)
 			continue;
@@ -92,9 +92,9 @@ struct json_object *js_coverage(const struct world *w)
 }
 
 /* every cause, also those without a loss: a consumer must not have to guess */
-static struct json_object *loss_counts(const uint64_t counts[LENS_LOSS_MAX])
+static struct js_value *loss_counts(const uint64_t counts[LENS_LOSS_MAX])
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	for (unsigned cause = 0; cause < LENS_LOSS_MAX; cause++)
 		js_put(o, event_loss_name(cause), js_u64(counts[cause]));
@@ -109,9 +109,9 @@ static bool any_count(const uint64_t counts[LENS_LOSS_MAX])
 	return false;
 }
 
-struct json_object *js_loss(const struct world *w)
+struct js_value *js_loss(const struct world *w)
 {
-	struct json_object *o = loss_counts(w->loss.count), *by_type = js_object();
+	struct js_value *o = loss_counts(w->loss.count), *by_type = js_object();
 
 	for (unsigned kind = 1; kind < LENS_KIND_MAX; kind++)
 		if (any_count(w->loss.by_kind[kind]))
@@ -129,9 +129,9 @@ struct json_object *js_loss(const struct world *w)
 /* ----------------------------------------------------------- processes */
 
 /* argv as exec left it: every argument ends in a NUL, but the kept part may not */
-static struct json_object *proc_argv(const struct proc *p)
+static struct js_value *proc_argv(const struct proc *p)
 {
-	struct json_object *argv = js_array();
+	struct js_value *argv = js_array();
 	const char *at = p->argv, *end = p->argv ? p->argv + p->argv_len : NULL;
 
 	while (at < end) {
@@ -143,7 +143,7 @@ static struct json_object *proc_argv(const struct proc *p)
 	return argv;
 }
 
-static struct json_object *proc_container(const struct proc *p)
+static struct js_value *proc_container(const struct proc *p)
 {
 	size_t len = 0;
 	const char *id = label_container(p->cgroup, &len);
@@ -152,9 +152,9 @@ static struct json_object *proc_container(const struct proc *p)
 }
 
 /* a process of which only the key is known says so by its nulls */
-struct json_object *js_proc(const struct proc *p)
+struct js_value *js_proc(const struct proc *p)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "id", js_proc_id(p));
 	js_put(o, "pid", js_u64(p->key.tgid));
@@ -175,7 +175,7 @@ struct json_object *js_proc(const struct proc *p)
 
 /* ------------------------------------------------------------ channels */
 
-void js_put_moved(struct json_object *o, unsigned kind, uint64_t moved)
+void js_put_moved(struct js_value *o, unsigned kind, uint64_t moved)
 {
 	bool bytes = event_kind_has_bytes(kind);
 
@@ -184,9 +184,9 @@ void js_put_moved(struct json_object *o, unsigned kind, uint64_t moved)
 		js_put(o, "amount", js_u64(moved));
 }
 
-static struct json_object *side_object(const struct side *s, unsigned kind)
+static struct js_value *side_object(const struct side *s, unsigned kind)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "operations", js_u64(s->total.ops));
 	js_put(o, "messages", js_u64(s->total.msgs));
@@ -211,9 +211,9 @@ static const char *end_role(const struct endpoint *e)
 	return writes ? "writer" : "reader";
 }
 
-static struct json_object *origin_object(const struct world *w, const struct endpoint *e)
+static struct js_value *origin_object(const struct world *w, const struct endpoint *e)
 {
-	struct json_object *object;
+	struct js_value *object;
 	struct origin o;
 
 	origin_of(w, e, &o);
@@ -228,9 +228,9 @@ static struct json_object *origin_object(const struct world *w, const struct end
 	return object;
 }
 
-static struct json_object *end_object(const struct world *w, const struct endpoint *e, bool traffic)
+static struct js_value *end_object(const struct world *w, const struct endpoint *e, bool traffic)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	unsigned kind = e->chan->key.kind;
 
 	js_put(o, "process", js_proc_id(e->proc));
@@ -249,9 +249,9 @@ static struct json_object *end_object(const struct world *w, const struct endpoi
 }
 
 /* signed throughout: a balance that does not add up may miss bytes or have too many */
-struct json_object *js_ledger(const struct ledger *l, unsigned kind)
+struct js_value *js_ledger(const struct ledger *l, unsigned kind)
 {
-	struct json_object *o, *m;
+	struct js_value *o, *m;
 
 	if (!l->known)
 		return NULL;
@@ -283,7 +283,7 @@ struct json_object *js_ledger(const struct ledger *l, unsigned kind)
 }
 
 /* four digits are more than a sampled share is worth */
-static struct json_object *share(double part)
+static struct js_value *share(double part)
 {
 	double bounded = part > 0 ? (part < 1 ? part : 1) : 0;
 
@@ -291,9 +291,9 @@ static struct json_object *share(double part)
 }
 
 /* null without samples: a share of 0 would claim that nobody waited */
-static struct json_object *pressure_object(const struct world *w, const struct chan *c)
+static struct js_value *pressure_object(const struct world *w, const struct chan *c)
 {
-	struct json_object *o;
+	struct js_value *o;
 
 	if (!w->sample_rounds)
 		return NULL;
@@ -304,9 +304,9 @@ static struct json_object *pressure_object(const struct world *w, const struct c
 	return o;
 }
 
-static struct json_object *types_object(const struct chan *c)
+static struct js_value *types_object(const struct chan *c)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	char key[24];
 
 	for (size_t i = 0; i < chan_more(c)->type_count; i++) {
@@ -317,13 +317,13 @@ static struct json_object *types_object(const struct chan *c)
 }
 
 /* what a look found in it; nothing is left in what is gone, whatever was found before */
-static struct json_object *js_queued(const struct chan *c, uint64_t found)
+static struct js_value *js_queued(const struct chan *c, uint64_t found)
 {
 	return chan_depth(c)->valid ? js_u64(c->gone ? 0 : found) : NULL;
 }
 
 /* a pipe has slots, not messages: how many messages wait in it nobody knows */
-static void put_depth(struct json_object *o, const struct chan *c, bool messages)
+static void put_depth(struct js_value *o, const struct chan *c, bool messages)
 {
 	const struct lens_depth *d = chan_depth(c);
 	bool valid = d->valid, is_pty = c->key.kind == LENS_KIND_PTY;
@@ -340,9 +340,9 @@ static void put_depth(struct json_object *o, const struct chan *c, bool messages
 }
 
 /* what takes connections holds none of their bytes, but those that nobody accepted yet */
-static void put_listener(struct json_object *o, const struct chan *c)
+static void put_listener(struct js_value *o, const struct chan *c)
 {
-	struct json_object *backlog = js_object();
+	struct js_value *backlog = js_object();
 
 	js_put(o, "listening", js_bool(true));
 	js_put(backlog, "waiting", js_u64(chan_depth(c)->queued_msgs));
@@ -350,9 +350,9 @@ static void put_listener(struct json_object *o, const struct chan *c)
 	js_put(o, "backlog", backlog);
 }
 
-static void put_socket(struct json_object *o, const struct chan *c)
+static void put_socket(struct js_value *o, const struct chan *c)
 {
-	struct json_object *ns = js_object();
+	struct js_value *ns = js_object();
 
 	js_put(ns, "net", chan_depth(c)->valid ? js_id64((uint32_t)chan_depth(c)->key) : NULL);
 	js_put(o, "ns", ns);
@@ -361,7 +361,7 @@ static void put_socket(struct json_object *o, const struct chan *c)
 }
 
 /* a counter has a value, and no bytes */
-static void put_eventfd(struct json_object *o, const struct chan *c)
+static void put_eventfd(struct js_value *o, const struct chan *c)
 {
 	bool valid = chan_depth(c)->valid, semaphore = chan_depth(c)->valid & LENS_DEPTH_SEMAPHORE;
 
@@ -372,7 +372,7 @@ static void put_eventfd(struct json_object *o, const struct chan *c)
 	js_put(o, "semaphore", valid ? js_bool(semaphore) : NULL);
 }
 
-static void put_address(struct json_object *o, const char *key, const uint8_t address[16],
+static void put_address(struct js_value *o, const char *key, const uint8_t address[16],
 			uint16_t port)
 {
 	_cleanup_(buf_fini) struct buf text = {};
@@ -382,7 +382,7 @@ static void put_address(struct json_object *o, const char *key, const uint8_t ad
 }
 
 /* of a connection: as its first half has them */
-static void put_inet(struct json_object *o, const struct chan *c)
+static void put_inet(struct js_value *o, const struct chan *c)
 {
 	static const char *const joined[] = {
 		[INET_SAME_NETNS] = "same-netns", [INET_OTHER_NETNS] = "other-netns",
@@ -406,7 +406,7 @@ static void put_inet(struct json_object *o, const struct chan *c)
 }
 
 /* as everybody writes it: "0:24" */
-static struct json_object *js_device(uint32_t dev)
+static struct js_value *js_device(uint32_t dev)
 {
 	char text[24];
 
@@ -414,9 +414,9 @@ static struct json_object *js_device(uint32_t dev)
 	return js_str(text);
 }
 
-static void put_sysv(struct json_object *o, const struct chan *c)
+static void put_sysv(struct js_value *o, const struct chan *c)
 {
-	struct json_object *ns = js_object();
+	struct js_value *ns = js_object();
 	char text[16];
 
 	js_put(ns, "ipc", js_id64(c->key.dev));
@@ -435,7 +435,7 @@ static const char *pty_end(const struct chan *half)
 }
 
 /* of a pty: which one reads here, and whether it gets what the other end wrote, and no more */
-static void put_end(struct json_object *o, const struct chan *half)
+static void put_end(struct js_value *o, const struct chan *half)
 {
 	bool cooked = chan_depth(half)->valid & LENS_DEPTH_COOKED;
 
@@ -444,13 +444,13 @@ static void put_end(struct json_object *o, const struct chan *half)
 }
 
 /* each direction of a connection, by the half that is read; books where there is traffic */
-static void put_directions(struct json_object *o, const struct chan *c, bool messages, bool traffic)
+static void put_directions(struct js_value *o, const struct chan *c, bool messages, bool traffic)
 {
 	const struct chan *halves[] = { c->peer->peer, c->peer };
-	struct json_object *rows = js_array();
+	struct js_value *rows = js_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(halves); i++) {
-		struct json_object *row = js_object();
+		struct js_value *row = js_object();
 
 		js_put(row, "half", js_u64(i));
 		if (c->key.kind == LENS_KIND_PTY)
@@ -475,9 +475,9 @@ static const char *notify_method(uint32_t how)
 	}
 }
 
-static void put_mq(struct json_object *o, const struct chan *c)
+static void put_mq(struct js_value *o, const struct chan *c)
 {
-	struct json_object *ns = js_object(), *notify = NULL;
+	struct js_value *ns = js_object(), *notify = NULL;
 
 	js_put(ns, "ipc", chan_more(c)->ipcns ? js_id64(chan_more(c)->ipcns) : NULL);
 	js_put(o, "ns", ns);
@@ -493,7 +493,7 @@ static void put_mq(struct json_object *o, const struct chan *c)
 	js_put(o, "queued_by_priority_complete", js_bool(!chan_more(c)->types_truncated));
 }
 
-static void put_target(struct json_object *o, const struct chan *c)
+static void put_target(struct js_value *o, const struct chan *c)
 {
 	const struct endpoint *target = chan_target(c);
 
@@ -502,9 +502,9 @@ static void put_target(struct json_object *o, const struct chan *c)
 		js_put(o, "signal", js_u64(c->key.gen));
 }
 
-static struct json_object *stuck_array(const struct stuck *s, const struct chan *c)
+static struct js_value *stuck_array(const struct stuck *s, const struct chan *c)
 {
-	struct json_object *waits = js_array();
+	struct js_value *waits = js_array();
 	const struct stuck_thread *t;
 	size_t at = 0;
 
@@ -513,10 +513,10 @@ static struct json_object *stuck_array(const struct stuck *s, const struct chan 
 	return waits;
 }
 
-struct json_object *js_chan(const struct world *w, const struct chan *c, bool traffic)
+struct js_value *js_chan(const struct world *w, const struct chan *c, bool traffic)
 {
 	bool messages = chan_has_messages(c);
-	struct json_object *o = js_object(), *ends = js_array();
+	struct js_value *o = js_object(), *ends = js_array();
 
 	js_put(o, "id", js_chan_id(c));
 	js_put(o, "type", js_str(event_kind_name(c->key.kind)));
@@ -552,7 +552,7 @@ struct json_object *js_chan(const struct world *w, const struct chan *c, bool tr
 		js_put(o, "pressure", chan_has_queue(c) ? pressure_object(w, c) : NULL);
 	}
 	for (size_t i = 0; i < c->end_count; i++) {
-		struct json_object *end = end_object(w, chan_ends(c)[i], traffic);
+		struct js_value *end = end_object(w, chan_ends(c)[i], traffic);
 
 		if (c->key.kind == LENS_KIND_PTY)
 			js_put(end, "end", js_str(pty_end(chan_ends(c)[i]->chan)));

@@ -5,21 +5,21 @@
  */
 #include "render/json.h"
 
-static struct json_object *names_object(const struct fold_names *n)
+static struct js_value *names_object(const struct fold_names *n)
 {
 	static const char *const counts[] = {
 		[FOLD_NOBODY] = "none", [FOLD_ONE] = "one", [FOLD_SEVERAL] = "several",
 	};
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "names", js_str(counts[n->count]));
 	js_put(o, "comm", n->count == FOLD_ONE ? js_str(n->comm) : NULL);
 	return o;
 }
 
-static struct json_object *total_object(const struct fold *f, enum lens_dir dir)
+static struct js_value *total_object(const struct fold *f, enum lens_dir dir)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "operations", js_u64(f->total[dir].ops));
 	js_put(o, "messages", js_u64(f->total[dir].msgs));
@@ -30,9 +30,9 @@ static struct json_object *total_object(const struct fold *f, enum lens_dir dir)
 	return o;
 }
 
-static struct json_object *fold_object(const struct fold *f)
+static struct js_value *fold_object(const struct fold *f)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "type", js_str(event_kind_name(f->kind)));
 	js_put(o, "from", names_object(&f->names[LENS_WRITE]));

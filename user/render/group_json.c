@@ -5,9 +5,9 @@
  */
 #include "render/group.h"
 
-static struct json_object *end_object(const struct world *w, const struct endpoint *e)
+static struct js_value *end_object(const struct world *w, const struct endpoint *e)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	struct origin origin;
 
 	origin_of(w, e, &origin);
@@ -20,15 +20,15 @@ static struct json_object *end_object(const struct world *w, const struct endpoi
 	return o;
 }
 
-static void add_ends(struct json_object *ends, const struct world *w, const struct chan *c)
+static void add_ends(struct js_value *ends, const struct world *w, const struct chan *c)
 {
 	for (size_t i = 0; i < c->end_count; i++)
 		js_add(ends, end_object(w, chan_ends(c)[i]));
 }
 
-static struct json_object *member_object(const struct world *w, const struct companion *m)
+static struct js_value *member_object(const struct world *w, const struct companion *m)
 {
-	struct json_object *o = js_object(), *ends = js_array();
+	struct js_value *o = js_object(), *ends = js_array();
 
 	js_put(o, "channel", js_chan_id(m->chan));
 	js_put(o, "type", js_str(event_kind_name(m->chan->key.kind)));
@@ -44,9 +44,9 @@ static struct json_object *member_object(const struct world *w, const struct com
 	return o;
 }
 
-static struct json_object *group_object(const struct world *w, const struct group *g)
+static struct js_value *group_object(const struct world *w, const struct group *g)
 {
-	struct json_object *o = js_object(), *members = js_array();
+	struct js_value *o = js_object(), *members = js_array();
 
 	js_put(o, "socket", js_chan_id(g->socket));
 	js_put(o, "type", js_str(event_kind_name(g->socket->key.kind)));

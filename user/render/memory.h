@@ -15,7 +15,7 @@ void section_memory(FILE *out, const struct view *v, bool history,
 		    const struct render_options *opt);
 
 /* members of a channel, and of an endpoint, that only shared memory has */
-void js_put_memory(struct json_object *o, const struct chan *c);
-void js_put_mapper(struct json_object *o, const struct endpoint *e);
+void js_put_memory(struct js_value *o, const struct chan *c);
+void js_put_mapper(struct js_value *o, const struct endpoint *e);
 
 #endif

@@ -10,9 +10,9 @@ static const char *const seal_names[] = {
 	"seal", "shrink", "grow", "write", "future-write", "exec",
 };
 
-static struct json_object *seals(const struct chan *c)
+static struct js_value *seals(const struct chan *c)
 {
-	struct json_object *array;
+	struct js_value *array;
 
 	if (!(chan_depth(c)->valid & LENS_DEPTH_SEALABLE))
 		return NULL;
@@ -23,13 +23,13 @@ static struct json_object *seals(const struct chan *c)
 	return array;
 }
 
-static struct json_object *handoffs(const struct chan *c)
+static struct js_value *handoffs(const struct chan *c)
 {
-	struct json_object *array = js_array();
+	struct js_value *array = js_array();
 
 	for (size_t i = 0; i < chan_memory(c)->handoff_count; i++) {
 		const struct handoff *h = &chan_memory(c)->handoffs[i];
-		struct json_object *o = js_object();
+		struct js_value *o = js_object();
 
 		js_put(o, "from", js_proc_id(h->from));
 		js_put(o, "to", js_proc_id(h->to));
@@ -43,9 +43,9 @@ static struct json_object *handoffs(const struct chan *c)
 	return array;
 }
 
-static void put_segment(struct json_object *o, const struct chan *c)
+static void put_segment(struct js_value *o, const struct chan *c)
 {
-	struct json_object *ns = js_object();
+	struct js_value *ns = js_object();
 	char text[16];
 
 	js_put(ns, "ipc", js_id64(c->key.dev));
@@ -62,7 +62,7 @@ static void put_segment(struct json_object *o, const struct chan *c)
 	       js_bool(chan_memory(c)->removed || chan_depth(c)->valid & LENS_DEPTH_REMOVED));
 }
 
-void js_put_memory(struct json_object *o, const struct chan *c)
+void js_put_memory(struct js_value *o, const struct chan *c)
 {
 	const struct memory *m = chan_memory(c);
 	const struct lens_depth *d = chan_depth(c);
@@ -84,7 +84,7 @@ void js_put_memory(struct json_object *o, const struct chan *c)
 	if (c->key.kind == LENS_KIND_MEMFD)
 		js_put(o, "seals", seals(c));
 	if (m->folded.procs) {
-		struct json_object *folded = js_object();
+		struct js_value *folded = js_object();
 
 		js_put(folded, "processes", js_u64(m->folded.procs));
 		js_put(folded, "maps", js_u64(m->folded.maps));
@@ -94,17 +94,17 @@ void js_put_memory(struct json_object *o, const struct chan *c)
 	js_put(o, "handoffs", handoffs(c));
 }
 
-static struct json_object *ranges(const struct endpoint *e)
+static struct js_value *ranges(const struct endpoint *e)
 {
 	const struct space *s = e->proc->space;
-	struct json_object *array = js_array();
+	struct js_value *array = js_array();
 	uint64_t left = end_mapper(e)->mapped_bytes;
 	char prot[4];
 
 	/* a space may have thousands of objects: not all of it is walked for each */
 	for (size_t i = end_mapper(e)->first_range; left && i < s->count; i++) {
 		const struct map_range *r = &s->ranges[i];
-		struct json_object *o;
+		struct js_value *o;
 
 		if (r->end_point != e)
 			continue;
@@ -119,7 +119,7 @@ static struct json_object *ranges(const struct endpoint *e)
 	return array;
 }
 
-void js_put_mapper(struct json_object *o, const struct endpoint *e)
+void js_put_mapper(struct js_value *o, const struct endpoint *e)
 {
 	static const char *const hows[] = {
 		[MAPPER_BEFORE] = "before-start", [MAPPER_MAPPED] = "mmap",

@@ -13,10 +13,10 @@ const char *passed_type(const struct passed_what *what);
 /* "pipe:[12]", "/dev/null"; escaped. row: its name is that of a file */
 void passed_label(struct buf *out, const struct world *w, const struct passed *row);
 /* members "type", "channel", "name", "inode" and "mode" of what was passed */
-void passed_put_what(struct json_object *o, const struct world *w, const struct passed *row);
+void passed_put_what(struct js_value *o, const struct world *w, const struct passed *row);
 
 /* members of a channel: what went over it, what is in its queue, who carries it; or none */
-void passed_put_chan(struct json_object *o, const struct world *w, const struct chan *c);
+void passed_put_chan(struct js_value *o, const struct world *w, const struct chan *c);
 
 /* a table of what went over the channels that are shown; nothing if nothing did */
 void section_passed(FILE *out, const struct world *w, const struct view *v,

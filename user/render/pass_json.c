@@ -36,7 +36,7 @@ static const struct chan *known(const struct world *w, const struct lens_chan *k
 	return hash_get(w->chans, key);
 }
 
-void passed_put_what(struct json_object *o, const struct world *w, const struct passed *row)
+void passed_put_what(struct js_value *o, const struct world *w, const struct passed *row)
 {
 	const struct chan *c = row->what.key.kind ? known(w, &row->what.key) : NULL;
 
@@ -54,10 +54,10 @@ static const struct proc *proc_of(const struct world *w, const struct lens_proc 
 	return hash_get(w->procs, key);
 }
 
-static struct json_object *passed_object(const struct world *w, const struct chan *c,
+static struct js_value *passed_object(const struct world *w, const struct chan *c,
 					 const struct passed *row)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	struct lens_proc sender;
 
 	js_put(o, "process", js_proc_id(proc_of(w, &row->who)));
@@ -70,16 +70,16 @@ static struct json_object *passed_object(const struct world *w, const struct cha
 	return o;
 }
 
-static void add_passed(struct json_object *rows, const struct world *w, const struct chan *c)
+static void add_passed(struct js_value *rows, const struct world *w, const struct chan *c)
 {
 	for (size_t i = 0; i < chan_more(c)->passed.count; i++)
 		js_add(rows, passed_object(w, c, &chan_more(c)->passed.row[i]));
 }
 
-static void add_in_flight(struct json_object *rows, const struct world *w, const struct chan *c)
+static void add_in_flight(struct js_value *rows, const struct world *w, const struct chan *c)
 {
 	for (size_t i = 0; i < chan_more(c)->in_flight.count; i++) {
-		struct json_object *o = js_object();
+		struct js_value *o = js_object();
 
 		passed_put_what(o, w, &chan_more(c)->in_flight.row[i]);
 		js_put(o, "count", js_u64(chan_more(c)->in_flight.row[i].count));
@@ -87,10 +87,10 @@ static void add_in_flight(struct json_object *rows, const struct world *w, const
 	}
 }
 
-static void put_carried(struct json_object *o, const struct world *w, uint64_t count,
+static void put_carried(struct js_value *o, const struct world *w, uint64_t count,
 			const struct lens_chan *carrier)
 {
-	struct json_object *carried = js_object();
+	struct js_value *carried = js_object();
 	const struct chan *via = known(w, carrier);
 
 	js_put(carried, "descriptors", js_u64(count));
@@ -98,11 +98,11 @@ static void put_carried(struct json_object *o, const struct world *w, uint64_t c
 	js_put(o, "carried", carried);
 }
 
-void passed_put_chan(struct json_object *o, const struct world *w, const struct chan *c)
+void passed_put_chan(struct js_value *o, const struct world *w, const struct chan *c)
 {
 	const struct chan *halves[] = { c->peer ? c->peer->peer : c, c->peer };
 	uint64_t left_out = 0, in_flight = 0, carried = 0;
-	struct json_object *passed = NULL, *flying = NULL;
+	struct js_value *passed = NULL, *flying = NULL;
 	const struct lens_chan *carrier = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(halves) && halves[i]; i++) {

@@ -9,9 +9,9 @@
 #include "render/group.h"
 #include "render/json.h"
 
-static struct json_object *command_object(const struct world *w)
+static struct js_value *command_object(const struct world *w)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	if (WIFSIGNALED(w->command_status))
 		js_put(o, "signal", js_i64(WTERMSIG(w->command_status)));
@@ -20,9 +20,9 @@ static struct json_object *command_object(const struct world *w)
 	return o;
 }
 
-static struct json_object *residency_object(const struct flow *flow)
+static struct js_value *residency_object(const struct flow *flow)
 {
-	struct json_object *o;
+	struct js_value *o;
 
 	if (!flow->has_residency)
 		return NULL;
@@ -33,9 +33,9 @@ static struct json_object *residency_object(const struct flow *flow)
 	return o;
 }
 
-static struct json_object *flow_object(const struct world *w, const struct flow *flow)
+static struct js_value *flow_object(const struct world *w, const struct flow *flow)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	uint64_t rate;
 
 	js_put(o, "from", js_proc_id(flow->from));
@@ -57,11 +57,11 @@ static struct json_object *flow_object(const struct world *w, const struct flow 
 }
 
 /* sums over what the document shows, so that a reader can check them */
-static struct json_object *totals_object(const struct view *v)
+static struct js_value *totals_object(const struct view *v)
 {
 	uint64_t bytes[LENS_DIR_MAX] = {}, msgs[LENS_DIR_MAX] = {};
 	uint64_t ops = 0, errors = 0, unaccounted = 0;
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	for (size_t i = 0; i < v->chan_count; i++) {
 		const struct chan *c = v->chans[i].chan;
@@ -98,9 +98,9 @@ static struct json_object *totals_object(const struct view *v)
 }
 
 /* our own traffic is not shown, but that there was some is no secret */
-static struct json_object *left_out_object(const struct view *v)
+static struct js_value *left_out_object(const struct view *v)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "channels", js_u64(v->own_chans));
 	js_put(o, "flows", js_u64(v->own_flows));

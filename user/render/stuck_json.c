@@ -14,10 +14,10 @@ static bool has_descriptor(const struct stuck_provider *p)
 	return p->why == WHY_HOLDS_END || p->why == WHY_LISTENS || p->why == WHY_HAS_FILE;
 }
 
-static struct json_object *provider_object(const struct stuck *s, const struct stuck_need *n,
+static struct js_value *provider_object(const struct stuck *s, const struct stuck_need *n,
 					   const struct stuck_provider *p)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	struct buf text = {};
 
 	js_put(o, "process", js_proc_id(p->proc->about));
@@ -33,14 +33,14 @@ static struct json_object *provider_object(const struct stuck *s, const struct s
 	return o;
 }
 
-static struct json_object *channel_id(const struct stuck_need *n)
+static struct js_value *channel_id(const struct stuck_need *n)
 {
 	return n->thing && n->thing->is_channel ? js_str(n->thing->id) : NULL;
 }
 
-static struct json_object *need_object(const struct stuck_need *n)
+static struct js_value *need_object(const struct stuck_need *n)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "channel", channel_id(n));
 	js_put(o, "object", n->thing ? js_str(n->thing->id) : NULL);
@@ -53,7 +53,7 @@ static struct json_object *need_object(const struct stuck_need *n)
 }
 
 /* those who want the same, or those who do not; adds no more than there is room for */
-static void add_providers(struct json_object *list, const struct stuck *s,
+static void add_providers(struct js_value *list, const struct stuck *s,
 			  const struct stuck_need *n, bool rivals, size_t *room)
 {
 	for (size_t i = 0; *room && i < n->provider_count; i++) {
@@ -65,9 +65,9 @@ static void add_providers(struct json_object *list, const struct stuck *s,
 }
 
 /* who is of help first; all holders of a channel are among its endpoints */
-static struct json_object *providers_array(const struct stuck *s, const struct stuck_thread *t)
+static struct js_value *providers_array(const struct stuck *s, const struct stuck_thread *t)
 {
-	struct json_object *list = js_array();
+	struct js_value *list = js_array();
 	size_t room = STUCK_PROVIDERS_SHOWN;
 
 	for (size_t i = 0; i < t->need_count; i++)
@@ -86,18 +86,18 @@ static size_t count_providers(const struct stuck_thread *t)
 	return count;
 }
 
-static struct json_object *needs_array(const struct stuck_thread *t)
+static struct js_value *needs_array(const struct stuck_thread *t)
 {
-	struct json_object *list = js_array();
+	struct js_value *list = js_array();
 
 	for (size_t i = 0; i < t->need_count; i++)
 		js_add(list, need_object(&t->needs[i]));
 	return list;
 }
 
-static struct json_object *frame_object(const char *space, const struct stuck_frame *f)
+static struct js_value *frame_object(const char *space, const struct stuck_frame *f)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "space", js_str(space));
 	js_put(o, "function", f->function.len ? js_text(f->function.data, f->function.len) : NULL);
@@ -107,11 +107,11 @@ static struct json_object *frame_object(const char *space, const struct stuck_fr
 }
 
 /* the innermost frame first, so that those of the kernel are before the program's */
-static void put_stack(struct json_object *o, const struct stuck_thread *t)
+static void put_stack(struct js_value *o, const struct stuck_thread *t)
 {
 	static const char *const spaces[] = { [LENS_SPACE_KERNEL] = "kernel",
 					      [LENS_SPACE_USER] = "user" };
-	struct json_object *list = NULL, *missing = NULL;
+	struct js_value *list = NULL, *missing = NULL;
 
 	for (size_t space = 0; space < LENS_SPACE_MAX; space++) {
 		const struct stuck_stack *stack = t->stacks[space];
@@ -132,12 +132,12 @@ static void put_stack(struct json_object *o, const struct stuck_thread *t)
 	js_put(o, "stack_missing", missing);
 }
 
-struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
+struct js_value *js_wait(const struct stuck *s, const struct stuck_thread *t,
 			    const struct chan *c)
 {
 	uint64_t age_ns = stuck_unread_age_ns(s, c);
 	const struct stuck_need *n = t->main ? t->main : &t->needs[0];
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	struct buf text = {};
 
 	js_put(o, "process", js_proc_id(t->proc->about));
@@ -163,9 +163,9 @@ struct json_object *js_wait(const struct stuck *s, const struct stuck_thread *t,
 	return o;
 }
 
-static struct json_object *root_object(const struct stuck *s, const struct stuck_root *r)
+static struct js_value *root_object(const struct stuck *s, const struct stuck_root *r)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 	struct buf text = {};
 
 	js_put(o, "process", js_proc_id(r->proc->about));
@@ -176,9 +176,9 @@ static struct json_object *root_object(const struct stuck *s, const struct stuck
 	return o;
 }
 
-static struct json_object *ring_object(const struct stuck_ring *r)
+static struct js_value *ring_object(const struct stuck_ring *r)
 {
-	struct json_object *o = js_array();
+	struct js_value *o = js_array();
 
 	for (size_t i = 0; i < r->count; i++)
 		js_add(o, js_proc_id(r->procs[i]->about));
@@ -188,8 +188,8 @@ static struct json_object *ring_object(const struct stuck_ring *r)
 /* ------------------------------------------------------------------- channels */
 
 struct ends {
-	struct json_object *list;
-	struct json_object *last, *fds;
+	struct js_value *list;
+	struct js_value *last, *fds;
 	const struct stuck_proc *proc;
 	uint32_t mode;
 };
@@ -212,10 +212,10 @@ static void add_end(void *ctx, const struct stuck_proc *p, uint32_t fd, uint32_t
 	js_add(e->fds, js_u64(fd));
 }
 
-static struct json_object *channel_object(const struct stuck *s, const struct stuck_thing *t)
+static struct js_value *channel_object(const struct stuck *s, const struct stuck_thing *t)
 {
 	struct ends e = { .list = js_array() };
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "id", js_str(t->id));
 	js_put(o, "type", js_str(event_object_name(t->object)));
@@ -301,7 +301,7 @@ void render_stuck_json_line(FILE *out, const struct stuck *s, const struct rende
 
 void render_stuck_json_header(FILE *out, const struct stuck *s, uint64_t watch_ns)
 {
-	_cleanup_(js_freep) struct json_object *o = js_object();
+	_cleanup_(js_freep) struct js_value *o = js_object();
 
 	js_put(o, "schema", js_str(SCHEMA));
 	js_put(o, "host", js_host(s->world));

@@ -100,9 +100,9 @@ void label_origin(struct buf *out, const struct stuck *s, const struct stuck_pro
 	buf_puts(out, ")");
 }
 
-struct json_object *js_stuck_origin(const struct stuck *s, const struct stuck_provider *p)
+struct js_value *js_stuck_origin(const struct stuck *s, const struct stuck_provider *p)
 {
-	struct json_object *object;
+	struct js_value *object;
 	struct buf text = {};
 	struct stuck_origin o;
 

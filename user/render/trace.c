@@ -203,15 +203,15 @@ static void print_text(FILE *out, const struct world *w, const struct traced *t)
 
 /* ---------------------------------------------------------------- JSON */
 
-void trace_peers_json(struct json_object *line, const struct chan *c, enum lens_dir dir)
+void trace_peers_json(struct js_value *line, const struct chan *c, enum lens_dir dir)
 {
 	const struct endpoint *peers[PEERS_IN_JSON];
 	size_t count = trace_peers(c, dir, peers, PEERS_IN_JSON);
-	struct json_object *array = js_array();
+	struct js_value *array = js_array();
 
 	for (size_t i = 0; i < count && i < PEERS_IN_JSON; i++) {
 		const struct proc *p = peers[i]->proc;
-		struct json_object *o = js_object();
+		struct js_value *o = js_object();
 
 		js_put(o, "process", js_proc_id(p));
 		js_put(o, "comm", js_text(p->comm, strnlen(p->comm, sizeof(p->comm))));
@@ -223,7 +223,7 @@ void trace_peers_json(struct json_object *line, const struct chan *c, enum lens_
 }
 
 /* who and where; null throughout for an operation nobody announced */
-static void put_identity(struct json_object *o, const struct traced *t)
+static void put_identity(struct js_value *o, const struct traced *t)
 {
 	const struct proc *p = t->end ? t->end->proc : NULL;
 	const struct chan *c = t->end ? t->end->chan : NULL;
@@ -249,7 +249,7 @@ static uint64_t messages_moved(const struct traced *t)
 
 static void print_json(FILE *out, const struct traced *t)
 {
-	_cleanup_(js_freep) struct json_object *o = js_object();
+	_cleanup_(js_freep) struct js_value *o = js_object();
 	const struct lens_op *op = t->op;
 
 	js_put(o, "ts_ns", js_id64(op->ts_ns));
@@ -275,7 +275,7 @@ static void print_json(FILE *out, const struct traced *t)
 
 void render_trace_header(FILE *out, const struct world *w, bool json)
 {
-	_cleanup_(js_freep) struct json_object *o = NULL;
+	_cleanup_(js_freep) struct js_value *o = NULL;
 
 	if (!json)
 		return;
@@ -304,7 +304,7 @@ void render_trace_op(FILE *out, const struct world *w, const struct render_optio
 
 void render_trace_loss(FILE *out, const struct world *w, bool json)
 {
-	_cleanup_(js_freep) struct json_object *o = NULL;
+	_cleanup_(js_freep) struct js_value *o = NULL;
 	_cleanup_(buf_fini) struct buf text = {};
 
 	if (json) {

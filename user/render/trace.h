@@ -7,7 +7,7 @@
 
 #include "render/render.h"
 
-struct json_object;
+struct js_value;
 
 /* local time of day, as strace -tt prints it */
 void trace_clock(struct buf *out, const struct world *w, uint64_t ts_ns);
@@ -22,6 +22,6 @@ size_t trace_peers(const struct chan *c, enum lens_dir dir, const struct endpoin
 /* " -> cat(12) wc(13)", "-" for nobody */
 void trace_peers_text(struct buf *out, const struct chan *c, enum lens_dir dir);
 /* member "peers", and how many do not stand in it */
-void trace_peers_json(struct json_object *line, const struct chan *c, enum lens_dir dir);
+void trace_peers_json(struct js_value *line, const struct chan *c, enum lens_dir dir);
 
 #endif

@@ -112,14 +112,14 @@ static void print_text(FILE *out, const struct world *w, const struct mapped *m)
 
 /* -------------------------------------------------------------------- JSON */
 
-static struct json_object *peers_array(const struct mapped *m, size_t *ret_count)
+static struct js_value *peers_array(const struct mapped *m, size_t *ret_count)
 {
 	const struct proc *peers[PEERS_MAX];
 	size_t count = find_peers(m, peers, PEERS_MAX);
-	struct json_object *array = js_array();
+	struct js_value *array = js_array();
 
 	for (size_t i = 0; i < count && i < PEERS_MAX; i++) {
-		struct json_object *o = js_object();
+		struct js_value *o = js_object();
 
 		js_put(o, "process", js_proc_id(peers[i]));
 		js_put(o, "comm", js_text(peers[i]->comm, strnlen(peers[i]->comm, LENS_COMM_LEN)));
@@ -131,7 +131,7 @@ static struct json_object *peers_array(const struct mapped *m, size_t *ret_count
 
 static void print_json(FILE *out, const struct mapped *m)
 {
-	_cleanup_(js_freep) struct json_object *o = js_object();
+	_cleanup_(js_freep) struct js_value *o = js_object();
 	size_t peer_count;
 	char prot[4];
 

@@ -88,9 +88,9 @@ static void print_text(FILE *out, const struct world *w, const struct traced_pas
 	fprintf(out, "%s\n", line.data);
 }
 
-static struct json_object *descriptor_object(const struct world *w, const struct traced_pass *t)
+static struct js_value *descriptor_object(const struct world *w, const struct traced_pass *t)
 {
-	struct json_object *o = js_object();
+	struct js_value *o = js_object();
 
 	js_put(o, "fd", js_i64(t->rec->fd));
 	js_put(o, "index", js_u64(t->rec->index));
@@ -101,7 +101,7 @@ static struct json_object *descriptor_object(const struct world *w, const struct
 
 static void print_json(FILE *out, const struct world *w, const struct traced_pass *t)
 {
-	_cleanup_(js_freep) struct json_object *o = js_object();
+	_cleanup_(js_freep) struct js_value *o = js_object();
 	const struct proc *p = t->proc;
 
 	js_put(o, "ts_ns", js_id64(t->ev->ts_ns));
