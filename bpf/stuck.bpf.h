@@ -49,6 +49,9 @@ __hidden int stuck_leases(struct task_struct *t);
 /* hands over the FIFO that a task, asleep in open(2), waits for a partner on */
 __hidden int stuck_opening(struct task_struct *t, struct seq_file *seq);
 
+/* some futex that is waited for is not known to be in memory that is one process's own */
+extern bool lens_words_shared;
+
 /*
  * Is what a descriptor of a sleeping task stands for what its call is about? end: of its kernel
  * stack; of_process: the call waits for the process that it stands for. A global function, walked

@@ -7,6 +7,8 @@
 #include "stuck.bpf.h"
 #include "vma.bpf.h"
 
+bool lens_words_shared = false;
+
 struct futex_walk {
 	__u64 sp, task;
 	struct futex_q *q; /* what was found */
@@ -59,8 +61,10 @@ __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 address, __
 
 	bpf_loop(words < STUCK_STACK_WORDS ? words : STUCK_STACK_WORDS, futex_word, &w, 0);
 	q = w.q;
-	if (!q)
+	if (!q) {
+		lens_words_shared = true;
 		return address;
+	}
 	offset = BPF_CORE_READ(q, key.both.offset);
 	r.offset = BPF_CORE_READ(q, key.both.word);
 	if (offset & KDEF_FUT_OFF_INODE) {
@@ -78,6 +82,8 @@ __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 address, __
 			r.address = r.offset;
 		}
 	}
+	if (!(r.flags & LENS_FUTEX_OWN))
+		lens_words_shared = true;
 	if (r.address == address)
 		return address;
 	rec_init(&r.h, LENS_REC_FUTEX, sizeof(r));

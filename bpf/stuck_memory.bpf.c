@@ -311,6 +311,8 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 		emit_semaphores(t, a.arg[1]);
 	if (call == LENS_CALL_FUTEX && !(a.arg[1] & KDEF_FUTEX_PRIVATE_FLAG))
 		a.arg[0] = stuck_futex(t, ctx->meta->seq, a.arg[0], second_of(&a));
+	if (call == LENS_CALL_FUTEX_WAITV)
+		lens_words_shared = true;
 	emit_memory(t, ctx->meta->seq, call, &a);
 	return stuck_buffer(t, ctx->meta->seq, call, &a, flags & LENS_THREAD_COMPAT);
 }

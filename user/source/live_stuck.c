@@ -272,11 +272,13 @@ static int walk_holders(struct stuck_live *l)
 
 	if (err >= 0)
 		err = walk(l, l->descs);
+	l->skel->bss->lens_words_shared = false;
 	if (err >= 0)
 		err = walk(l, l->memory);
 	if (err >= 0 && l->want_urings)
 		err = walk(l, l->urings);
-	if (err >= 0 && l->want_mappings)
+	/* most futexes without FUTEX_PRIVATE_FLAG are in memory that nobody shares */
+	if (err >= 0 && l->want_mappings && l->skel->bss->lens_words_shared)
 		err = walk(l, l->mappings);
 	if (err >= 0 && l->want_queues) {
 		clear_walked(l);
