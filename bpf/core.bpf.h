@@ -65,6 +65,27 @@ extern const volatile bool lens_has_cast;
 	(lens_has_cast ? (pointer)->next->field : BPF_CORE_READ(pointer, next, field))
 
 /*
+ * What is at an address, of at most 8 bytes, by a plain load where there is core_cast(): a
+ * probing read is a call that takes several times as long. A pointer comes as an address only.
+ */
+#define core_load_at(to, address)							\
+	(lens_has_cast								\
+		 ? (void)(*(to) = *(__typeof__(to))core_cast(address, LENS_FILL_TYPE_WORD))	\
+		 : (void)bpf_probe_read_kernel(to, sizeof(*(to)), (void *)(address)))
+/* ... a field there */
+#define core_load(pointer, field) ({							\
+	__typeof__((pointer)->field) loaded_ = 0;					\
+	core_load_at(&loaded_, __builtin_preserve_access_index(&(pointer)->field));	\
+	loaded_;									\
+})
+
+/* ... of what a pointer there points to */
+#define core_load_of(pointer, next, field) ({						\
+	__typeof__((pointer)->next) next_ = core_load(pointer, next);			\
+	core_load(next_, field);							\
+})
+
+/*
  * Operands that user space fills in (LENS_FILL_*): one instruction, where a constant in
  * memory takes three and a register.
  */

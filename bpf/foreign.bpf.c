@@ -16,7 +16,7 @@ static __always_inline bool is_here(__u64 file)
 {
 	struct super_block *super = BPF_CORE_READ((struct file *)file, f_inode, i_sb);
 
-	switch (BPF_CORE_READ(super, s_magic)) {
+	switch (core_load(super, s_magic)) {
 	case KDEF_TMPFS_MAGIC:
 	case KDEF_RAMFS_MAGIC:
 	case KDEF_HUGETLBFS_MAGIC:
@@ -36,7 +36,7 @@ static __always_inline bool is_locked(struct mm_struct___lock *mm)
 	if (!bpf_core_field_exists(mm->mmap_lock.count))
 		return false;
 	for (int i = 0; i < TRIES && count & KDEF_RWSEM_WRITERS; i++)
-		count = BPF_CORE_READ(mm, mmap_lock.count.counter);
+		count = core_load(mm, mmap_lock.count.counter);
 	return count & KDEF_RWSEM_WRITERS;
 }
 

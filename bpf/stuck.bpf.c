@@ -19,12 +19,12 @@ const volatile __u16 lens_waits[CALL_TABLE] = ARCH_WAITS;
 static __always_inline void restarted(struct task_struct *t, __u32 *flags, struct call_args *a,
 				      __u32 *call)
 {
-	if ((__u64)BPF_CORE_READ(t, restart_block.poll.ufds) != a->arg[0] ||
-	    (__u32)BPF_CORE_READ(t, restart_block.poll.nfds) != (__u32)a->arg[1])
+	if ((__u64)core_load(t, restart_block.poll.ufds) != a->arg[0] ||
+	    (__u32)core_load(t, restart_block.poll.nfds) != (__u32)a->arg[1])
 		return;
 	*call = LENS_CALL_POLL;
 	*flags |= LENS_THREAD_RESTARTED;
-	if (!BPF_CORE_READ(t, restart_block.poll.has_timeout))
+	if (!core_load(t, restart_block.poll.has_timeout))
 		*flags |= LENS_THREAD_ENDLESS;
 }
 
@@ -124,14 +124,14 @@ static __always_inline __u32 pid_at_level(struct pid *pid, __u32 level)
 
 static __always_inline void fill_numbers(struct task_struct *t, struct lens_rec_thread *r)
 {
-	struct pid *pid = BPF_CORE_READ(t, thread_pid);
-	struct task_struct *parent = BPF_CORE_READ(t, real_parent);
+	struct pid *pid = core_load(t, thread_pid);
+	struct task_struct *parent = core_load(t, real_parent);
 	struct pid_namespace *ns = NULL;
 	__u32 level;
 
 	if (!pid)
 		return;
-	level = BPF_CORE_READ(pid, level);
+	level = core_load(pid, level);
 	if (level > 32)
 		return;
 	r->nstid = pid_at_level(pid, level);
@@ -139,9 +139,9 @@ static __always_inline void fill_numbers(struct task_struct *t, struct lens_rec_
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 				      level * bpf_core_type_size(struct upid) +
 				      bpf_core_field_offset(struct upid, ns));
-	r->pidns = BPF_CORE_READ(ns, ns.inum);
-	r->nstgid_in_parent = pid_at_level(BPF_CORE_READ(t, group_leader, thread_pid),
-					   BPF_CORE_READ(parent, thread_pid, level));
+	r->pidns = core_load(ns, ns.inum);
+	r->nstgid_in_parent = pid_at_level(core_load_of(t, group_leader, thread_pid),
+					   core_load_of(parent, thread_pid, level));
 }
 
 /* has this pid (of a process group or session) still a process as its leader? */
@@ -151,7 +151,7 @@ static __always_inline bool leader_lives(struct task_struct *t, int type)
 	void *first = NULL;
 
 	bpf_probe_read_kernel(&group, sizeof(group),
-			      (void *)BPF_CORE_READ(t, signal) +
+			      (void *)core_load(t, signal) +
 				      bpf_core_field_offset(struct signal_struct, pids) +
 				      type * sizeof(void *));
 	if (!group)
@@ -170,23 +170,23 @@ enum { PIDS_GROUP = 2, PIDS_SESSION = 3 }; /* PIDTYPE_PGID, PIDTYPE_SID */
  */
 static __always_inline __u32 family_flags(struct task_struct *t)
 {
-	struct task_struct *parent = BPF_CORE_READ(t, real_parent);
-	struct signal_struct *signal = BPF_CORE_READ(parent, signal);
+	struct task_struct *parent = core_load(t, real_parent);
+	struct signal_struct *signal = core_load(parent, signal);
 	struct pid *session = NULL;
 	__u32 flags = 0;
 
-	if (BPF_CORE_READ(parent, pid) == 1 ||
-	    pid_at_level(BPF_CORE_READ(parent, thread_pid),
-			 BPF_CORE_READ(parent, thread_pid, level)) == 1 ||
+	if (core_load(parent, pid) == 1 ||
+	    pid_at_level(core_load(parent, thread_pid),
+			 core_load_of(parent, thread_pid, level)) == 1 ||
 	    BPF_CORE_READ_BITFIELD_PROBED(signal, is_child_subreaper))
 		flags |= LENS_THREAD_ADOPTED;
 	if (!leader_lives(t, PIDS_GROUP) || !leader_lives(t, PIDS_SESSION))
 		flags |= LENS_THREAD_LEADERLESS;
 	bpf_probe_read_kernel(&session, sizeof(session),
-			      (void *)BPF_CORE_READ(t, signal) +
+			      (void *)core_load(t, signal) +
 				      bpf_core_field_offset(struct signal_struct, pids) +
 				      PIDS_SESSION * sizeof(void *));
-	if (session == BPF_CORE_READ(t, thread_pid))
+	if (session == core_load(t, thread_pid))
 		flags |= LENS_THREAD_LEADER;
 	return flags;
 }
@@ -207,7 +207,7 @@ static __always_inline void fill_signals(struct task_struct *t, struct lens_rec_
 {
 	__u32 which = SCRATCH_LOOK, size = bpf_core_type_size(struct k_sigaction);
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
+	struct sighand_struct *hand = core_load(t, sighand);
 
 	if (!s || !hand ||
 	    bpf_probe_read_kernel(s->data, SIGNALS * size,
@@ -228,13 +228,13 @@ static __always_inline void fill_signals(struct task_struct *t, struct lens_rec_
 /* may a supervisor hold its calls? Where it does, the registers look as if it were in the call */
 static __always_inline bool is_supervised(struct task_struct *t)
 {
-	struct seccomp_filter *f = BPF_CORE_READ(t, seccomp.filter);
+	struct seccomp_filter *f = core_load(t, seccomp.filter);
 	__u32 i;
 
 	for (i = 0; f && i < FILTERS_MAX; i++) {
-		if (BPF_CORE_READ(f, notif))
+		if (core_load(f, notif))
 			return true;
-		f = BPF_CORE_READ(f, prev);
+		f = core_load(f, prev);
 	}
 	return f != NULL;
 }
@@ -242,7 +242,7 @@ static __always_inline bool is_supervised(struct task_struct *t)
 /* its registers still show the call that a fatal signal ended */
 static __always_inline bool is_ending(struct task_struct *t, struct signal_struct *s)
 {
-	return t->flags & KDEF_PF_EXITING || BPF_CORE_READ(s, flags) & KDEF_SIGNAL_GROUP_EXIT;
+	return t->flags & KDEF_PF_EXITING || core_load(s, flags) & KDEF_SIGNAL_GROUP_EXIT;
 }
 
 /* those of faults, which nobody sends; and SIGCHLD, which only a child does */
@@ -259,8 +259,8 @@ static __always_inline bool takes_mask(__u32 call)
 /* signals that a call which takes a mask lets in, and that are blocked at other times */
 static __always_inline __u64 let_in(struct task_struct *t, __u32 call)
 {
-	return takes_mask(call) ? BPF_CORE_READ(t, saved_sigmask.sig[0]) &
-		~BPF_CORE_READ(t, blocked.sig[0]) & ~SIGNALS_OF_ITS_OWN : 0;
+	return takes_mask(call) ? core_load(t, saved_sigmask.sig[0]) &
+		~core_load(t, blocked.sig[0]) & ~SIGNALS_OF_ITS_OWN : 0;
 }
 
 static __always_inline struct pid *group_of(struct task_struct *t)
@@ -268,7 +268,7 @@ static __always_inline struct pid *group_of(struct task_struct *t)
 	struct pid *group = NULL;
 
 	bpf_probe_read_kernel(&group, sizeof(group),
-			      (void *)BPF_CORE_READ(t, signal) +
+			      (void *)core_load(t, signal) +
 				      bpf_core_field_offset(struct signal_struct, pids) +
 				      PIDS_GROUP * sizeof(void *));
 	return group;
@@ -285,10 +285,10 @@ static __always_inline void fill_group(struct task_struct *t, struct lens_rec_th
 
 static __always_inline void fill_stop(struct task_struct *t, struct lens_rec_thread *r)
 {
-	struct signal_struct___tty *s = (void *)BPF_CORE_READ(t, signal);
-	struct pid *foreground = BPF_CORE_READ(s, tty, ctrl.pgrp);
+	struct signal_struct___tty *s = (void *)core_load(t, signal);
+	struct pid *foreground = core_load_of(s, tty, ctrl.pgrp);
 
-	r->stop_signal = BPF_CORE_READ(t, jobctl) & KDEF_JOBCTL_STOP_SIGMASK;
+	r->stop_signal = core_load(t, jobctl) & KDEF_JOBCTL_STOP_SIGMASK;
 	if (foreground && foreground != group_of(t))
 		r->flags |= LENS_THREAD_BACKGROUND;
 }
@@ -329,7 +329,7 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	r->ipcns = core_field_of(ns, ipc_ns, ns.inum);
 	r->netns = core_field_of(ns, net_ns, ns.inum);
 	r->blocked = core_field(u, blocked.sig[0]);
-	r->pid = (__u64)BPF_CORE_READ(t, thread_pid);
+	r->pid = (__u64)core_load(t, thread_pid);
 	if (!leads) {
 		r->handlers = r->ignored = 0;
 		return;
@@ -355,9 +355,9 @@ static __always_inline void fill_thread(struct task_struct *t, struct task_struc
 	if (core_field_of(u, io_uring, xa.xa_head))
 		r->flags |= LENS_THREAD_URING;
 	r->tid = t->pid;
-	r->files = (__u64)BPF_CORE_READ(t, files);
-	r->undo = (__u64)BPF_CORE_READ(t, sysvsem.undo_list);
-	r->cred = (__u64)BPF_CORE_READ(t, cred);
+	r->files = (__u64)core_load(t, files);
+	r->undo = (__u64)core_load(t, sysvsem.undo_list);
+	r->cred = (__u64)core_load(t, cred);
 	r->task = ident_address(t);
 	r->proc.tgid = t->tgid;
 	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);

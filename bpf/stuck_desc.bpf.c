@@ -12,14 +12,14 @@
 
 static __always_inline void fill_eventfd(struct file *f, struct lens_rec_desc *d)
 {
-	struct eventfd_ctx *ctx = BPF_CORE_READ(f, private_data);
+	struct eventfd_ctx *ctx = core_load(f, private_data);
 
 	d->object = LENS_OBJECT_EVENTFD;
 	d->self = (__u64)ctx;
-	d->ino = (__u32)BPF_CORE_READ(ctx, id);
-	d->queued_bytes = BPF_CORE_READ(ctx, count);
+	d->ino = (__u32)core_load(ctx, id);
+	d->queued_bytes = core_load(ctx, count);
 	/* one reference is the descriptor's; irqfd, AIO and the like take more */
-	if (BPF_CORE_READ(ctx, kref.refcount.refs.counter) > 1)
+	if (core_load(ctx, kref.refcount.refs.counter) > 1)
 		d->flags |= LENS_DESC_KERNEL_USER;
 }
 
@@ -45,31 +45,31 @@ static __always_inline __u32 watched_process(struct userfaultfd_ctx *ctx)
 static __always_inline void fill_anonymous(struct file *f, struct lens_rec_desc *d, char *name)
 {
 	bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
-				  BPF_CORE_READ(f, f_path.dentry, d_name.name));
+				  core_load_of(f, f_path.dentry, d_name.name));
 	if (NAME_IS(name, "[eventfd]")) {
 		fill_eventfd(f, d);
 	} else if (NAME_IS(name, "[eventpoll]")) {
 		d->object = LENS_OBJECT_EPOLL;
-		d->self = (__u64)BPF_CORE_READ(f, private_data);
+		d->self = (__u64)core_load(f, private_data);
 	} else if (NAME_IS(name, "[signalfd]")) {
 		d->object = LENS_OBJECT_SIGNALFD;
 	} else if (NAME_IS(name, "[timerfd]")) {
 		d->object = LENS_OBJECT_TIMERFD;
-		d->self = (__u64)BPF_CORE_READ(f, private_data);
+		d->self = (__u64)core_load(f, private_data);
 		if (stuck_timerfd_is_idle((void *)d->self))
 			d->flags |= LENS_DESC_IDLE;
 	} else if (NAME_IS(name, "[io_uring]")) {
 		d->object = LENS_OBJECT_IO_URING;
-		d->self = (__u64)BPF_CORE_READ(f, private_data);
+		d->self = (__u64)core_load(f, private_data);
 	} else if (NAME_IS(name, "[pidfd]")) {
 		d->object = LENS_OBJECT_PIDFD;
-		d->pid = pid_number(BPF_CORE_READ(f, private_data));
+		d->pid = pid_number(core_load(f, private_data));
 	} else if (NAME_IS(name, "inotify")) {
 		d->object = LENS_OBJECT_INOTIFY;
 	} else {
 		d->object = LENS_OBJECT_DEVICE;
 		if (NAME_IS(name, "[userfaultfd]"))
-			d->pid = watched_process(BPF_CORE_READ(f, private_data));
+			d->pid = watched_process(core_load(f, private_data));
 	}
 }
 
@@ -86,7 +86,7 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 	struct lens_depth depth = {};
 
 	d->object = d->dev == lens_pipefs_dev ? LENS_OBJECT_PIPE : LENS_OBJECT_FIFO;
-	d->self = (__u64)BPF_CORE_READ(i, i_pipe);
+	d->self = (__u64)core_load(i, i_pipe);
 	describe_depth(d->object, KINDS_ALL, file_address(d), &depth);
 	d->queued_bytes = depth.queued_bytes;
 	d->queued_msgs = depth.queued_msgs;
@@ -95,7 +95,7 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 	d->readers = depth.readers;
 	d->writers = depth.writers;
 	/* counts from when the pipe was made, or was given another size */
-	if (BPF_CORE_READ(i, i_pipe, head))
+	if (core_load_of(i, i_pipe, head))
 		d->flags |= LENS_DESC_USED;
 }
 
@@ -108,20 +108,20 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 
 	d->object = LENS_OBJECT_POSIX_MQ;
 	d->self = (__u64)i;
-	d->queued_msgs = BPF_CORE_READ(m, attr.mq_curmsgs);
-	d->capacity_msgs = BPF_CORE_READ(m, attr.mq_maxmsg);
-	d->queued_bytes = BPF_CORE_READ(m, qsize);
-	d->capacity_bytes = BPF_CORE_READ(m, attr.mq_maxmsg) * BPF_CORE_READ(m, attr.mq_msgsize);
-	if (BPF_CORE_READ(m, notify_owner) &&
-	    BPF_CORE_READ(m, notify.sigev_notify) == KDEF_SIGEV_SIGNAL) {
-		d->signalled = (__u64)BPF_CORE_READ(m, notify_owner);
-		d->signal = BPF_CORE_READ(m, notify.sigev_signo);
+	d->queued_msgs = core_load(m, attr.mq_curmsgs);
+	d->capacity_msgs = core_load(m, attr.mq_maxmsg);
+	d->queued_bytes = core_load(m, qsize);
+	d->capacity_bytes = core_load(m, attr.mq_maxmsg) * core_load(m, attr.mq_msgsize);
+	if (core_load(m, notify_owner) &&
+	    core_load(m, notify.sigev_notify) == KDEF_SIGEV_SIGNAL) {
+		d->signalled = (__u64)core_load(m, notify_owner);
+		d->signal = core_load(m, notify.sigev_signo);
 	}
 	/* each open file has its dentry, and so has the name */
-	d->readers = BPF_CORE_READ(f, f_path.dentry, d_lockref.count) -
+	d->readers = core_load_of(f, f_path.dentry, d_lockref.count) -
 		     (d->flags & LENS_DESC_NAMED ? 1 : 0);
 	len = bpf_probe_read_kernel_str(name, STUCK_NAME_MAX,
-					BPF_CORE_READ(f, f_path.dentry, d_name.name));
+					core_load_of(f, f_path.dentry, d_name.name));
 	if (len > 1)
 		d->name_len = len - 1;
 }
@@ -129,9 +129,9 @@ static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens
 /* of the devpts it is in */
 static __always_inline __u32 pty_dev(struct tty_struct *master)
 {
-	struct pts_fs_info *devpts = BPF_CORE_READ(master, driver_data);
+	struct pts_fs_info *devpts = core_load(master, driver_data);
 
-	return BPF_CORE_READ(devpts, sb, s_dev);
+	return core_load_of(devpts, sb, s_dev);
 }
 
 /*
@@ -140,18 +140,18 @@ static __always_inline __u32 pty_dev(struct tty_struct *master)
  */
 static __always_inline bool is_read_timed(struct tty_struct *tty)
 {
-	return !(BPF_CORE_READ(tty, termios.c_lflag) & KDEF_TTY_ICANON) &&
-	       BPF_CORE_READ(tty, termios.c_cc[KDEF_TTY_VTIME]) &&
-	       BPF_CORE_READ(tty, termios.c_cc[KDEF_TTY_VMIN]) != 1;
+	return !(core_load(tty, termios.c_lflag) & KDEF_TTY_ICANON) &&
+	       core_load(tty, termios.c_cc[KDEF_TTY_VTIME]) &&
+	       core_load(tty, termios.c_cc[KDEF_TTY_VMIN]) != 1;
 }
 
 /* /dev/tty, 5:0, is the slave that controls who opened it, or a console, which has no other end */
 static __always_inline void fill_device(struct file *f, struct inode *i, struct lens_rec_desc *d)
 {
-	__u32 major = BPF_CORE_READ(i, i_rdev) >> 20, minor = BPF_CORE_READ(i, i_rdev) & 0xfffff;
+	__u32 major = core_load(i, i_rdev) >> 20, minor = core_load(i, i_rdev) & 0xfffff;
 	bool master = major == KDEF_TTYAUX_MAJOR && minor == 2;
 	bool controlling = major == KDEF_TTYAUX_MAJOR && minor == 0;
-	struct tty_file_private *private = BPF_CORE_READ(f, private_data);
+	struct tty_file_private *private = core_load(f, private_data);
 	struct tty_struct *tty, *link;
 
 	d->object = LENS_OBJECT_DEVICE;
@@ -159,17 +159,17 @@ static __always_inline void fill_device(struct file *f, struct inode *i, struct 
 	    (major < KDEF_UNIX98_PTY_SLAVE_MAJOR ||
 	     major >= KDEF_UNIX98_PTY_SLAVE_MAJOR + KDEF_UNIX98_PTY_MAJORS))
 		return;
-	tty = BPF_CORE_READ(private, tty);
-	link = BPF_CORE_READ(tty, link);
+	tty = core_load(private, tty);
+	link = core_load(tty, link);
 	if (!link)
 		return;
 	d->object = LENS_OBJECT_PTY;
 	d->self = (__u64)tty;
 	d->peer = (__u64)link;
-	d->ino = (__u32)BPF_CORE_READ(tty, index);
+	d->ino = (__u32)core_load(tty, index);
 	if (master)
 		d->flags |= LENS_DESC_MASTER;
-	if (BPF_CORE_READ(tty, flow.stopped))
+	if (core_load(tty, flow.stopped))
 		d->flags |= LENS_DESC_OUTPUT_STOPPED;
 	if (is_read_timed(tty))
 		d->flags |= LENS_DESC_READ_TIMED;
@@ -186,8 +186,8 @@ static __always_inline void fill_memory(struct inode *i, struct lens_rec_desc *d
 
 static __always_inline void fill_socket(struct file *f, struct lens_rec_desc *d, char *name)
 {
-	struct socket *socket = BPF_CORE_READ(f, private_data);
-	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct socket *socket = core_load(f, private_data);
+	struct sock *sk = core_load(socket, sk);
 
 	if (sk)
 		stuck_sock(sk, d, name);
@@ -198,8 +198,8 @@ __u64 stuck_references(struct file *f)
 	struct file___pre613 *old = (void *)f;
 
 	if (bpf_core_field_exists(old->f_count))
-		return BPF_CORE_READ(old, f_count.counter);
-	return BPF_CORE_READ(f, f_ref.refcnt.counter) + 1;
+		return core_load(old, f_count.counter);
+	return core_load(f, f_ref.refcnt.counter) + 1;
 }
 
 /* f is just an address */
@@ -208,11 +208,11 @@ static __always_inline void fill_owner(struct file *f, struct lens_rec_desc *d)
 	struct fown_struct *owner;
 
 	if (bpf_core_field_exists(f->f_owner))
-		owner = BPF_CORE_READ(f, f_owner);
+		owner = core_load(f, f_owner);
 	else
 		owner = (void *)f + bpf_core_field_offset(struct file___pre612, f_owner);
-	d->signalled = (__u64)BPF_CORE_READ(owner, pid);
-	d->signal = BPF_CORE_READ(owner, signum);
+	d->signalled = (__u64)core_load(owner, pid);
+	d->signal = core_load(owner, signum);
 	if (!d->signal)
 		d->signal = KDEF_SIGIO;
 }
@@ -247,10 +247,10 @@ int stuck_file(struct file *f, struct lens_rec_desc *d, char *name)
 		fill_anonymous(f, d, name);
 	else if (magic == KDEF_PID_FS_MAGIC) {
 		d->object = LENS_OBJECT_PIDFD;
-		d->pid = pid_number(BPF_CORE_READ(i, i_private));
+		d->pid = pid_number(core_load(i, i_private));
 	} else if (mode == KDEF_S_IFCHR)
 		fill_device(f, i, d);
-	else if ((mode == KDEF_S_IFREG || mode == KDEF_S_IFDIR) && BPF_CORE_READ(i, i_flctx))
+	else if ((mode == KDEF_S_IFREG || mode == KDEF_S_IFDIR) && core_load(i, i_flctx))
 		d->object = LENS_OBJECT_FILE;
 	else if (mode == KDEF_S_IFREG && !(d->flags & LENS_DESC_NAMED))
 		fill_memory(i, d);

@@ -10,12 +10,12 @@
 
 static __always_inline void fill_unix_name(struct unix_sock *u, struct lens_rec_desc *d, char *name)
 {
-	struct unix_address *a = BPF_CORE_READ(u, addr);
+	struct unix_address *a = core_load(u, addr);
 	int len;
 
 	if (!a)
 		return;
-	len = BPF_CORE_READ(a, len) - (int)sizeof(__u16);
+	len = core_load(a, len) - (int)sizeof(__u16);
 	if (len <= 0 || len > 108)
 		return;
 	/* an abstract name begins with a NUL and need not end in one */
@@ -29,7 +29,7 @@ static __always_inline void fill_unix_name(struct unix_sock *u, struct lens_rec_
 static __always_inline void fill_unix(struct sock *sk, struct lens_rec_desc *d, char *name)
 {
 	struct unix_sock *u = (void *)sk;
-	struct sock *peer = BPF_CORE_READ(u, peer), *listener = NULL;
+	struct sock *peer = core_load(u, peer), *listener = NULL;
 
 	d->object = d->object == KDEF_SOCK_STREAM  ? LENS_OBJECT_UNIX_STREAM
 		    : d->object == KDEF_SOCK_DGRAM ? LENS_OBJECT_UNIX_DGRAM
@@ -42,7 +42,7 @@ static __always_inline void fill_unix(struct sock *sk, struct lens_rec_desc *d, 
 	d->peer = (__u64)peer;
 	if (bpf_core_field_exists(u->listener))
 		listener = BPF_CORE_READ((struct unix_sock *)peer, listener);
-	if (BPF_CORE_READ(peer, sk_socket) || !listener)
+	if (core_load(peer, sk_socket) || !listener)
 		return;
 	d->peer = (__u64)listener;
 	d->flags |= LENS_DESC_UNACCEPTED;
@@ -54,15 +54,15 @@ static __always_inline void fill_addresses(struct sock *sk, __u16 family, struct
 {
 	__be32 local, remote;
 
-	d->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	d->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	d->local_port = core_load(sk, __sk_common.skc_num);
+	d->remote_port = __builtin_bswap16(core_load(sk, __sk_common.skc_dport));
 	if (family == KDEF_AF_INET6) {
 		bpf_core_read(d->local_addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
 		bpf_core_read(d->remote_addr, 16, &sk->__sk_common.skc_v6_daddr);
 		return;
 	}
-	local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	local = core_load(sk, __sk_common.skc_rcv_saddr);
+	remote = core_load(sk, __sk_common.skc_daddr);
 	d->local_addr[10] = d->local_addr[11] = d->remote_addr[10] = d->remote_addr[11] = 0xff;
 	__builtin_memcpy(d->local_addr + 12, &local, 4);
 	__builtin_memcpy(d->remote_addr + 12, &remote, 4);
@@ -71,16 +71,16 @@ static __always_inline void fill_addresses(struct sock *sk, __u16 family, struct
 /* sent and not acknowledged, or to be sent, as the peer has room for it */
 static __always_inline bool is_sending(struct tcp_sock *tcp)
 {
-	__u32 next = BPF_CORE_READ(tcp, snd_nxt);
-	__s32 room = (__s32)(BPF_CORE_READ(tcp, snd_una) + BPF_CORE_READ(tcp, snd_wnd) - next);
+	__u32 next = core_load(tcp, snd_nxt);
+	__s32 room = (__s32)(core_load(tcp, snd_una) + core_load(tcp, snd_wnd) - next);
 
-	return BPF_CORE_READ(tcp, packets_out) ||
-	       (BPF_CORE_READ(tcp, write_seq) != next && room > 0);
+	return core_load(tcp, packets_out) ||
+	       (core_load(tcp, write_seq) != next && room > 0);
 }
 
 static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens_rec_desc *d)
 {
-	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+	__u16 protocol = core_load(sk, sk_protocol);
 	struct tcp_sock *tcp = (void *)sk;
 
 	d->object = protocol == KDEF_IPPROTO_TCP   ? LENS_OBJECT_TCP
@@ -90,17 +90,17 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 	if (d->remote_port)
 		d->flags |= LENS_DESC_CONNECTED;
 	if (d->object == LENS_OBJECT_TCP && d->flags & LENS_DESC_LISTEN)
-		d->queued_msgs = BPF_CORE_READ(sk, sk_ack_backlog);
+		d->queued_msgs = core_load(sk, sk_ack_backlog);
 	if (d->object != LENS_OBJECT_TCP || d->flags & LENS_DESC_LISTEN)
 		return;
 	if (is_sending(tcp))
 		d->flags |= LENS_DESC_SENDING;
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
 		d->flags |= LENS_DESC_USER_TIMEOUT;
-	d->queued_bytes = (__u32)(BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq));
-	if (d->queued_bytes < BPF_CORE_READ(sk, sk_rcvlowat) && !(d->flags & LENS_DESC_RECV_SHUT))
+	d->queued_bytes = (__u32)(core_load(tcp, rcv_nxt) - core_load(tcp, copied_seq));
+	if (d->queued_bytes < core_load(sk, sk_rcvlowat) && !(d->flags & LENS_DESC_RECV_SHUT))
 		d->flags |= LENS_DESC_TOO_LITTLE;
-	d->sent_bytes = (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
+	d->sent_bytes = (__u32)(core_load(tcp, write_seq) - core_load(tcp, snd_una));
 }
 
 int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
@@ -112,7 +112,7 @@ int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 
 	if (!sk || !name)
 		return 0;
-	shut = BPF_CORE_READ(sk, sk_shutdown);
+	shut = core_load(sk, sk_shutdown);
 	d->self = (__u64)sk;
 	d->netns = core_field_of(typed, __sk_common.skc_net.net, ns.inum);
 	d->queued_msgs = core_field(typed, sk_receive_queue.qlen);
@@ -131,7 +131,7 @@ int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 		d->flags |= LENS_DESC_RECV_TIMEOUT;
 	if (core_field(typed, sk_sndtimeo) != KDEF_SCHEDULE_FOREVER)
 		d->flags |= LENS_DESC_SEND_TIMEOUT;
-	d->object = BPF_CORE_READ(sk, sk_type);
+	d->object = core_load(sk, sk_type);
 	if (family == KDEF_AF_UNIX)
 		fill_unix(sk, d, name);
 	else if (family == KDEF_AF_INET || family == KDEF_AF_INET6)
@@ -190,11 +190,11 @@ static long in_flight_skb(__u32 i, struct passage *p)
 				      bpf_core_field_offset(struct unix_skb_parms, fp));
 	p->fds = fds;
 	if (fds) {
-		count = BPF_CORE_READ(fds, count);
+		count = core_load(fds, count);
 		if (count > 0 && count <= SCM_MAX_FD)
 			bpf_loop(count, in_flight_fd, p, 0);
 	}
-	p->skb = BPF_CORE_READ(skb, next);
+	p->skb = core_load(skb, next);
 	return 0;
 }
 
@@ -203,11 +203,11 @@ int stuck_in_flight(struct sock *sk)
 {
 	struct passage p = { .sk = sk };
 
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN)
+	if (core_load(sk, __sk_common.skc_state) == KDEF_TCP_LISTEN)
 		return 0;
 	p.head = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
-	p.skb = BPF_CORE_READ(sk, sk_receive_queue.next);
-	bpf_loop(BPF_CORE_READ(sk, sk_receive_queue.qlen), in_flight_skb, &p, 0);
+	p.skb = core_load(sk, sk_receive_queue.next);
+	bpf_loop(core_load(sk, sk_receive_queue.qlen), in_flight_skb, &p, 0);
 	return 0;
 }
 
@@ -228,7 +228,7 @@ static long room_waiter(__u32 i, struct room_walk *w)
 
 	if (!w->at || w->at == w->head)
 		return 1;
-	w->r.task = (__u64)BPF_CORE_READ(e, private);
+	w->r.task = (__u64)core_load(e, private);
 	rec_init(&w->r.h, LENS_REC_WAITER, sizeof(w->r));
 	w->r.h.flags = LENS_F_SNAPSHOT;
 	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
@@ -259,12 +259,12 @@ struct tree_walk {
 /* the next one in order; a tree of depth 32 has at least 2^16 items */
 static __always_inline struct rb_node *tree_next(struct rb_node *n)
 {
-	struct rb_node *x = BPF_CORE_READ(n, rb_right), *up;
+	struct rb_node *x = core_load(n, rb_right), *up;
 	__u32 i;
 
 	if (x) {
 		for (i = 0; i < 32; i++) {
-			up = BPF_CORE_READ(x, rb_left);
+			up = core_load(x, rb_left);
 			if (!up)
 				return x;
 			x = up;
@@ -272,10 +272,10 @@ static __always_inline struct rb_node *tree_next(struct rb_node *n)
 		return NULL;
 	}
 	for (i = 0; i < 32; i++) {
-		up = (void *)(BPF_CORE_READ(n, __rb_parent_color) & ~3ul);
+		up = (void *)(core_load(n, __rb_parent_color) & ~3ul);
 		if (!up)
 			return NULL;
-		if (BPF_CORE_READ(up, rb_right) != n)
+		if (core_load(up, rb_right) != n)
 			return up;
 		n = up;
 	}
@@ -292,7 +292,7 @@ static long epoll_item(__u32 i, struct tree_walk *w)
 	r.epoll = w->epoll;
 	bpf_core_read(&r.file, sizeof(r.file), &e->ffd.file);
 	bpf_core_read(&r.fd, sizeof(r.fd), &e->ffd.fd);
-	r.events = BPF_CORE_READ(e, event.events);
+	r.events = core_load(e, event.events);
 	rec_init(&r.h, LENS_REC_ITEM, sizeof(r));
 	r.h.flags = LENS_F_SNAPSHOT;
 	core_emit(&r, sizeof(r), LENS_KIND_NONE);
@@ -306,7 +306,7 @@ int stuck_epoll(struct eventpoll *ep)
 {
 	struct tree_walk w = { .epoll = (__u64)ep };
 
-	w.at = BPF_CORE_READ(ep, rbr.rb_leftmost);
+	w.at = core_load(ep, rbr.rb_leftmost);
 	bpf_loop(EPOLL_ITEMS_MAX, epoll_item, &w, 0);
 	return 0;
 }

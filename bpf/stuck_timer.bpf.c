@@ -13,8 +13,8 @@ enum { SIGNAL_MAX = 64 };
 /* would a signal of that number, from 1, do anything to the thread? */
 static __always_inline bool reaches(struct task_struct *t, __u32 signal)
 {
-	struct sighand_struct *hand = BPF_CORE_READ(t, sighand);
-	__u64 blocked = BPF_CORE_READ(t, blocked.sig[0]), handler = 0, bit;
+	struct sighand_struct *hand = core_load(t, sighand);
+	__u64 blocked = core_load(t, blocked.sig[0]), handler = 0, bit;
 
 	if (!signal || signal > SIGNAL_MAX || !hand)
 		return true;
@@ -37,23 +37,23 @@ static __always_inline __u32 signal_of(struct k_itimer *timer)
 	struct sigqueue *queue;
 
 	if (!bpf_core_field_exists(timer->sigq.info))
-		queue = BPF_CORE_READ(old, sigq);
+		queue = core_load(old, sigq);
 	else
 		queue = (void *)timer + bpf_core_field_offset(struct k_itimer, sigq);
-	return BPF_CORE_READ(queue, info.si_signo);
+	return core_load(queue, info.si_signo);
 }
 
 /* those of processor time are not looked into: they may be another process's */
 static __always_inline bool is_set(struct k_itimer *timer)
 {
-	int clock = BPF_CORE_READ(timer, it_clock);
+	int clock = core_load(timer, it_clock);
 
 	if (is_alarm(clock))
-		return BPF_CORE_READ(timer, it.alarm.alarmtimer.state);
+		return core_load(timer, it.alarm.alarmtimer.state);
 	if (clock < 0 || clock == KDEF_CLOCK_PROCESS_CPUTIME_ID ||
 	    clock == KDEF_CLOCK_THREAD_CPUTIME_ID)
 		return true;
-	return BPF_CORE_READ(timer, it.real.timer.state);
+	return core_load(timer, it.real.timer.state);
 }
 
 struct timers_walk {
@@ -68,7 +68,7 @@ static long timer_next(__u32 i, struct timers_walk *w)
 
 	if (!w->at || w->at == w->head)
 		return 1;
-	w->found = BPF_CORE_READ(timer, it_sigev_notify) != KDEF_SIGEV_NONE && is_set(timer) &&
+	w->found = core_load(timer, it_sigev_notify) != KDEF_SIGEV_NONE && is_set(timer) &&
 		   reaches(w->task, signal_of(timer));
 	return w->found || bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at);
 }
@@ -78,12 +78,12 @@ static long timer_next(__u32 i, struct timers_walk *w)
 /* a list_head before v6.13, points to itself when empty; then an hlist_head */
 bool stuck_timer(struct task_struct *t)
 {
-	struct signal_struct *s = BPF_CORE_READ(t, signal);
+	struct signal_struct *s = core_load(t, signal);
 	struct timers_walk w = { .task = (struct task_struct *)ident_address(t) };
 
 	if (!s)
 		return false;
-	if (BPF_CORE_READ(s, real_timer.state) && reaches(w.task, KDEF_SIGALRM))
+	if (core_load(s, real_timer.state) && reaches(w.task, KDEF_SIGALRM))
 		return true;
 	w.head = (void *)s + bpf_core_field_offset(struct signal_struct, posix_timers);
 	if (bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head) || !w.at || w.at == w.head)
@@ -95,9 +95,9 @@ bool stuck_timer(struct task_struct *t)
 /* read by poll(2) when it has expired, or the clock it follows was set */
 bool stuck_timerfd_is_idle(struct timerfd_ctx *ctx)
 {
-	if (BPF_CORE_READ(ctx, ticks) || BPF_CORE_READ(ctx, might_cancel))
+	if (core_load(ctx, ticks) || core_load(ctx, might_cancel))
 		return false;
-	if (is_alarm(BPF_CORE_READ(ctx, clockid)))
-		return !BPF_CORE_READ(ctx, t.alarm.state);
-	return !BPF_CORE_READ(ctx, t.tmr.state);
+	if (is_alarm(core_load(ctx, clockid)))
+		return !core_load(ctx, t.alarm.state);
+	return !core_load(ctx, t.tmr.state);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Definitions behind vma.bpf.h. Nodes may be freed and used again under our
- * eyes: every read is a probing one, and what is found counts only if it
- * covers the address.
+ * eyes: no read can fault, and what is found counts only if it covers the
+ * address.
  */
 #include "vma.bpf.h"
 
@@ -28,13 +28,13 @@ static __always_inline void maple_shape(__u64 node, __u32 type, struct maple_sha
 	if (type == MAPLE_ARANGE_64) {
 		ret->pivots = node + bpf_core_field_offset(struct maple_arange_64, pivot);
 		ret->slots = node + bpf_core_field_offset(struct maple_arange_64, slot);
-		ret->last = BPF_CORE_READ(a, meta.end);
+		ret->last = core_load(a, meta.end);
 		return;
 	}
 	ret->pivots = node + bpf_core_field_offset(struct maple_range_64, pivot);
 	ret->slots = node + bpf_core_field_offset(struct maple_range_64, slot);
 	/* a full node has no room for the count of its slots */
-	ret->last = BPF_CORE_READ(r, pivot[14]) ? 15 : BPF_CORE_READ(r, meta.end);
+	ret->last = core_load(r, pivot[14]) ? 15 : core_load(r, meta.end);
 }
 
 /*
@@ -49,14 +49,12 @@ __noinline __u64 maple_slot(__u64 entry, __u64 address)
 
 	maple_shape(node, entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, &shape);
 	for (slot = 0; slot < 15 && slot < shape.last; slot++) {
-		if (bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)shape.pivots + slot * 8))
-			return 0;
+		core_load_at(&pivot, shape.pivots + slot * 8);
 		if (pivot >= address)
 			break;
 	}
 	/* no longer of use: what was read last */
-	if (bpf_probe_read_kernel(&pivot, sizeof(pivot), (void *)shape.slots + slot * 8))
-		return 0;
+	core_load_at(&pivot, shape.slots + slot * 8);
 	return pivot;
 }
 
@@ -79,7 +77,7 @@ static __always_inline __u64 maple_find(__u64 entry, __u64 address)
 
 static __always_inline bool vma_find(struct mm_struct *mm, __u64 address, struct vma_view *ret)
 {
-	__u64 vma = maple_find((__u64)BPF_CORE_READ(mm, mm_mt.ma_root), address);
+	__u64 vma = maple_find((__u64)core_load(mm, mm_mt.ma_root), address);
 
 	if (!vma)
 		return false;

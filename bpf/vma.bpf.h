@@ -24,11 +24,11 @@ int vma_in(__u64 mm, __u64 address, struct vma_view *ret);
 
 static __always_inline void vma_read(struct vm_area_struct *vma, struct vma_view *ret)
 {
-	ret->start = BPF_CORE_READ(vma, vm_start);
-	ret->end = BPF_CORE_READ(vma, vm_end);
-	ret->offset = BPF_CORE_READ(vma, vm_pgoff) * KDEF_PAGE_SIZE;
-	ret->file = (__u64)BPF_CORE_READ(vma, vm_file);
-	ret->flags = BPF_CORE_READ(vma, vm_flags);
+	ret->start = core_load(vma, vm_start);
+	ret->end = core_load(vma, vm_end);
+	ret->offset = core_load(vma, vm_pgoff) * KDEF_PAGE_SIZE;
+	ret->file = (__u64)core_load(vma, vm_file);
+	ret->flags = core_load(vma, vm_flags);
 }
 
 static __always_inline bool vma_is_shared(const struct vma_view *v)

@@ -38,7 +38,8 @@
 #define LENS_FILL_TYPE_KIOCB (LENS_FILL_FIRST + 5)
 #define LENS_FILL_TYPE_TASK (LENS_FILL_FIRST + 6)
 #define LENS_FILL_TYPE_SOCK (LENS_FILL_FIRST + 7)
-#define LENS_FILL_LAST LENS_FILL_STRAIGHT_QUEUES
+#define LENS_FILL_TYPE_WORD (LENS_FILL_FIRST + 9)	/* one that begins with a number */
+#define LENS_FILL_LAST LENS_FILL_TYPE_WORD
 
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).

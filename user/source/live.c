@@ -137,6 +137,7 @@ int live_configure_types(struct lens *s, const struct kernel *k)
 	sections_fill(LENS_FILL_TYPE_KIOCB, find_struct(k, "kiocb"));
 	sections_fill(LENS_FILL_TYPE_TASK, find_struct(k, "task_struct"));
 	sections_fill(LENS_FILL_TYPE_SOCK, find_struct(k, "sock"));
+	sections_fill(LENS_FILL_TYPE_WORD, find_struct(k, "timespec64"));
 	s->rodata->lens_has_cast = k->cast_function != 0;
 	return 0;
 }
