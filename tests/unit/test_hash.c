@@ -213,3 +213,24 @@ TEST(keys_may_lie_in_the_values)
 		CHECK(hash_key_at(h, i) == &things[i * 5].key);
 	free(things);
 }
+
+TEST(what_is_expected_changes_nothing_else)
+{
+	struct hash *h = hash_new(sizeof(uint64_t));
+	static int values[1000];
+
+	hash_add(h, &(uint64_t){ 0 }, &values[0]);
+	hash_expect(h, 500);
+	hash_expect(h, 3);
+	for (uint64_t key = 1; key < ARRAY_SIZE(values); key++) {
+		hash_fetch(h, &key);
+		CHECK(!hash_get(h, &key));
+		hash_add(h, &key, &values[key]);
+	}
+	CHECK_EQ_U64(hash_count(h), ARRAY_SIZE(values));
+	for (uint64_t key = 0; key < ARRAY_SIZE(values); key++) {
+		CHECK(hash_get(h, &key) == &values[key]);
+		CHECK(hash_at(h, key) == &values[key]);
+	}
+	hash_free(h);
+}

@@ -128,6 +128,10 @@ void *hash_get(const struct hash *h, const void *key);
 void hash_add(struct hash *h, const void *key, void *value);
 /* adds value unless there is one for the key; the one that is there then, by one search */
 void *hash_claim(struct hash *h, const void *key, void *value);
+/* about so many keys will be there: it need not grow step by step */
+void hash_expect(struct hash *h, size_t count);
+/* will be asked for soon: has the processor fetch where the key may be */
+void hash_fetch(const struct hash *h, const void *key);
 size_t hash_count(const struct hash *h);
 void *hash_at(const struct hash *h, size_t index);	/* index < hash_count() */
 const void *hash_key_at(const struct hash *h, size_t index);

@@ -136,6 +136,11 @@ void *hash_get(const struct hash *h, const void *key)
 	return s->position ? h->values[s->position - 1] : NULL;
 }
 
+void hash_fetch(const struct hash *h, const void *key)
+{
+	__builtin_prefetch(&h->slots[key_tag(h, key) & (h->slot_count - 1)], 1);
+}
+
 static void set_room(struct hash *h, size_t room)
 {
 	h->room = room;
@@ -176,6 +181,18 @@ static void remake_slots(struct hash *h, size_t slot_count)
 				    .tag = key_tag(h, key_at(h, i)),
 				    .position = (uint32_t)i + 1,
 			    });
+}
+
+void hash_expect(struct hash *h, size_t count)
+{
+	size_t slots = h->slot_count;
+
+	while (slots * 2 < count * 3 + 3)
+		slots *= 2;
+	if (slots > h->slot_count)
+		grow_slots(h, slots);
+	if (count > h->room)
+		set_room(h, count);
 }
 
 void *hash_claim(struct hash *h, const void *key, void *value)

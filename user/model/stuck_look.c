@@ -11,9 +11,6 @@
 /* include/linux/proc_ns.h: PROC_PID_INIT_INO */
 #define INITIAL_PIDNS 0xeffffffc
 
-/* allocated together: there are many */
-#define DESCS_OF_BLOCK 256
-
 void *stuck_look_new(void)
 {
 	struct stuck_look *l = xcalloc(1, sizeof(*l));
@@ -24,11 +21,7 @@ void *stuck_look_new(void)
 	l->first = hash_new(sizeof(uint32_t));
 	l->creds = hash_new(sizeof(uint64_t));
 	l->tables = hash_new(sizeof(uint64_t));
-	l->by_fd = hash_new(sizeof(struct stuck_fd));
-	l->by_self = hash_new(sizeof(uint64_t));
-	l->by_file = hash_new(sizeof(uint64_t));
-	l->by_tuple = hash_new(sizeof(struct stuck_tuple));
-	l->opening = hash_new(sizeof(uint32_t));
+	stuck_descs_init(l);
 	l->rooms = hash_new(sizeof(uint64_t));
 	l->items = hash_new(sizeof(uint64_t));
 	l->members = hash_new(sizeof(struct stuck_member));
@@ -84,10 +77,7 @@ void stuck_look_free(void *look)
 {
 	struct stuck_look *l = look;
 
-	for (size_t i = 0; i < l->desc_count; i++)
-		free(l->descs[i]->name);
-	for (size_t i = 0; i < l->desc_count; i += DESCS_OF_BLOCK)
-		free(l->descs[i]);
+	stuck_descs_fini(l);
 	for (size_t i = 0; i < hash_count(l->memory); i++)
 		free(((struct stuck_memory *)hash_at(l->memory, i))->bytes);
 	free_values(l->memory);
@@ -110,37 +100,14 @@ void stuck_look_free(void *look)
 	hash_free(l->threads);
 	hash_free(l->creds);
 	hash_free(l->tables);
-	hash_free(l->by_fd);
-	hash_free(l->by_self);
-	hash_free(l->by_file);
-	hash_free(l->by_tuple);
-	hash_free(l->opening);
 	hash_free(l->things);
 	hash_free(l->by_chan);
-	free(l->descs);
 	free(l->mappings);
 	free(l->sems);
 	free(l);
 }
 
 /* ----------------------------------------------------------------- questions */
-
-struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd)
-{
-	struct stuck_fd key = { .tgid = p->key.tgid, .fd = fd };
-
-	return hash_get(stuck_look(s)->by_fd, &key);
-}
-
-struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token)
-{
-	return token ? hash_get(stuck_look(s)->by_self, &token) : NULL;
-}
-
-struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token)
-{
-	return token ? hash_get(stuck_look(s)->by_file, &token) : NULL;
-}
 
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid)
 {
@@ -171,21 +138,6 @@ bool stuck_is_inside(const struct stuck *s)
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid)
 {
 	return hash_get(stuck_look(s)->memory, &tid);
-}
-
-/* ::ffff:127.0.0.1 and 127.0.0.1 are one address: IPv4 comes mapped already */
-struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed)
-{
-	struct stuck_tuple t = {
-		.netns = d->netns,
-		.object = d->object,
-		.local_port = reversed ? d->remote_port : d->local_port,
-		.remote_port = reversed ? d->local_port : d->remote_port,
-	};
-
-	memcpy(t.local, reversed ? d->remote_addr : d->local_addr, sizeof(t.local));
-	memcpy(t.remote, reversed ? d->local_addr : d->remote_addr, sizeof(t.remote));
-	return t;
 }
 
 /* ------------------------------------------------------------------- threads */
@@ -288,71 +240,6 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 }
 
 /* ------------------------------------------------------------------- holders */
-
-static struct stuck_desc *new_desc(struct stuck_look *l)
-{
-	size_t at = l->desc_count % DESCS_OF_BLOCK;
-	struct stuck_desc *d = at ? l->descs[l->desc_count - at] + at :
-				    xcalloc(DESCS_OF_BLOCK, sizeof(*d));
-
-	if (!(l->desc_count & (l->desc_count - 1)))
-		l->descs = xrealloc(l->descs, l->desc_count ? l->desc_count * 2 : 1,
-				    sizeof(*l->descs));
-	l->descs[l->desc_count++] = d;
-	return d;
-}
-
-static struct stuck_desc *add_desc(struct stuck_look *l, const struct event *ev)
-{
-	struct stuck_desc *d = new_desc(l);
-	struct buf path = {};
-
-	d->rec = *ev->lens_rec_desc;
-	if (d->rec.flags & LENS_DESC_PATH) {
-		event_path(&path, ev->name, ev->truncated);
-		d->name = path.data;
-		d->name_len = path.len;
-	} else if (ev->name.len) {
-		d->name = xcalloc(1, ev->name.len + 1);
-		memcpy(d->name, ev->name.data, ev->name.len);
-		d->name_len = ev->name.len;
-	}
-	return d;
-}
-
-static void take_desc(struct stuck *s, const struct event *ev)
-{
-	struct stuck_look *l = stuck_look(s);
-	struct stuck_desc *d = add_desc(l, ev), *head;
-	struct stuck_fd fd = { .tgid = d->rec.proc.tgid, .fd = d->rec.fd };
-
-	if (d->rec.flags & LENS_DESC_OPENING) {
-		hash_claim(l->opening, &d->rec.fd, d);
-		return;
-	}
-	if (fd.tgid)
-		hash_claim(l->by_fd, &fd, d);
-	head = d->rec.self ? hash_claim(l->by_self, &d->rec.self, d) : d;
-	if (head != d) {
-		d->next_self = head->next_self;
-		head->next_self = d;
-	}
-	head = d->rec.file ? hash_claim(l->by_file, &d->rec.file, d) : d;
-	if (head != d) {
-		d->next_file = head->next_file;
-		head->next_file = d;
-	}
-}
-
-static void take_tuple(struct stuck_look *l, struct stuck_desc *d)
-{
-	struct stuck_tuple tuple;
-
-	if (d->rec.object != LENS_OBJECT_TCP && d->rec.object != LENS_OBJECT_UDP)
-		return;
-	tuple = stuck_tuple_of(&d->rec, false);
-	hash_claim(l->by_tuple, &tuple, d);
-}
 
 static void take_item(struct stuck_look *l, const struct lens_rec_item *r)
 {
@@ -481,7 +368,7 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 			take_again(s, ev->lens_rec_thread);
 		break;
 	case LENS_REC_DESC:
-		take_desc(s, ev);
+		stuck_take_desc(l, ev);
 		break;
 	case LENS_REC_ITEM:
 		take_item(l, ev->lens_rec_item);
@@ -530,14 +417,16 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 static void find_holders(struct stuck *s)
 {
 	struct stuck_look *l = stuck_look(s);
-	struct stuck_proc *watched;
+	struct stuck_proc *watched, *last = NULL;
 
 	for (size_t i = 0; i < l->desc_count; i++) {
 		struct stuck_desc *d = l->descs[i];
 
-		if (d->rec.proc.tgid)
-			d->proc = get_proc(s, &d->rec.proc);
-		take_tuple(l, d);
+		/* they come process by process */
+		if (last && !memcmp(&last->key, &d->rec.proc, sizeof(last->key)))
+			d->proc = last;
+		else if (d->rec.proc.tgid)
+			d->proc = last = get_proc(s, &d->rec.proc);
 		watched = stuck_find_proc(s, d->rec.pid);
 		if (watched && d->rec.object == LENS_OBJECT_DEVICE)
 			watched->is_watched = true;
@@ -555,6 +444,7 @@ static void find_holders(struct stuck *s)
 
 void stuck_settle(struct stuck *s)
 {
+	stuck_index_descs(stuck_look(s));
 	find_holders(s);
 	stuck_find_notices(s);
 	stuck_count_uses(s);

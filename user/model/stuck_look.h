@@ -165,12 +165,8 @@ static inline struct stuck_look *stuck_look(const struct stuck *s)
 /* stuck_look.c */
 void *stuck_look_new(void);
 void stuck_look_free(void *look);
-struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd);
-struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
-struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
 /* whose credentials it was opened with, or NULL: he has ended, or changed them */
 struct stuck_proc *stuck_maker_of(const struct stuck *s, const struct stuck_desc *d);
-struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 struct stuck_proc *stuck_find_proc(const struct stuck *s, uint32_t tgid);
 /* of several processes that share a table of descriptors only one does */
 bool stuck_owns_table(const struct stuck *s, const struct stuck_proc *p);
@@ -179,6 +175,16 @@ bool stuck_has_other_threads(const struct stuck_thread *t);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
 bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
+
+/* stuck_desc.c; they are found once they are all indexed */
+void stuck_descs_init(struct stuck_look *l);
+void stuck_descs_fini(struct stuck_look *l);
+void stuck_take_desc(struct stuck_look *l, const struct event *ev);
+void stuck_index_descs(struct stuck_look *l);
+struct stuck_desc *stuck_find_fd(const struct stuck *s, const struct stuck_proc *p, uint32_t fd);
+struct stuck_desc *stuck_find_self(const struct stuck *s, uint64_t token);
+struct stuck_desc *stuck_find_file(const struct stuck *s, uint64_t token);
+struct stuck_tuple stuck_tuple_of(const struct lens_rec_desc *d, bool reversed);
 
 /* stuck_visit.c: one more holder, or member of a set, may be looked at; false: n says so */
 bool stuck_may_visit(const struct stuck *s, struct stuck_need *n);
