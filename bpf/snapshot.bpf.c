@@ -15,6 +15,7 @@
 #include "ipc.bpf.h"
 #include "object.bpf.h"
 #include "pass.bpf.h"
+#include "snapshot.bpf.h"
 #include "sockcall.bpf.h"
 #include "storage.bpf.h"
 #include "straddle.bpf.h"
@@ -24,6 +25,8 @@
 extern const volatile __u16 lens_calls[CALL_TABLE];
 
 /* ---------------------------------------------------------------- processes */
+
+bool lens_without_arguments = false;
 
 /*
  * The arguments of t, in a record of their own. Its memory may be on disk, so
@@ -38,7 +41,7 @@ static __noinline int procs_argv(struct task_struct *t, struct seq_file *seq)
 	unsigned long size = BPF_CORE_READ(t, mm, arg_end) - start;
 	struct lens_rec_proc *r = (void *)s;
 
-	if (!s || !start || !size)
+	if (!s || !start || !size || lens_without_arguments)
 		return 0;
 	kept = size > LENS_ARGV_MAX ? LENS_ARGV_MAX : size;
 	if (foreign_memory(t, start, kept) != FOREIGN_HERE)
@@ -56,14 +59,12 @@ static __noinline int procs_argv(struct task_struct *t, struct seq_file *seq)
 	return 0;
 }
 
-SEC("?iter.s/task")
-int snap__iter__procs(struct bpf_iter__task *ctx)
+int snap_process(struct task_struct *t, struct seq_file *seq)
 {
-	struct task_struct *t = ctx->task;
 	__u32 which = SCRATCH_LOOK, len;
 	struct scratch *s;
 
-	if (!t || t->flags & KDEF_PF_KTHREAD || t->pid != t->tgid)
+	if (t->flags & KDEF_PF_KTHREAD || t->pid != t->tgid)
 		return 0;
 	/* a leader that has ended stands for its threads, and for nobody when they have too */
 	if (!BPF_CORE_READ(t, signal, live.counter))
@@ -73,9 +74,17 @@ int snap__iter__procs(struct bpf_iter__task *ctx)
 	if (!s || !len || len > SCRATCH_SIZE)
 		return 0;
 	((struct lens_rec *)s)->flags |= LENS_F_SNAPSHOT;
-	bpf_seq_write(ctx->meta->seq, s, len);
-	procs_argv(t, ctx->meta->seq);
+	bpf_seq_write(seq, s, len);
+	procs_argv(t, seq);
 	return 0;
+}
+
+SEC("?iter.s/task")
+int snap__iter__procs(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+
+	return t ? snap_process(t, ctx->meta->seq) : 0;
 }
 
 /* ------------------------------------------------------------------ holders */

@@ -5,6 +5,7 @@
  * another iterator's (stuck_memory.bpf.c).
  */
 #include "stuck.bpf.h"
+#include "snapshot.bpf.h"
 #include "storage.bpf.h"
 #include "ktypes_tty.bpf.h"
 
@@ -104,9 +105,6 @@ static __always_inline __u64 entered(struct task_struct *t, __u32 nr)
 }
 
 /* ----------------------------------------------------------------- threads */
-
-/* of the first of two rounds only the call counts, and whether its thread stays in it */
-bool lens_calls_only = false;
 
 /* number of a process in the pid namespace of its parent */
 static __always_inline __u32 pid_at_level(struct pid *pid, __u32 level)
@@ -342,6 +340,21 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 }
 
 /* what both rounds tell */
+static __always_inline void fill_call(struct task_struct *t, struct task_struct *u,
+				      struct lens_rec_thread *r)
+{
+	struct call_args args = {};
+
+	r->call = stuck_call(t, &r->nr, &r->flags, &args);
+	__builtin_memcpy(r->arg, args.arg, sizeof(r->arg));
+	r->switches = t->nvcsw + t->nivcsw;
+	if (core_field_of(u, io_uring, xa.xa_head))
+		r->flags |= LENS_THREAD_URING;
+	r->tid = t->pid;
+	r->proc.tgid = t->tgid;
+	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);
+}
+
 static __always_inline void fill_thread(struct task_struct *t, struct task_struct *u,
 					struct lens_rec_thread *r)
 {
@@ -349,18 +362,40 @@ static __always_inline void fill_thread(struct task_struct *t, struct task_struc
 		r->flags |= LENS_THREAD_WORKER;
 	r->state = core_field(u, __state);
 	r->entered_ns = entered(t, r->nr);
-	r->switches = t->nvcsw + t->nivcsw;
 	if (core_field(u, jobctl) & KDEF_JOBCTL_TRAP_FREEZE)
 		r->flags |= LENS_THREAD_FROZEN;
-	if (core_field_of(u, io_uring, xa.xa_head))
-		r->flags |= LENS_THREAD_URING;
-	r->tid = t->pid;
 	r->files = (__u64)core_load(t, files);
 	r->undo = (__u64)core_load(t, sysvsem.undo_list);
 	r->cred = (__u64)core_load(t, cred);
 	r->task = ident_address(t);
-	r->proc.tgid = t->tgid;
-	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);
+}
+
+static __always_inline int tell(struct lens_rec_thread *r, struct seq_file *seq)
+{
+	rec_init(&r->h, LENS_REC_THREAD, sizeof(*r));
+	r->h.flags = LENS_F_SNAPSHOT;
+	bpf_seq_write(seq, r, sizeof(*r));
+	return 0;
+}
+
+static __noinline int tell_call(struct task_struct *t, struct seq_file *seq)
+{
+	struct lens_rec_thread r = {};
+
+	fill_call(t, ident_task(t), &r);
+	return tell(&r, seq);
+}
+
+/* the first of two rounds: only the call counts, and whether its thread stays in it */
+SEC("?iter.s/task")
+int stuck__iter__calls(struct bpf_iter__task *ctx)
+{
+	struct task_struct *t = ctx->task;
+
+	if (!t || t->flags & KDEF_PF_KTHREAD)
+		return 0;
+	snap_process(t, ctx->meta->seq);
+	return tell_call(t, ctx->meta->seq);
 }
 
 #define WAIT_P_PIDFD 3 /* include/uapi/linux/wait.h */
@@ -392,23 +427,16 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task, *u;
 	struct lens_rec_thread r = {};
-	struct call_args args = {};
 
 	if (!t || t->flags & KDEF_PF_KTHREAD)
 		return 0;
 	u = ident_task(t);
-	r.call = stuck_call(t, &r.nr, &r.flags, &args);
-	__builtin_memcpy(r.arg, args.arg, sizeof(r.arg));
+	fill_call(t, u, &r);
 	fill_thread(t, u, &r);
-	if (!lens_calls_only) {
-		fill_numbers(t, &r);
-		fill_process(t, u, &r);
-		if (r.state & KDEF_TASK_SLEEPS && is_elsewhere(t, &r))
-			r.flags |= LENS_THREAD_ELSEWHERE;
-	}
+	fill_numbers(t, &r);
+	fill_process(t, u, &r);
+	if (r.state & KDEF_TASK_SLEEPS && is_elsewhere(t, &r))
+		r.flags |= LENS_THREAD_ELSEWHERE;
 	BPF_CORE_READ_STR_INTO(&r.comm, t, comm);
-	rec_init(&r.h, LENS_REC_THREAD, sizeof(r));
-	r.h.flags = LENS_F_SNAPSHOT;
-	bpf_seq_write(ctx->meta->seq, &r, sizeof(r));
-	return 0;
+	return tell(&r, ctx->meta->seq);
 }

@@ -379,7 +379,8 @@ static int run(int argc, char **argv)
 	}
 	if (!o.between_ns)
 		o.between_ns = STUCK_BETWEEN_NS;
-	err = stuck_live_open(o.stack, &live);
+	err = stuck_live_open(&(struct stuck_live_options){
+				      .stacks = o.stack, .arguments = o.common.json }, &live);
 	alloc_expect(LOOK_BYTES);
 	if (err >= 0)
 		err = sandbox_enter(&sandbox);

@@ -21,7 +21,7 @@
 struct stuck_live {
 	struct live *lender; /* whose programs and rings these are; NULL: our own */
 	struct lens *skel;
-	struct bpf_link *procs, *threads, *descs, *memory, *urings, *mappings, *queues;
+	struct bpf_link *calls, *threads, *descs, *memory, *urings, *mappings, *queues;
 	struct bpf_link *stack_iter;
 	struct live_stacks *stacks; /* NULL: not asked for */
 	struct ring_buffer *ring;
@@ -44,8 +44,7 @@ static bool is_wanted(const struct stuck_live *l, const struct bpf_program *prog
 		return l->stacks;
 	if (!strcmp(name, "stuck__since__enter"))
 		return false; /* nothing is known before we begin */
-	return plan_is_stuck(prog) || !strcmp(name, "snap__iter__procs") ||
-	       !strcmp(name, "core__run__hello");
+	return plan_is_stuck(prog) || !strcmp(name, "core__run__hello");
 }
 
 static int load_for(struct stuck_live *l, const struct kernel *k)
@@ -104,7 +103,7 @@ static int attach_all(struct stuck_live *l)
 		struct bpf_program *prog;
 		struct bpf_link **link;
 	} iterators[] = {
-		{ l->skel->progs.snap__iter__procs, &l->procs },
+		{ l->skel->progs.stuck__iter__calls, &l->calls },
 		{ l->skel->progs.stuck__iter__threads, &l->threads },
 		{ l->skel->progs.stuck__iter__descs, &l->descs },
 		{ l->skel->progs.stuck__iter__memory, &l->memory },
@@ -150,14 +149,16 @@ static int open_all(struct stuck_live *l)
 	return 0;
 }
 
-int stuck_live_open(bool stacks, struct stuck_live **ret_live)
+int stuck_live_open(const struct stuck_live_options *o, struct stuck_live **ret_live)
 {
 	struct stuck_live *l = xcalloc(1, sizeof(*l));
-	int err = stacks ? live_stacks_open(&l->stacks) : 0;
+	int err = o->stacks ? live_stacks_open(&l->stacks) : 0;
 
 	live_quiet_libbpf();
 	if (!err)
 		err = open_all(l);
+	if (!err)
+		l->skel->bss->lens_without_arguments = !o->arguments;
 	if (!err && l->stacks)
 		err = live_stacks_start(l->stacks, l->skel);
 	if (err) {
@@ -188,7 +189,7 @@ void stuck_live_freep(struct stuck_live **live)
 
 	if (!l)
 		return;
-	bpf_link__destroy(l->procs);
+	bpf_link__destroy(l->calls);
 	bpf_link__destroy(l->threads);
 	bpf_link__destroy(l->descs);
 	bpf_link__destroy(l->memory);
@@ -207,7 +208,7 @@ void stuck_live_freep(struct stuck_live **live)
 /* -------------------------------------------------------------------- look */
 
 /* notes which iterators a thread makes necessary */
-static int on_thread(void *ctx, const struct lens_rec *rec)
+static int on_call(void *ctx, const struct lens_rec *rec)
 {
 	struct stuck_live *l = ctx;
 	const struct lens_rec_thread *t = (const void *)rec;
@@ -300,11 +301,7 @@ int stuck_live_look(struct stuck_live *l, uint64_t between_ns, source_sink sink,
 	if (err >= 0)
 		err = live_emit(sink, arg, &host->h, LENS_REC_HOST, sizeof(*host));
 	if (err >= 0)
-		err = walk(l, l->procs);
-	l->skel->bss->lens_calls_only = true;
-	if (err >= 0)
-		err = live_walk(l->threads, on_thread, l);
-	l->skel->bss->lens_calls_only = false;
+		err = live_walk(l->calls, on_call, l);
 	if (err >= 0)
 		err = pause_ns(between_ns);
 	if (err >= 0)

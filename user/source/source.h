@@ -73,12 +73,16 @@ int live_finish(struct live *live, source_sink sink, void *arg);
 
 struct stuck_live;
 
+struct stuck_live_options {
+	bool stacks;	/* stuck_live_stacks() may be asked, too */
+	bool arguments;	/* of processes, which takes a while */
+};
+
 /*
  * Loads the iterators behind `ipclens stuck`; nothing is attached to what
- * other programs do. Privilege and errors as with live_open(). With stacks
- * stuck_live_stacks() may be asked, too.
+ * other programs do. Privilege and errors as with live_open().
  */
-int stuck_live_open(bool stacks, struct stuck_live **ret_live);
+int stuck_live_open(const struct stuck_live_options *o, struct stuck_live **ret_live);
 void stuck_live_freep(struct stuck_live **live);
 /*
  * One look: all threads, then after between_ns who holds what and what the
