@@ -31,8 +31,12 @@ struct js_value *js_object(void);
 struct js_value *js_array(void);
 /* an array of them, without an object for each; they must stay */
 struct js_value *js_numbers(const uint32_t *numbers, size_t count);
-/* all take over value; key must be new, and static text without quotes, or copied */
-void js_put(struct js_value *object, const char *key, struct js_value *value);
+/* all take over value; key must be new, and static text with nothing to escape, or copied */
+void js_put_named(struct js_value *object, const char *key, size_t len, struct js_value *value);
+static inline void js_put(struct js_value *object, const char *key, struct js_value *value)
+{
+	js_put_named(object, key, strlen(key), value);
+}
 void js_put_copied(struct js_value *object, const char *key, struct js_value *value);
 void js_add(struct js_value *array, struct js_value *value);
 void js_free(struct js_value *value);

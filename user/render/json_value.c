@@ -11,6 +11,7 @@
 
 enum form {
 	JS_LITERAL,	/* text as it stands there */
+	JS_PLAIN,	/* a string with nothing to escape */
 	JS_STRING,
 	JS_OBJECT,
 	JS_ARRAY,
@@ -19,15 +20,16 @@ enum form {
 
 struct js_value {
 	struct js_value *next;	/* in the object or array that it is in */
-	const char *key;	/* in an object */
+	const char *key;	/* in an object: nothing to escape in it */
 	union {
 		struct {
 			struct js_value *first, *last;
 		};
 		const uint32_t *numbers;
-		char *label;	/* NULL: the text is behind this */
+		char *label;	/* of a string; NULL: it is empty */
 	};
 	uint32_t len;		/* of the text; numbers */
+	uint32_t key_len;
 	uint8_t form;
 	bool owns_key;
 	char text[];
@@ -60,7 +62,7 @@ struct js_value *js_text(const void *bytes, size_t len)
 	if (!bytes)
 		return NULL;
 	if (text_plain_len(bytes, len) == len)
-		return new_text(JS_STRING, bytes, len);
+		return new_text(JS_PLAIN, bytes, len);
 	text_escape(&text, bytes, len);
 	return js_label(&text);
 }
@@ -116,7 +118,7 @@ struct js_value *js_bool(bool b)
 
 struct js_value *js_id64(uint64_t n)
 {
-	return new_number(JS_STRING, false, n);
+	return new_number(JS_PLAIN, false, n);
 }
 
 /* shares and seconds: printf's %f would use the decimal comma of some locales */
@@ -167,18 +169,11 @@ static struct js_value *or_null(struct js_value *v)
 	return v ? v : new_text(JS_LITERAL, "null", 4);
 }
 
-void js_put(struct js_value *object, const char *key, struct js_value *value)
+void js_put_named(struct js_value *object, const char *key, size_t len, struct js_value *value)
 {
 	value = or_null(value);
 	value->key = key;
-	append(object, value);
-}
-
-void js_put_copied(struct js_value *object, const char *key, struct js_value *value)
-{
-	value = or_null(value);
-	value->key = xstrdup(key);
-	value->owns_key = true;
+	value->key_len = (uint32_t)len;
 	append(object, value);
 }
 
@@ -255,11 +250,10 @@ static char *put_escaped(char *to, unsigned char c)
 	return to;
 }
 
-static void print_string(const struct out *o, const char *text, size_t len)
+static void add_escaped(struct buf *out, const char *text, size_t len)
 {
-	char *to = buf_room(o->buf, len * ESCAPED_MAX + 2);
+	char *to = buf_room(out, len * ESCAPED_MAX);
 
-	*to++ = '"';
 	for (size_t at = 0; at < len;) {
 		size_t plain = text_plain_len(text + at, len - at);
 
@@ -268,24 +262,14 @@ static void print_string(const struct out *o, const char *text, size_t len)
 		if (at < len)
 			to = put_escaped(to, (unsigned char)text[at++]);
 	}
-	*to++ = '"';
-	buf_end(o->buf, to);
+	buf_end(out, to);
 }
 
-static void print_key(const struct out *o, const struct js_value *v)
+static void print_string(struct buf *out, const char *text, size_t len)
 {
-	size_t len = strlen(v->key);
-	char *to;
-
-	if (v->owns_key) {
-		print_string(o, v->key, len);
-		buf_add(o->buf, ":", 1);
-		return;
-	}
-	to = buf_room(o->buf, len + 3);
-	*to++ = '"';
-	to = put_bytes(to, v->key, len);
-	buf_end(o->buf, put_bytes(to, "\":", 2));
+	buf_add(out, "\"", 1);
+	add_escaped(out, text, len);
+	buf_add(out, "\"", 1);
 }
 
 static void print_numbers(const struct out *o, const struct js_value *v, unsigned level)
@@ -304,18 +288,46 @@ static void print_numbers(const struct out *o, const struct js_value *v, unsigne
 
 static void print_value(const struct out *o, const struct js_value *v, unsigned level);
 
+static bool is_scalar(const struct js_value *v)
+{
+	return v->form == JS_LITERAL || v->form == JS_PLAIN;
+}
+
+static char *put_scalar(char *to, const struct js_value *v)
+{
+	if (v->form == JS_LITERAL)
+		return put_bytes(to, v->text, v->len);
+	*to++ = '"';
+	to = put_bytes(to, v->text, v->len);
+	*to++ = '"';
+	return to;
+}
+
+/* most are scalars: all of one is put at once */
+static void print_item(const struct out *o, const struct js_value *v, bool first, unsigned level)
+{
+	size_t text = is_scalar(v) ? v->len + 2u : 0;
+	char *to = buf_room(o->buf, 1 + break_max(level) + v->key_len + 3 + text);
+
+	if (!first)
+		*to++ = ',';
+	to = put_break(o, to, level);
+	if (v->key) {
+		*to++ = '"';
+		to = put_bytes(to, v->key, v->key_len);
+		to = put_bytes(to, "\":", 2);
+	}
+	if (text)
+		to = put_scalar(to, v);
+	buf_end(o->buf, to);
+	if (!text)
+		print_value(o, v, level);
+}
+
 static void print_items(const struct out *o, const struct js_value *v, unsigned level)
 {
-	for (const struct js_value *at = v->first; at; at = at->next) {
-		char *to = buf_room(o->buf, 1 + break_max(level + 1));
-
-		if (at != v->first)
-			*to++ = ',';
-		buf_end(o->buf, put_break(o, to, level + 1));
-		if (at->key)
-			print_key(o, at);
-		print_value(o, at, level + 1);
-	}
+	for (const struct js_value *at = v->first; at; at = at->next)
+		print_item(o, at, at == v->first, level + 1);
 }
 
 static void print_list(const struct out *o, const struct js_value *v, unsigned level)
@@ -339,10 +351,11 @@ static void print_value(const struct out *o, const struct js_value *v, unsigned 
 {
 	switch ((enum form)v->form) {
 	case JS_LITERAL:
-		buf_add(o->buf, v->text, v->len);
+	case JS_PLAIN:
+		buf_end(o->buf, put_scalar(buf_room(o->buf, v->len + 2u), v));
 		break;
 	case JS_STRING:
-		print_string(o, v->label ? v->label : v->text, v->len);
+		print_string(o->buf, v->label ? v->label : "", v->len);
 		break;
 	case JS_OBJECT:
 	case JS_ARRAY:
@@ -360,4 +373,14 @@ void js_print(struct buf *out, const struct js_value *v, bool pretty, unsigned l
 		print_value(&o, v, level);
 	else
 		buf_puts(out, "null");
+}
+
+void js_put_copied(struct js_value *object, const char *key, struct js_value *value)
+{
+	struct buf text = {};
+
+	add_escaped(&text, key, strlen(key));
+	value = or_null(value);
+	value->owns_key = true;
+	js_put_named(object, text.data, text.len, value);
 }
