@@ -113,10 +113,9 @@ static __always_inline __u32 pid_at_level(struct pid *pid, __u32 level)
 
 	if (level > 32) /* MAX_PID_NS_LEVEL */
 		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) +
-				      bpf_core_field_offset(struct upid, nr));
+	core_load_at(&nr, (__u64)pid + bpf_core_field_offset(struct pid, numbers) +
+				  level * bpf_core_type_size(struct upid) +
+				  bpf_core_field_offset(struct upid, nr));
 	return nr;
 }
 
@@ -133,10 +132,9 @@ static __always_inline void fill_numbers(struct task_struct *t, struct lens_rec_
 	if (level > 32)
 		return;
 	r->nstid = pid_at_level(pid, level);
-	bpf_probe_read_kernel(&ns, sizeof(ns),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) +
-				      bpf_core_field_offset(struct upid, ns));
+	core_load_at(&ns, (__u64)pid + bpf_core_field_offset(struct pid, numbers) +
+				  level * bpf_core_type_size(struct upid) +
+				  bpf_core_field_offset(struct upid, ns));
 	r->pidns = core_load(ns, ns.inum);
 	r->nstgid_in_parent = pid_at_level(core_load_of(t, group_leader, thread_pid),
 					   core_load_of(parent, thread_pid, level));
@@ -148,15 +146,13 @@ static __always_inline bool leader_lives(struct task_struct *t, int type)
 	struct pid *group = NULL;
 	void *first = NULL;
 
-	bpf_probe_read_kernel(&group, sizeof(group),
-			      (void *)core_load(t, signal) +
-				      bpf_core_field_offset(struct signal_struct, pids) +
-				      type * sizeof(void *));
+	core_load_at(&group, (__u64)core_load(t, signal) +
+				     bpf_core_field_offset(struct signal_struct, pids) +
+				     type * sizeof(void *));
 	if (!group)
 		return true;
-	bpf_probe_read_kernel(&first, sizeof(first),
-			      (void *)group + bpf_core_field_offset(struct pid, tasks) +
-				      sizeof(void *));
+	core_load_at(&first, (__u64)group + bpf_core_field_offset(struct pid, tasks) +
+				     sizeof(void *));
 	return first != NULL;
 }
 
@@ -180,10 +176,9 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 		flags |= LENS_THREAD_ADOPTED;
 	if (!leader_lives(t, PIDS_GROUP) || !leader_lives(t, PIDS_SESSION))
 		flags |= LENS_THREAD_LEADERLESS;
-	bpf_probe_read_kernel(&session, sizeof(session),
-			      (void *)core_load(t, signal) +
-				      bpf_core_field_offset(struct signal_struct, pids) +
-				      PIDS_SESSION * sizeof(void *));
+	core_load_at(&session, (__u64)core_load(t, signal) +
+				       bpf_core_field_offset(struct signal_struct, pids) +
+				       PIDS_SESSION * sizeof(void *));
 	if (session == core_load(t, thread_pid))
 		flags |= LENS_THREAD_LEADER;
 	return flags;
@@ -265,10 +260,9 @@ static __always_inline struct pid *group_of(struct task_struct *t)
 {
 	struct pid *group = NULL;
 
-	bpf_probe_read_kernel(&group, sizeof(group),
-			      (void *)core_load(t, signal) +
-				      bpf_core_field_offset(struct signal_struct, pids) +
-				      PIDS_GROUP * sizeof(void *));
+	core_load_at(&group, (__u64)core_load(t, signal) +
+				     bpf_core_field_offset(struct signal_struct, pids) +
+				     PIDS_GROUP * sizeof(void *));
 	return group;
 }
 
