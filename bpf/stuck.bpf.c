@@ -416,21 +416,32 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	       (second != r->arg[0] && !stuck_subject(task, second, end, false));
 }
 
+/* behind what fill_signals() reads */
+#define RECORD_AT LENS_PATH_MAX
+
+/*
+ * The record is not on the stack, of which the verifier knows what is 0: it would walk on with
+ * every set of fields that may be.
+ */
 SEC("?iter/task")
 int stuck__iter__threads(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task, *u;
-	struct lens_rec_thread r = {};
+	__u32 which = SCRATCH_LOOK;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct lens_rec_thread *r;
 
-	if (!t || t->flags & KDEF_PF_KTHREAD)
+	if (!s || !t || t->flags & KDEF_PF_KTHREAD)
 		return 0;
+	r = (void *)s->data + RECORD_AT;
+	__builtin_memset(r, 0, sizeof(*r));
 	u = ident_task(t);
-	fill_call(t, u, &r);
-	fill_thread(t, u, &r);
-	fill_numbers(t, &r);
-	fill_process(t, u, &r);
-	if (r.state & KDEF_TASK_SLEEPS && is_elsewhere(t, &r))
-		r.flags |= LENS_THREAD_ELSEWHERE;
-	BPF_CORE_READ_STR_INTO(&r.comm, t, comm);
-	return tell(&r, ctx->meta->seq);
+	fill_call(t, u, r);
+	fill_thread(t, u, r);
+	fill_numbers(t, r);
+	fill_process(t, u, r);
+	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r))
+		r->flags |= LENS_THREAD_ELSEWHERE;
+	BPF_CORE_READ_STR_INTO(&r->comm, t, comm);
+	return tell(r, ctx->meta->seq);
 }
