@@ -185,7 +185,7 @@ quarter  = $(call aside,$(1)-$(2)of4,env LENS_PART=$(2)/4 tests/vm/run $(1))
 quarters = $(foreach n,$(QUARTERS),$(call quarter,$(1),$(n)))
 
 live-and-aside: all work
-	$(Q)O=$(O) tools/tally -p -v live="$(MAKE) live" \
+	$(Q)O=$(O) tools/tally -w -v live="$(MAKE) live" \
 		$(call aside,sanitized,$(MAKE) sanitize-and-fuzz) \
 		$(foreach k,$(VM_KERNELS),$(call quarters,$(k))) \
 		$(foreach k,$(VM_KERNELS),$(call aside,preempt-$(k),tests/vm/preempt $(k))) \
