@@ -40,8 +40,9 @@ __hidden int stuck_file(struct file *f, struct lens_rec_desc *d, char *name);
 /* makes a record of what stuck_file() has filled in at the start of the scratch buffer; its length,
  * 0: it does not fit */
 __hidden __u32 stuck_desc_finish(struct scratch *s);
-/* hands over the locks on the file behind a descriptor of a task, which wants one, too */
-__hidden int stuck_locks(struct task_struct *t, __u32 fd);
+/* hands over the locks on the file behind a descriptor of a task, which wants one, too; a global
+ * function, walked once */
+int stuck_locks(__u64 task, __u32 fd);
 /* ... and the leases that a task, asleep in open(2) or truncate(2), waits to be given up */
 __hidden int stuck_leases(struct task_struct *t);
 #define STUCK_STACK_WORDS 512 /* from where a task left the processor to open(2): some 150 */

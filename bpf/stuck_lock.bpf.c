@@ -58,15 +58,16 @@ static long lock_next(__u32 i, struct lock_walk *w)
 
 #define LOCKS_MAX 4096
 
-int stuck_locks(struct task_struct *t, __u32 fd)
+int stuck_locks(__u64 task, __u32 fd)
 {
+	struct task_struct *t = (struct task_struct *)task;
 	struct file *f = ident_fd_probe(t, fd);
 	struct file_lock_context *ctx = BPF_CORE_READ(f, f_inode, i_flctx);
 	struct lock_walk w = {};
 
 	if (!f || !ctx)
 		return 0;
-	w.r.tid = t->pid;
+	w.r.tid = BPF_CORE_READ(t, pid);
 	w.r.wanted = (__u64)f;
 	w.r.ino = BPF_CORE_READ(f, f_inode, i_ino);
 	w.r.dev = BPF_CORE_READ(f, f_inode, i_sb, s_dev);

@@ -84,8 +84,10 @@ static long sem_undo(__u32 i, struct sem_walk *w)
 
 #define SEM_INDEX_MASK 0x7fff /* IPCMNI, unless booted with ipcmni_extend */
 
-static __noinline int emit_semaphores(struct task_struct *t, __u32 id)
+/* hands over the semaphores of a set, for a task; a global function, walked once */
+__noinline int stuck_semaphores(__u64 task, __u32 id)
 {
+	struct task_struct *t = (struct task_struct *)task;
 	struct ipc_namespace *ns = BPF_CORE_READ(t, nsproxy, ipc_ns);
 	struct sem_array *array;
 	struct sem_walk w = {};
@@ -288,33 +290,44 @@ static __always_inline __u64 second_of(const struct call_args *a)
 	return (a->arg[1] & KDEF_FUTEX_CMD_MASK) == KDEF_FUTEX_WAIT_REQUEUE_PI ? a->arg[4] : 0;
 }
 
+/*
+ * Not on the stack, of which the verifier knows what it can be: it would walk on with each call
+ * there is. One will do, since one collector takes one walk at a time.
+ */
+static struct {
+	struct call_args args;
+	__u32 nr, flags, call;
+} asleep;
+
 SEC("?iter.s/task")
 int stuck__iter__memory(struct bpf_iter__task *ctx)
 {
 	struct task_struct *t = ctx->task;
-	__u32 nr = 0, flags = 0, call;
-	struct call_args a = {};
+	struct call_args *a = &asleep.args;
+	__u32 call;
 
 	if (!t || t->flags & KDEF_PF_KTHREAD || !(BPF_CORE_READ(t, __state) & KDEF_TASK_SLEEPS))
 		return 0;
-	call = stuck_call(t, &nr, &flags, &a);
+	__builtin_memset(&asleep, 0, sizeof(asleep));
+	call = asleep.call = stuck_call(t, &asleep.nr, &asleep.flags, a);
 	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_EXECVEAT)
 		stuck_leases(t);
 	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_OPEN_BY_HANDLE)
 		return stuck_opening(t, ctx->meta->seq);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
-		stuck_locks(t, a.arg[0]);
+		stuck_locks(ident_address(t), a->arg[0]);
 	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)
-		emit_semaphores(t, a.arg[0]);
+		stuck_semaphores(ident_address(t), a->arg[0]);
 	if (call == LENS_CALL_IPC &&
-	    ((__u16)a.arg[0] == IPC_SEMOP || (__u16)a.arg[0] == IPC_SEMTIMEDOP))
-		emit_semaphores(t, a.arg[1]);
-	if (call == LENS_CALL_FUTEX && !(a.arg[1] & KDEF_FUTEX_PRIVATE_FLAG))
-		a.arg[0] = stuck_futex(t, ctx->meta->seq, a.arg[0], second_of(&a));
+	    ((__u16)a->arg[0] == IPC_SEMOP || (__u16)a->arg[0] == IPC_SEMTIMEDOP))
+		stuck_semaphores(ident_address(t), a->arg[1]);
+	if (call == LENS_CALL_FUTEX && !(a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG))
+		a->arg[0] = stuck_futex(t, ctx->meta->seq, a->arg[0], second_of(a));
 	if (call == LENS_CALL_FUTEX_WAITV)
 		lens_words_shared = true;
-	emit_memory(t, ctx->meta->seq, call, &a);
-	return stuck_buffer(t, ctx->meta->seq, call, &a, flags & LENS_THREAD_COMPAT);
+	barrier();
+	emit_memory(t, ctx->meta->seq, asleep.call, a);
+	return stuck_buffer(t, ctx->meta->seq, asleep.call, a, asleep.flags & LENS_THREAD_COMPAT);
 }
 
 /* --------------------------------------------------------------------- mappings */
