@@ -19,7 +19,8 @@ class Batch:
 
     def __init__(self, *options):
         self.options = options
-        self.members = {}   # name of the test: (program, mode, is its channel born under it?)
+        # name of the test, or NAME/PART of it: (program, mode, is its channel born under it?)
+        self.members = {}
         self.seen = {}      # name of the test: (document, truth), or why there is none
 
     def add(self, name, program, mode, late=False):
@@ -39,7 +40,8 @@ class Batch:
 
     def together_with(self, name):
         size = self.SIZE.get(self.members[name][0], self.OTHERS) if lens.NARROW else 1
-        chosen = [n for n in self.members if n in lens.CHOSEN and n not in self.seen]
+        chosen = [n for n in self.members
+                  if n.split("/")[0] in lens.CHOSEN and n not in self.seen]
         first = chosen.index(name)
         return chosen[first:first + size]
 
