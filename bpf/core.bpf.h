@@ -65,16 +65,47 @@ extern const volatile bool lens_has_cast;
 	(lens_has_cast ? (pointer)->next->field : BPF_CORE_READ(pointer, next, field))
 
 /*
- * What is at an address, of at most 8 bytes, by a plain load where there is core_cast(): a
- * probing read is a call that takes several times as long. A pointer comes as an address only.
+ * What is at an address, of at most 8 bytes; 0 where there is nothing. A probing read, which is a
+ * call that takes several times as long as a load: where there is core_cast(), user space makes
+ * one of these very instructions, so that the verifier has no second way to walk and take out.
  */
+#define core_load_word(width, size, address) ({					\
+	__u64 slot_, word_;							\
+										\
+	asm volatile("r3 = %[from]\n\t"						\
+		     "r1 = %[slot]\n\t"						\
+		     "r2 = %[bytes]\n\t"					\
+		     "call 113\n\t"	/* bpf_probe_read_kernel() */		\
+		     "%[word] = *(" width " *)(%[slot] + 0)"			\
+		     : [word] "=r"(word_)					\
+		     : [from] "r"(address), [slot] "r"(&slot_), [bytes] "i"(LENS_LOAD + (size)) \
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");		\
+	word_;									\
+})
+static __always_inline __u64 core_load_bytes(__u64 address, __u32 size)
+{
+	switch (size) {
+	case 1:
+		return core_load_word("u8", 1, address);
+	case 2:
+		return core_load_word("u16", 2, address);
+	case 4:
+		return core_load_word("u32", 4, address);
+	default:
+		return core_load_word("u64", 8, address);
+	}
+}
+/* ... into *to, which may be a pointer: it becomes an address only */
 #define core_load_at(to, address)							\
+	((void)(*(to) = (__typeof__(*(to)))core_load_bytes((__u64)(address), sizeof(*(to)))))
+/* the same in both ways, which the verifier chooses from, with no room on the stack but *to */
+#define core_load_into(to, address)						\
 	(lens_has_cast								\
 		 ? (void)(*(to) = *(__typeof__(to))core_cast(address, LENS_FILL_TYPE_WORD))	\
 		 : (void)bpf_probe_read_kernel(to, sizeof(*(to)), (void *)(address)))
 /* ... a field there */
 #define core_load(pointer, field) ({							\
-	__typeof__((pointer)->field) loaded_ = 0;					\
+	__typeof__((pointer)->field) loaded_;						\
 	core_load_at(&loaded_, __builtin_preserve_access_index(&(pointer)->field));	\
 	loaded_;									\
 })

@@ -20,6 +20,13 @@ struct maple_shape {
 	__u32 last;		/* slot that takes what no pivot takes */
 };
 
+/* core_load() with less room on the stack: calls that come here have none to spare on 6.1 */
+#define node_load(pointer, field) ({						\
+	__typeof__((pointer)->field) loaded_ = 0;				\
+	core_load_into(&loaded_, __builtin_preserve_access_index(&(pointer)->field));	\
+	loaded_;								\
+})
+
 static __always_inline void maple_shape(__u64 node, __u32 type, struct maple_shape *ret)
 {
 	struct maple_arange_64 *a = (void *)node;
@@ -28,13 +35,13 @@ static __always_inline void maple_shape(__u64 node, __u32 type, struct maple_sha
 	if (type == MAPLE_ARANGE_64) {
 		ret->pivots = node + bpf_core_field_offset(struct maple_arange_64, pivot);
 		ret->slots = node + bpf_core_field_offset(struct maple_arange_64, slot);
-		ret->last = core_load(a, meta.end);
+		ret->last = node_load(a, meta.end);
 		return;
 	}
 	ret->pivots = node + bpf_core_field_offset(struct maple_range_64, pivot);
 	ret->slots = node + bpf_core_field_offset(struct maple_range_64, slot);
 	/* a full node has no room for the count of its slots */
-	ret->last = core_load(r, pivot[14]) ? 15 : core_load(r, meta.end);
+	ret->last = node_load(r, pivot[14]) ? 15 : node_load(r, meta.end);
 }
 
 /*
@@ -49,12 +56,12 @@ __noinline __u64 maple_slot(__u64 entry, __u64 address)
 
 	maple_shape(node, entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, &shape);
 	for (slot = 0; slot < 15 && slot < shape.last; slot++) {
-		core_load_at(&pivot, shape.pivots + slot * 8);
+		core_load_into(&pivot, shape.pivots + slot * 8);
 		if (pivot >= address)
 			break;
 	}
 	/* no longer of use: what was read last */
-	core_load_at(&pivot, shape.slots + slot * 8);
+	core_load_into(&pivot, shape.slots + slot * 8);
 	return pivot;
 }
 

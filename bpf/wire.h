@@ -40,6 +40,8 @@
 #define LENS_FILL_TYPE_SOCK (LENS_FILL_FIRST + 7)
 #define LENS_FILL_TYPE_WORD (LENS_FILL_FIRST + 9)	/* one that begins with a number */
 #define LENS_FILL_LAST LENS_FILL_TYPE_WORD
+/* and the number of bytes of a load, of which it makes another where it can: core_load_word() */
+#define LENS_LOAD 0x1e9600
 
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).

@@ -100,6 +100,27 @@ static bool fill_in_address(struct bpf_insn *insn)
 	return true;
 }
 
+/*
+ * The number of bytes of core_load_word(), between where the probing read puts them and the
+ * call; behind that is the load from there. With core_cast(): the address, whose type is the
+ * operand, and a load from what that call returns.
+ */
+static bool fill_in_load(struct bpf_insn *insn, uint32_t function)
+{
+	if (insn->code != (BPF_ALU64 | BPF_MOV | BPF_K) || insn->imm <= LENS_LOAD ||
+	    insn->imm > LENS_LOAD + 8)
+		return false;
+	insn->imm -= LENS_LOAD;
+	if (!function)
+		return true;
+	insn[-1].src_reg = BPF_REG_3;
+	insn->imm = operands[LENS_FILL_TYPE_WORD - LENS_FILL_FIRST];
+	insn[1].src_reg = BPF_PSEUDO_KFUNC_CALL;
+	insn[1].imm = function;
+	insn[2].src_reg = BPF_REG_0;
+	return true;
+}
+
 static int fill_in(struct bpf_program *prog, uint32_t cast_function)
 {
 	size_t count = bpf_program__insn_cnt(prog);
@@ -109,7 +130,7 @@ static int fill_in(struct bpf_program *prog, uint32_t cast_function)
 	memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
 	for (size_t i = 0; i < count; i++)
 		any |= fill_in_cast(&insns[i], cast_function) || fill_in_operand(&insns[i]) ||
-		       fill_in_address(&insns[i]);
+		       fill_in_load(&insns[i], cast_function) || fill_in_address(&insns[i]);
 	return any ? bpf_program__set_insns(prog, insns, count) : 0;
 }
 
