@@ -148,6 +148,8 @@ static void lease_of_two(void)
 {
 	make_file();
 	role("one", work_spawn(lease_to_read, NULL));
+	/* who is named first is who was there first */
+	work_wait_ticks(0, 1);
 	role("two", work_spawn(lease_to_read, NULL));
 	work_wait_ticks(0, 2);
 	role("opener", work_spawn(open_to_write, NULL));
