@@ -57,8 +57,8 @@ SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup ev
            " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
           " acceptedhidden connectedbefore").split()
-GUISES = ("echoed signalmask replaced missingpage adopter tracedbusy tracedstuck lockeddirectory"
-          " namedpipe dumping").split()
+GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
+          " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
          " queuescrossed streamends datagramends eventscrossed").split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()

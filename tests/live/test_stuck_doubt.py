@@ -29,6 +29,9 @@ DOUBTFUL = {
                         {"reader": ("peer-slow", 1)}),
     "echoed": ({"reader": "external", "master": "external"},
                {"reader": ["master"], "master": ["holder", "reader"]}, {}),
+    # who has the master could stop or start what the terminal shows
+    "echoednews": ({"reader": "external", "master": "external"},
+                   {"reader": ["master"], "master": ["holder", "reader"]}, {}),
     "signalmask": ({"poll": "external", "reader": "external"},
                    {"poll": ["reader"], "reader": ["poll"]}, {}),
     "replaced": ({"process": "external", "reader": "external"}, {"reader": ["process"]}, {}),

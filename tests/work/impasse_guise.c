@@ -53,7 +53,16 @@ static void hold_master(void *unused)
 }
 
 /* what the third would write to the terminal, it would echo */
-static void echoed(void)
+/* of a terminal in packet mode, for ^S and ^Q, or that what it holds is dropped */
+static void poll_master_for_news(void *unused)
+{
+	struct pollfd f = { .fd = master, .events = POLLPRI };
+
+	close_others(master, q[1]);
+	poll(&f, 1, -1);
+}
+
+static void echoed_to(void (*waits)(void *), long call)
 {
 	make_pipe(q);
 	master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -63,13 +72,16 @@ static void echoed(void)
 	if (slave < 0)
 		work_die("slave");
 	role("reader", work_spawn(read_q_with_slave, NULL));
-	role("master", work_spawn(read_master, NULL));
+	role("master", work_spawn(waits, NULL));
 	role("holder", work_spawn(hold_master, NULL));
 	let_go();
 	asleep("reader", SYS_read);
-	asleep("master", SYS_read);
+	asleep("master", call);
 	asleep("holder", SYS_pause);
 }
+
+static void echoed(void) { echoed_to(read_master, SYS_read); }
+static void echoed_news(void) { echoed_to(poll_master_for_news, SYS_poll); }
 
 static void ignore(int unused)
 {
@@ -461,6 +473,7 @@ static void named_pipe(void)
 
 static const struct work_mode modes[] = {
 	{ "echoed", echoed },
+	{ "echoednews", echoed_news },
 	{ "signalmask", signal_mask },
 	{ "replaced", replaced },
 	{ "missingpage", missing_page },

@@ -233,7 +233,7 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 	if (d->rec.flags & LENS_DESC_READ_TIMED && n->want == WANT_DATA &&
 	    !is_set_call(t->rec.call))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a time limit of the terminal");
-	if (d->rec.flags & LENS_DESC_MASTER && n->want == WANT_DATA)
+	if (d->rec.flags & LENS_DESC_MASTER && wants_input(n->want))
 		add_echoers(s, t, n, d);
 	/* others may open a terminal by its name, though few do */
 	n->inferred = true;
