@@ -55,6 +55,7 @@ def stuck_end_in_words():
                                   ("streamends", True, "ending one of them ends it"),
                                   ("datagramends", True, "whoever of them ends, the others"),
                                   ("eventscrossed", True, "whoever of them ends, the others"),
+                                  ("timerends", True, "whoever of them ends, the others"),
                                   ("sameword", True, "who should have woken them is not known"),
                                   ("sameword", False, "ending one of them ends it")):
         knot = Knot(mode)

@@ -89,6 +89,30 @@ static void idle_held(void)
 	timer_knot(false, read_q_alone, true);
 }
 
+static void read_timer(void *which)
+{
+	char count[8];
+
+	if (read(*(int *)which, count, sizeof(count)) < 0)
+		work_die("read");
+}
+
+/* each has both: when one ends, the other waits on */
+static void idle_crossed(void)
+{
+	int first;
+
+	make_timer(false);
+	first = timer;
+	make_timer(false);
+	role("left", work_spawn(read_timer, &first));
+	role("right", work_spawn(read_timer, &timer));
+	close(first);
+	close(timer);
+	asleep("left", SYS_read);
+	asleep("right", SYS_read);
+}
+
 static void set_timer(void)
 {
 	timer_knot(true, read_q_with_timer, false);
@@ -237,6 +261,7 @@ static const struct work_mode modes[] = {
 	{ "timeralone", idle_alone },
 	{ "timercycle", idle_cycle },
 	{ "timerheld", idle_held },
+	{ "timerends", idle_crossed },
 	{ "timerset", set_timer },
 	{ "alarmhandled", alarm_handled_knot },
 	{ "alarmignored", alarm_ignored_knot },

@@ -359,6 +359,7 @@ static void need_timer(const struct stuck *s, const struct stuck_thread *t,
 		return;
 	}
 	n->want = WANT_TIME;
+	n->outlives = true;
 	for (; one && stuck_may_visit(s, n); one = one->next_self) {
 		if (!one->proc)
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a process that receives it");
