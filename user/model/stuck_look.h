@@ -74,6 +74,7 @@ struct stuck_notice {
 /* how many references to an open file description calls in progress may hold */
 struct stuck_uses {
 	uint64_t references;
+	uint64_t passing; /* of those, by threads that ran during the look */
 };
 
 /* those who have one end of one thing: of many who wait for it, the same for each */

@@ -14,7 +14,7 @@ struct counting {
 	struct stuck_thread *thread;
 };
 
-void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
+static struct stuck_uses *uses_of(struct stuck *s, uint64_t file)
 {
 	struct hash *uses = stuck_look(s)->uses;
 	struct stuck_uses *u = hash_get(uses, &file);
@@ -23,7 +23,22 @@ void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
 		u = xcalloc(1, sizeof(*u));
 		hash_add(uses, &file, u);
 	}
+	return u;
+}
+
+void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
+{
+	uses_of(s, file)->references += references;
+}
+
+static void add(struct stuck *s, const struct stuck_thread *t, const struct stuck_desc *d,
+		uint64_t references)
+{
+	struct stuck_uses *u = uses_of(s, d->rec.file);
+
 	u->references += references;
+	if (t->moved)
+		u->passing += references;
 }
 
 static void count(struct stuck *s, const struct stuck_thread *t, uint32_t fd)
@@ -31,15 +46,15 @@ static void count(struct stuck *s, const struct stuck_thread *t, uint32_t fd)
 	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
 
 	if (d)
-		stuck_add_uses(s, d->rec.file, 1);
+		add(s, t, d, 1);
 }
 
 /* a poll holds one reference for each wait queue: a terminal has two, a pipe one for each way */
 static uint64_t references_of_poll(const struct stuck_desc *d)
 {
-	return d->rec.object == LENS_OBJECT_PTY ||
-			       (d->rec.object == LENS_OBJECT_FIFO && d->rec.mode == MODE_BOTH)
-		       ? 2 : 1;
+	bool pipe = d->rec.object == LENS_OBJECT_FIFO || d->rec.object == LENS_OBJECT_PIPE;
+
+	return d->rec.object == LENS_OBJECT_PTY || (pipe && d->rec.mode == MODE_BOTH) ? 2 : 1;
 }
 
 static void count_polled(void *ctx, uint32_t fd)
@@ -48,7 +63,7 @@ static void count_polled(void *ctx, uint32_t fd)
 	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
 
 	if (d)
-		stuck_add_uses(c->s, d->rec.file, references_of_poll(d));
+		add(c->s, c->thread, d, references_of_poll(d));
 }
 
 static bool is_poll(unsigned call)
@@ -140,6 +155,14 @@ static bool has_more_references(const struct stuck *s, const struct stuck_desc *
 	return refs != UINT64_MAX && refs > stuck_count_references(s, d->rec.file);
 }
 
+/* of a thread that ran meanwhile the call may have begun after the references were counted */
+static uint64_t passing(const struct stuck *s, uint64_t file)
+{
+	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &file);
+
+	return u ? u->passing : 0;
+}
+
 /*
  * While other threads could close the descriptor, the call holds a reference of its own, and so
  * does every poll: if it holds none to what the descriptor stands for now, another thread has put
@@ -150,7 +173,7 @@ bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 {
 	return (shares_table(t->proc) || is_poll(t->rec.call)) &&
 	       references(stuck_find_file(s, d->rec.file)) <
-		       stuck_count_references(s, d->rec.file);
+		       stuck_count_references(s, d->rec.file) - passing(s, d->rec.file);
 }
 
 bool stuck_is_hidden(const struct stuck *s, const struct stuck_desc *any_of_file)
