@@ -248,6 +248,13 @@ static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const st
 	return 3 * FD_SET_BYTES;
 }
 
+/* of what socketcall(2) was given the first is the descriptor */
+static __always_inline bool is_replaced(struct task_struct *t, const char *given)
+{
+	return !stuck_subject(ident_address(t), *(const __u32 *)given,
+			      ident_address((void *)bpf_task_pt_regs(t)), false);
+}
+
 static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, __u32 call,
 				  const struct call_args *a)
 {
@@ -276,6 +283,8 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	r->call = call;
 	r->size = size;
 	r->flags = served ? LENS_MEMORY_SERVED : 0;
+	if (call == LENS_CALL_SOCKETCALL && size && is_replaced(t, s->data + sizeof(*r)))
+		r->flags |= LENS_MEMORY_ELSEWHERE;
 	r->before = before;
 	bpf_seq_write(seq, s, len);
 	return 0;

@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 3
+#define LENS_STUCK_VERSION 4
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -73,6 +73,10 @@ enum lens_call {
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
 
+/*
+ * A look tells of each thread twice. What it compares is filled in the first time: proc,
+ * switches, arg, tid, nr, call, and what of flags is about the call.
+ */
 struct lens_rec_thread {
 	struct lens_rec h;
 	struct lens_proc proc;
@@ -235,6 +239,7 @@ struct lens_rec_submitter {
 
 /* memory a call of a thread refers to: a poll set, a futex word, an address */
 #define LENS_MEMORY_SERVED 1 /* some of it another process or host may have to bring in */
+#define LENS_MEMORY_ELSEWHERE 2 /* socketcall(2): as LENS_THREAD_ELSEWHERE */
 
 struct lens_rec_memory {
 	struct lens_rec h;

@@ -7,7 +7,7 @@ from knots import KNOTS, RINGS, STRAYS, TOGETHER, knot_test, ring_test
 
 TWO = {"process": "external", "reader": "external"}
 
-for _mode in STRAYS[:-2]:
+for _mode in STRAYS[:-2] + ["stray32"]:
     KNOTS[_mode] = (TWO, {"reader": ["process"]}, {})
     lens.register("stuck_" + _mode, knot_test(_mode))
 

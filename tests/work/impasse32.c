@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ struct low {
 };
 
 static struct low *low;
-static int p[2], q[2], queue;
+static int p[2], q[2], told[2], queue;
 
 static long call32(long nr, uint32_t b, uint32_t c, uint32_t d, uint32_t si, uint32_t di)
 {
@@ -121,6 +122,53 @@ static void socket_32(void)
 	asleep("two", NR32_READ);
 }
 
+/* puts the end of another pair in the place of what is read from, and ends */
+static void *replace(void *unused)
+{
+	char byte;
+
+	if (read(told[0], &byte, 1) != 1 || dup2(q[0], p[0]) != p[0])
+		work_die("dup2");
+	close(q[0]);
+	work_tick(0);
+	return NULL;
+}
+
+static void receive_replaced(void *unused)
+{
+	pthread_t thread;
+
+	close(q[1]);
+	if (pthread_create(&thread, NULL, replace, NULL))
+		work_die("pthread_create");
+	receive(NULL);
+}
+
+static void read_replacing(void *unused)
+{
+	close_pair(p);
+	close(q[0]);
+	call32(NR32_READ, q[1], at(low->text), 1, 0, 0);
+}
+
+/* this process has the other end of what is waited for */
+static void stray_32(void)
+{
+	require_32();
+	make_socket_pair(p, SOCK_STREAM);
+	make_socket_pair(q, SOCK_STREAM);
+	make_pipe(told);
+	role("process", work_spawn(receive_replaced, NULL));
+	role("reader", work_spawn(read_replacing, NULL));
+	close_pair(q);
+	close(p[0]);
+	asleep("process", NR32_SOCKETCALL);
+	asleep("reader", NR32_READ);
+	if (write(told[1], "", 1) != 1)
+		work_die("write");
+	work_wait_ticks(0, 1);
+}
+
 static void remove_queue(void)
 {
 	if (is_main())
@@ -155,6 +203,7 @@ static const struct work_mode modes[] = {
 	{ "poll32", poll_32 },
 	{ "socket32", socket_32 },
 	{ "queue32", queue_32 },
+	{ "stray32", stray_32 },
 };
 
 int main(int argc, char **argv)

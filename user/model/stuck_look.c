@@ -286,6 +286,7 @@ static void take_memory(struct stuck_look *l, const struct event *ev)
 	m = xcalloc(1, sizeof(*m));
 	m->size = ev->memory.len;
 	m->served = served;
+	m->elsewhere = r->flags & LENS_MEMORY_ELSEWHERE;
 	m->before = r->before;
 	m->bytes = xcalloc(1, ev->memory.len + 1);
 	memcpy(m->bytes, ev->memory.data, ev->memory.len);

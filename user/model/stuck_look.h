@@ -41,6 +41,7 @@ struct stuck_room {
 struct stuck_memory {
 	uint32_t size;
 	bool served; /* some of what the call was given somebody else may have to bring in */
+	bool elsewhere; /* as LENS_THREAD_ELSEWHERE */
 	uint32_t before; /* so many of them stand in front of the address */
 	char *bytes;
 };

@@ -452,7 +452,8 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
 	/* one that a supervisor holds has not begun */
-	if (t->rec.flags & LENS_THREAD_ELSEWHERE && !(t->rec.flags & LENS_THREAD_SUPERVISED)) {
+	if ((t->rec.flags & LENS_THREAD_ELSEWHERE || (memory && memory->elsewhere)) &&
+	    !(t->rec.flags & LENS_THREAD_SUPERVISED)) {
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 				   "what its descriptor stood for before");
 		return;
