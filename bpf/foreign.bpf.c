@@ -36,7 +36,7 @@ static __always_inline bool is_locked(struct mm_struct___lock *mm)
 	if (!bpf_core_field_exists(mm->mmap_lock.count))
 		return false;
 	for (int i = 0; i < TRIES && count & KDEF_RWSEM_WRITERS; i++)
-		count = core_load(mm, mmap_lock.count.counter);
+		count = BPF_CORE_READ(mm, mmap_lock.count.counter);
 	return count & KDEF_RWSEM_WRITERS;
 }
 
