@@ -100,24 +100,36 @@ static bool fill_in_address(struct bpf_insn *insn)
 	return true;
 }
 
-/*
- * The number of bytes of core_load_word(), between where the probing read puts them and the
- * call; behind that is the load from there. With core_cast(): the address, whose type is the
- * operand, and a load from what that call returns.
- */
-static bool fill_in_load(struct bpf_insn *insn, uint32_t function)
+/* the last four instructions of core_load_word() */
+enum { LOAD_WHERE, LOAD_BYTES, LOAD_CALL, LOAD_RESULT, LOAD_INSNS };
+
+static bool is_load(const struct bpf_insn *insn)
 {
-	if (insn->code != (BPF_ALU64 | BPF_MOV | BPF_K) || insn->imm <= LENS_LOAD ||
-	    insn->imm > LENS_LOAD + 8)
+	const struct bpf_insn *bytes = &insn[LOAD_BYTES], *call = &insn[LOAD_CALL];
+
+	return bytes->code == (BPF_ALU64 | BPF_MOV | BPF_K) && bytes->imm > LENS_LOAD &&
+	       bytes->imm <= LENS_LOAD + 8 && insn->code == (BPF_ALU64 | BPF_MOV | BPF_X) &&
+	       insn->dst_reg == BPF_REG_1 && call->code == (BPF_JMP | BPF_CALL) &&
+	       !call->src_reg && call->imm == BPF_FUNC_probe_read_kernel &&
+	       BPF_CLASS(insn[LOAD_RESULT].code) == BPF_LDX;
+}
+
+/*
+ * A probing read of so many bytes to some place, and a load from there. With core_cast(): the
+ * address, whose type is the operand, and a load from what that call returns.
+ */
+static bool fill_in_load(struct bpf_insn *insn, size_t left, uint32_t function)
+{
+	if (left < LOAD_INSNS || !is_load(insn))
 		return false;
-	insn->imm -= LENS_LOAD;
+	insn[LOAD_BYTES].imm -= LENS_LOAD;
 	if (!function)
 		return true;
-	insn[-1].src_reg = BPF_REG_3;
-	insn->imm = operands[LENS_FILL_TYPE_WORD - LENS_FILL_FIRST];
-	insn[1].src_reg = BPF_PSEUDO_KFUNC_CALL;
-	insn[1].imm = function;
-	insn[2].src_reg = BPF_REG_0;
+	insn[LOAD_WHERE].src_reg = BPF_REG_3;
+	insn[LOAD_BYTES].imm = operands[LENS_FILL_TYPE_WORD - LENS_FILL_FIRST];
+	insn[LOAD_CALL].src_reg = BPF_PSEUDO_KFUNC_CALL;
+	insn[LOAD_CALL].imm = function;
+	insn[LOAD_RESULT].src_reg = BPF_REG_0;
 	return true;
 }
 
@@ -130,7 +142,8 @@ static int fill_in(struct bpf_program *prog, uint32_t cast_function)
 	memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
 	for (size_t i = 0; i < count; i++)
 		any |= fill_in_cast(&insns[i], cast_function) || fill_in_operand(&insns[i]) ||
-		       fill_in_load(&insns[i], cast_function) || fill_in_address(&insns[i]);
+		       fill_in_load(&insns[i], count - i, cast_function) ||
+		       fill_in_address(&insns[i]);
 	return any ? bpf_program__set_insns(prog, insns, count) : 0;
 }
 
