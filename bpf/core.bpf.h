@@ -98,11 +98,6 @@ static __always_inline __u64 core_load_bytes(__u64 address, __u32 size)
 /* ... into *to, which may be a pointer: it becomes an address only */
 #define core_load_at(to, address)							\
 	((void)(*(to) = (__typeof__(*(to)))core_load_bytes((__u64)(address), sizeof(*(to)))))
-/* the same in both ways, which the verifier chooses from, with no room on the stack but *to */
-#define core_load_into(to, address)						\
-	(lens_has_cast								\
-		 ? (void)(*(to) = *(__typeof__(to))core_cast(address, LENS_FILL_TYPE_WORD))	\
-		 : (void)bpf_probe_read_kernel(to, sizeof(*(to)), (void *)(address)))
 /* ... a field there */
 #define core_load(pointer, field) ({							\
 	__typeof__((pointer)->field) loaded_;						\

@@ -140,15 +140,23 @@ static __always_inline void fill_numbers(struct task_struct *t, struct lens_rec_
 					   core_load_of(parent, thread_pid, level));
 }
 
-/* has this pid (of a process group or session) still a process as its leader? */
+/* of a process group or session */
+static __always_inline struct pid *pid_of(struct task_struct *t, int type)
+{
+	struct pid *pid = NULL;
+
+	core_load_at(&pid, (__u64)core_load(t, signal) +
+				   bpf_core_field_offset(struct signal_struct, pids) +
+				   type * sizeof(void *));
+	return pid;
+}
+
+/* has this pid still a process as its leader? */
 static __always_inline bool leader_lives(struct task_struct *t, int type)
 {
-	struct pid *group = NULL;
+	struct pid *group = pid_of(t, type);
 	void *first = NULL;
 
-	core_load_at(&group, (__u64)core_load(t, signal) +
-				     bpf_core_field_offset(struct signal_struct, pids) +
-				     type * sizeof(void *));
 	if (!group)
 		return true;
 	core_load_at(&first, (__u64)group + bpf_core_field_offset(struct pid, tasks) +
@@ -166,7 +174,6 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 {
 	struct task_struct *parent = core_load(t, real_parent);
 	struct signal_struct *signal = core_load(parent, signal);
-	struct pid *session = NULL;
 	__u32 flags = 0;
 
 	if (core_load(parent, pid) == 1 ||
@@ -176,10 +183,7 @@ static __always_inline __u32 family_flags(struct task_struct *t)
 		flags |= LENS_THREAD_ADOPTED;
 	if (!leader_lives(t, PIDS_GROUP) || !leader_lives(t, PIDS_SESSION))
 		flags |= LENS_THREAD_LEADERLESS;
-	core_load_at(&session, (__u64)core_load(t, signal) +
-				       bpf_core_field_offset(struct signal_struct, pids) +
-				       PIDS_SESSION * sizeof(void *));
-	if (session == core_load(t, thread_pid))
+	if (pid_of(t, PIDS_SESSION) == core_load(t, thread_pid))
 		flags |= LENS_THREAD_LEADER;
 	return flags;
 }
@@ -256,19 +260,9 @@ static __always_inline __u64 let_in(struct task_struct *t, __u32 call)
 		~core_load(t, blocked.sig[0]) & ~SIGNALS_OF_ITS_OWN : 0;
 }
 
-static __always_inline struct pid *group_of(struct task_struct *t)
-{
-	struct pid *group = NULL;
-
-	core_load_at(&group, (__u64)core_load(t, signal) +
-				     bpf_core_field_offset(struct signal_struct, pids) +
-				     PIDS_GROUP * sizeof(void *));
-	return group;
-}
-
 static __always_inline void fill_group(struct task_struct *t, struct lens_rec_thread *r)
 {
-	struct pid *group = group_of(t);
+	struct pid *group = pid_of(t, PIDS_GROUP);
 
 	r->group = (__u64)group;
 	r->nsgroup_in_parent =
@@ -281,7 +275,7 @@ static __always_inline void fill_stop(struct task_struct *t, struct lens_rec_thr
 	struct pid *foreground = core_load_of(s, tty, ctrl.pgrp);
 
 	r->stop_signal = core_load(t, jobctl) & KDEF_JOBCTL_STOP_SIGMASK;
-	if (foreground && foreground != group_of(t))
+	if (foreground && foreground != pid_of(t, PIDS_GROUP))
 		r->flags |= LENS_THREAD_BACKGROUND;
 }
 
@@ -380,7 +374,7 @@ static __noinline int tell_call(struct task_struct *t, struct seq_file *seq)
 	return tell(&r, seq);
 }
 
-/* the first of two rounds: only the call counts, and whether its thread stays in it */
+/* the first of two rounds: processes, and the call of each thread, whether it stays in it */
 SEC("?iter.s/task")
 int stuck__iter__calls(struct bpf_iter__task *ctx)
 {

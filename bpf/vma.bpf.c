@@ -20,10 +20,15 @@ struct maple_shape {
 	__u32 last;		/* slot that takes what no pivot takes */
 };
 
-/* core_load() with less room on the stack: calls that come here have none to spare on 6.1 */
+/* loads with less room on the stack than core_load_at(): calls that come here have none to spare
+ * on 6.1. The verifier chooses one of two ways. */
+#define node_load_at(to, address)						\
+	(lens_has_cast								\
+		 ? (void)(*(to) = *(__typeof__(to))core_cast(address, LENS_FILL_TYPE_WORD))	\
+		 : (void)bpf_probe_read_kernel(to, sizeof(*(to)), (void *)(address)))
 #define node_load(pointer, field) ({						\
 	__typeof__((pointer)->field) loaded_ = 0;				\
-	core_load_into(&loaded_, __builtin_preserve_access_index(&(pointer)->field));	\
+	node_load_at(&loaded_, __builtin_preserve_access_index(&(pointer)->field));	\
 	loaded_;								\
 })
 
@@ -56,12 +61,12 @@ __noinline __u64 maple_slot(__u64 entry, __u64 address)
 
 	maple_shape(node, entry >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK, &shape);
 	for (slot = 0; slot < 15 && slot < shape.last; slot++) {
-		core_load_into(&pivot, shape.pivots + slot * 8);
+		node_load_at(&pivot, shape.pivots + slot * 8);
 		if (pivot >= address)
 			break;
 	}
 	/* no longer of use: what was read last */
-	core_load_into(&pivot, shape.slots + slot * 8);
+	node_load_at(&pivot, shape.slots + slot * 8);
 	return pivot;
 }
 
