@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import tempfile
 
+import browser
 import lens
 from knots import NEVER_ON_A_HEALTHY_HOST, look
 from test_incidents import Postgres
+from test_media import write_silence
 from test_stuck import LOOKS
 
 QUIET = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -79,6 +81,38 @@ def dbus(directory):
     return True
 
 
+def pipewire(directory):
+    """A server without devices, and a client that waits for one."""
+    if not have("pipewire", "pw-cat"):
+        return False
+    where = os.path.join(directory, "pipewire")
+    os.mkdir(where)
+    sound = os.path.join(where, "silence.wav")
+    write_silence(sound)
+    env = dict(QUIET, env=dict(os.environ, XDG_RUNTIME_DIR=where))
+    lens.start(["pipewire"], **env)
+    lens.wait_for(lambda: os.path.exists(os.path.join(where, "pipewire-0")), lens.LIMIT_S,
+                  "pipewire")
+    lens.start(["pw-cat", "-p", sound], **env)
+    return True
+
+
+def chromium(directory):
+    """One that renders a page and ends, again and again, and one that stays."""
+    home = os.path.join(directory, "chromium")
+    os.mkdir(home)
+    try:
+        start = [*browser.ALONE, *browser.command(home)]
+    except lens.Skip:
+        return False
+    quiet = dict(QUIET, env=browser.environment(home))
+    stays = [arg.replace("/profile", "/other") for arg in start]
+    lens.start([*stays, "--remote-debugging-port=0", "data:text/html,hello"], **quiet)
+    lens.start(["sh", "-c", FOR_EVER % " ".join([*start, "--dump-dom", "data:text/html,hello"])],
+               **quiet)
+    return True
+
+
 def end_loops(pids):
     for pid in pids:
         for one in reversed(lens.descendants(pid)):
@@ -94,8 +128,8 @@ def stuck_beside_programs():
         os.chmod(directory, 0o755)
         before = {process.pid for process, _ in lens._started}
         try:
-            running = [start.__name__ for start in (redis, postgres, nginx, dbus)
-                       if start(directory)]
+            running = [start.__name__ for start in (redis, postgres, nginx, dbus, pipewire,
+                                                    chromium) if start(directory)]
             if not running:
                 raise lens.Skip("none of the programs is here")
             for _ in range(LOOKS):
