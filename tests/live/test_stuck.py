@@ -292,6 +292,8 @@ def stuck_raises_no_false_alarm():
 
 GRAPHS = int(os.environ.get("LENS_GRAPHS", "1000" if lens.LONG else "25"))
 FIRST_GRAPH = int(os.environ.get("LENS_FIRST_GRAPH", "1"))
+# a descriptor on its way in a socket of two processes, which polls it too
+ONCE_WRONG = (200883,)
 
 # by the hope that follows from the graph: never, when continued, outside, soon
 EXPECTED = ({"deadlock"}, {"peer-stopped"}, {"external", "waiting", "peer-slow"},
@@ -344,7 +346,7 @@ def check_graph(seed):
 @lens.test(limit_s=60 + GRAPHS * 4)
 def stuck_random_graphs():
     """Random graphs of up to eight processes, and chains of fifty, over twenty-two ways to wait."""
-    for seed in range(FIRST_GRAPH, FIRST_GRAPH + GRAPHS):
+    for seed in (*ONCE_WRONG, *range(FIRST_GRAPH, FIRST_GRAPH + GRAPHS)):
         check_graph(seed)
 
 

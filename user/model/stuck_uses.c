@@ -121,19 +121,39 @@ void stuck_count_uses(struct stuck *s)
  */
 static bool is_reference(const struct stuck *s, const struct stuck_desc *d)
 {
-	return !d->proc || (stuck_owns_table(s, d->proc) &&
-			    (d->proc->has_several_tables ||
-			     stuck_find_fd(s, d->proc, d->rec.fd) == d));
+	return stuck_owns_table(s, d->proc) && (d->proc->has_several_tables ||
+						stuck_find_fd(s, d->proc, d->rec.fd) == d);
+}
+
+/* the queue of a socket is walked for each descriptor of it, and what is in it told each time */
+static unsigned times_told(const struct stuck *s, uint64_t carrier)
+{
+	unsigned times = 0;
+
+	for (const struct stuck_desc *d = stuck_find_self(s, carrier); d; d = d->next_self)
+		times += d->proc && d->rec.queued_msgs;
+	return times ? times : 1;
 }
 
 uint64_t stuck_count_references(const struct stuck *s, uint64_t file)
 {
 	const struct stuck_uses *u = hash_get(stuck_look(s)->uses, &file);
-	uint64_t seen = u ? u->references : 0;
+	uint64_t seen = u ? u->references : 0, carrier = 0;
+	double passages = 0;
+	unsigned times = 1;
 
-	for (const struct stuck_desc *d = stuck_find_file(s, file); d; d = d->next_file)
-		seen += is_reference(s, d);
-	return seen;
+	for (const struct stuck_desc *d = stuck_find_file(s, file); d; d = d->next_file) {
+		if (d->proc) {
+			seen += is_reference(s, d);
+			continue;
+		}
+		if (d->rec.carrier != carrier) {
+			carrier = d->rec.carrier;
+			times = times_told(s, carrier);
+		}
+		passages += 1.0 / times;
+	}
+	return seen + (uint64_t)(passages + 0.5);
 }
 
 static uint64_t references(const struct stuck_desc *d)
