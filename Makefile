@@ -169,8 +169,9 @@ work: $(WORKS)
 units: $(UNITS)
 fuzzers: $(FUZZERS)
 
-# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Live tests leave a
-# processor idle; each takes the next of the other rings, at a priority that takes none from them.
+# Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Live tests wait most of
+# the time: each processor takes the next of the other rings, at a priority that takes none from
+# them.
 test: export LENS_AGAIN ?= 3
 test:
 	tools/deps build test vm programs
