@@ -68,6 +68,14 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
+PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROOMS,
+            "impasse_rwlock": RWLOCKS, "impasse_lease": LEASES, "impasse_signal": SIGNALS,
+            "impasse_third": THIRDS, "impasse_hidden": HIDDEN, "impasse_idle": IDLES,
+            "impasse_guise": GUISES, "impasse_stray": STRAYS, "impasse_origin": ORIGINS,
+            "impasse_futex": FUTEXES, "impasse_reach": REACHES, "impasse_view": VIEWS,
+            "impasse_sock": SOCKETS, "impasse": IMPASSES}
+
+
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
@@ -76,33 +84,9 @@ def program_of(mode):
             return "impasse_" + family.removeprefix("dis")
     if mode.endswith("32"):
         return "impasse32"
-    if mode in URINGS:
-        return "impasse_ring"
-    if mode in LEASTS:
-        return "impasse_least"
     if mode.startswith(("timer", "alarm", "posix")) and mode != "posixlock":
         return "impasse_timer"
-    if mode in ROOMS:
-        return "impasse_room"
-    if mode in RWLOCKS or mode in LEASES:
-        return "impasse_rwlock" if mode in RWLOCKS else "impasse_lease"
-    if mode in SIGNALS:
-        return "impasse_signal"
-    if mode in THIRDS:
-        return "impasse_third"
-    if mode in HIDDEN:
-        return "impasse_hidden"
-    if mode in IDLES:
-        return "impasse_idle"
-    if mode in GUISES or mode in STRAYS:
-        return "impasse_guise" if mode in GUISES else "impasse_stray"
-    if mode in ORIGINS:
-        return "impasse_origin"
-    if mode in FUTEXES:
-        return "impasse_futex"
-    if mode in REACHES or mode in VIEWS:
-        return "impasse_reach" if mode in REACHES else "impasse_view"
-    return "impasse_sock" if mode in SOCKETS else "impasse" if mode in IMPASSES else "stuck"
+    return next((program for program, modes in PROGRAMS.items() if mode in modes), "stuck")
 
 
 # mode: ({role: verdict}, {role: those it waits for}, {root: (verdict, blocks)})
