@@ -9,6 +9,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 lens_pipefs_dev = 0;
 const volatile __u32 lens_sockfs_dev = 0;
 const volatile bool lens_stream_all = false;
+const volatile bool lens_feeds_output = false;
 const volatile __u32 lens_cache_mask = 0;
 const volatile bool lens_preemptible = false;
 const volatile __u32 lens_drop_every = 0;

@@ -28,6 +28,7 @@ extern const volatile __u32 lens_sockfs_dev;	/* s_dev of sockfs */
 /* address of the super block of pipefs, which is there for good; no address: not yet known */
 extern __u64 lens_pipefs_sb;
 extern const volatile bool lens_stream_all;	/* a record for every operation */
+extern const volatile bool lens_feeds_output;	/* ... which is written out at once */
 extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
 extern const volatile bool lens_preemptible;	/* function hooks are in use */
 extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event record */

@@ -38,9 +38,9 @@ struct {
 
 /*
  * Looked at once per endpoint. A report leaves out the collector and the
- * channels of its output. A stream of operations would also feed itself
- * downstream: who reads our output is then part of our pipeline, and so is
- * what it writes.
+ * channels of its output. Operations that go out as they happen would also feed
+ * themselves downstream: who reads our output is then part of our pipeline, and
+ * so is what it writes.
  */
 __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan, __u32 dir)
 {
@@ -57,7 +57,7 @@ __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 	} else if (bpf_map_lookup_elem(&lens_self_chans, chan)) {
 		flags |= LENS_END_SELF;
 		/* a command that shares our output is not one of us for that */
-		if (dir == LENS_READ && !in_tree && lens_stream_all)
+		if (dir == LENS_READ && !in_tree && lens_feeds_output)
 			bpf_map_update_elem(&lens_self_procs, proc, &one, BPF_ANY);
 	}
 	return flags;
@@ -194,13 +194,16 @@ static __always_inline int proc_emit(__u32 which, __u32 len, __u32 end_flags)
 	return scratch_give(which);
 }
 
+/* who writes where we write, to a terminal maybe, is not one of us for that */
 int task_announce(__u32 flags)
 {
 	struct task_struct *t = (void *)bpf_get_current_task_btf();
-	__u32 which = scratch_take();
+	__u32 which = scratch_take(), len = proc_brief(t, which, LENS_PROC_SEEN);
+	struct lens_rec_proc *r = bpf_map_lookup_elem(&lens_scratch, &which);
 
-	return proc_emit(which, proc_brief(t, which, LENS_PROC_SEEN),
-			 flags & (LENS_END_TREE | LENS_END_SELF));
+	if (r && bpf_map_lookup_elem(&lens_self_procs, &r->proc))
+		flags |= LENS_END_SELF;
+	return proc_emit(which, len, flags);
 }
 
 /* ------------------------------------------------------------------- life */
@@ -245,7 +248,7 @@ int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *ch
 	}
 	if (child->pid != child->tgid)
 		return 0;	/* a thread */
-	if (lens_stream_all)
+	if (lens_feeds_output)
 		inherit_self(parent, child);
 	which = scratch_take();
 	return proc_emit(which, proc_brief(child, which, LENS_PROC_FORK),

@@ -14,7 +14,7 @@ __hidden __u32 task_end_flags(const struct lens_proc *proc, const struct lens_ch
 			      __u32 dir);
 /* ipclens, or a reader of its output */
 __hidden bool task_is_self(const struct lens_proc *proc);
-/* a short PROC record of the current task */
+/* a short PROC record of the current task; flags: LENS_END_TREE or 0 */
 __hidden int task_announce(__u32 flags);
 /* puts a PROC record of t, with executable and cgroup, into scratch `which`; returns its length */
 __hidden __u32 task_describe(struct task_struct *t, __u32 which, __u32 why);

@@ -426,7 +426,7 @@ __u32 totals_end_begin(const struct lens_total_key *wanted)
 	t = bpf_map_lookup_elem(&lens_totals, &key);
 	if (!t)
 		return SCRATCH_NONE;
-	task_announce(t->flags & SLOT_FLAGS);
+	task_announce(t->flags & LENS_END_TREE);
 	which = scratch_take();
 	e = bpf_map_lookup_elem(&lens_scratch, &which);
 	if (!e)

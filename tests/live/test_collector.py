@@ -3,8 +3,10 @@
 
 import os
 import random
+import select
 import signal
 import subprocess
+import tempfile
 import time
 
 import kobjects
@@ -216,19 +218,64 @@ def own_pipeline_excluded():
 @lens.test()
 def own_report_excluded():
     """`report | cat` shows neither itself nor the pipe it writes to."""
-    out_path = "/tmp/lens-own-%d" % os.getpid()
     script = "%s report --json --duration 1s | cat" % lens.BINARY
-    with open(out_path, "wb") as out:
+    with tempfile.TemporaryFile() as out:
         shell = lens.start(["sh", "-c", script], stdin=subprocess.DEVNULL, stdout=out,
                            stderr=subprocess.DEVNULL)
-    try:
         shell.wait(lens.LIMIT_S * lens.PATIENCE)
-        with open(out_path, "rb") as f:
-            doc = lens.parse(f.read())
-    finally:
-        os.unlink(out_path)
+        out.seek(0)
+        doc = lens.parse(out.read())
     lens.check_document(doc, lost=True)
-    lens.require("ipclens" not in {p["comm"] for p in doc["processes"]}, "it shows itself")
+    shown = [p["comm"] for p in doc["processes"] if p["ppid"] == shell.pid]
+    lens.require("ipclens" not in shown, "it shows itself")
+
+
+@lens.test()
+def reader_of_a_report_observed():
+    """Only what goes out at once can feed itself; who waits for a report is one like all others."""
+    observer = lens.start([lens.BINARY, "report", "--json", "--ops", "-t", "pipe", *lens.OPTIONS],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+    select.select([observer.stderr], [], [], lens.LIMIT_S)
+    # it has returned from the call by which it said so
+    lens.wait_for(lambda: status_of(observer.pid)["State"].startswith("S"), lens.LIMIT_S, "sleep")
+    said = os.read(observer.stderr.fileno(), 4096).decode()
+    lens.require(lens.OBSERVING in said, "said: " + said)
+    cat = lens.start(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    os.write(cat.stdin.fileno(), b"x" * 7)
+    cat.communicate()
+    observer.send_signal(signal.SIGINT)
+    doc = lens.parse(observer.communicate()[0])
+    mine = {p["id"] for p in doc["processes"] if p["pid"] == os.getpid()}
+    own = [f for f in doc["flows"] if f["from"] in mine]
+    lens.equal("bytes written by who reads the report", [7], [f["bytes"] for f in own])
+    lens.require(own[0]["residency_ns"], "not followed")
+
+
+@lens.test()
+def neighbour_in_our_terminal_observed():
+    """Who writes to the terminal that we write to as well is not one of us for that."""
+    master, terminal = os.openpty()
+    with tempfile.TemporaryFile() as out:
+        observer = lens.start([lens.BINARY, "report", "--json", "-t", "pipe,pty", *lens.OPTIONS],
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=terminal)
+        said = b""
+        while lens.OBSERVING.encode() not in said:
+            said += os.read(master, 4096)
+        shell = lens.start(["sh", "-c", "head -c 12345 /dev/zero | wc -c"],
+                           stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal)
+        shell.wait(lens.LIMIT_S * lens.PATIENCE)
+        lens.equal("wc said", b"12345\r\n", os.read(master, 4096))
+        observer.send_signal(signal.SIGINT)
+        observer.wait(lens.LIMIT_S * lens.PATIENCE)
+        out.seek(0)
+        doc = lens.parse(out.read())
+    mine = {p["id"]: p["comm"] for p in doc["processes"] if p["ppid"] == shell.pid}
+    lens.equal("flows", [("head", "wc", 12345)],
+               [(mine.get(f["from"]), mine.get(f["to"]), f["bytes"]) for f in doc["flows"]
+                if f["to"] in mine])
+    os.close(master)
+    os.close(terminal)
 
 
 @lens.test()

@@ -43,7 +43,7 @@ struct strings {
 
 /* what the command line said; zeroed: nothing */
 struct options {
-	bool json, strict, tree_only, idle, with_self, stream_ops, overwrite, stuck;
+	bool json, strict, tree_only, idle, with_self, stream_ops, feeds_output, overwrite, stuck;
 	uint64_t duration_ns;		/* 0: no limit */
 	uint64_t sample_ns;
 	uint64_t max_events;

@@ -51,6 +51,7 @@ struct live_options session_live_options(const struct options *o, struct live_ch
 		.check_descriptors = o->strict,
 		.stuck = o->stuck,
 		.stream_ops = o->stream_ops,
+		.feeds_output = o->feeds_output,
 		.number_messages = true,
 		.sample_ns = o->sample_ns,
 		.variants = o->variants.items,

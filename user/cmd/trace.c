@@ -180,7 +180,7 @@ int trace_stream(struct options *o)
 	};
 	int status;
 
-	o->stream_ops = true;
+	o->stream_ops = o->feeds_output = true;
 	o->tree_only = o->command != NULL;
 	t.render = options_render(o);
 	t.session = &s;

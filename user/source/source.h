@@ -31,6 +31,8 @@ struct live_options {
 	uint32_t ring_bytes;		/* event ring; power of two; 0 = default */
 	bool check_descriptors;		/* whether each stood for one file all through a call */
 	bool stream_ops;		/* one record per operation, of every channel */
+	/* what is observed goes out at once: whoever reads it would have more to be observed */
+	bool feeds_output;
 	/*
 	 * Which message each call on a queue was about, where a queue has several senders and
 	 * receivers; with stream_ops of every queue from the start.
