@@ -24,29 +24,29 @@ static __always_inline struct pipe_buffer *slot_at(const struct place_ends *e, _
 
 static __always_inline bool is_held(struct pipe_inode_info *pipe)
 {
-	return BPF_CORE_READ(pipe, mutex.owner.counter) & ~(long)KDEF_MUTEX_FLAGS;
+	return core_load(pipe, mutex.owner.counter) & ~(long)KDEF_MUTEX_FLAGS;
 }
 
 static __always_inline __u32 last_fill(const struct place_ends *e)
 {
 	struct pipe_buffer *b = slot_at(e, e->head - 1);
 
-	return BPF_CORE_READ(b, offset) + BPF_CORE_READ(b, len);
+	return core_load(b, offset) + core_load(b, len);
 }
 
 static __always_inline __u32 tail_offset(const struct place_ends *e)
 {
 	struct pipe_buffer *b = slot_at(e, e->tail);
 
-	return BPF_CORE_READ(b, offset);
+	return core_load(b, offset);
 }
 
 static __always_inline void read_ends(struct pipe_inode_info *pipe, struct place_ends *e)
 {
-	e->bufs = (__u64)BPF_CORE_READ(pipe, bufs);
-	e->ring_size = BPF_CORE_READ(pipe, ring_size);
-	e->head = BPF_CORE_READ(pipe, head);
-	e->tail = BPF_CORE_READ(pipe, tail);
+	e->bufs = (__u64)core_load(pipe, bufs);
+	e->ring_size = core_load(pipe, ring_size);
+	e->head = core_load(pipe, head);
+	e->tail = core_load(pipe, tail);
 	e->last_fill = last_fill(e);
 	e->tail_offset = tail_offset(e);
 }
@@ -54,8 +54,8 @@ static __always_inline void read_ends(struct pipe_inode_info *pipe, struct place
 /* the same again */
 static __always_inline bool is_unmoved(struct pipe_inode_info *pipe, const struct place_ends *e)
 {
-	return BPF_CORE_READ(pipe, head) == e->head && BPF_CORE_READ(pipe, tail) == e->tail &&
-	       (__u64)BPF_CORE_READ(pipe, bufs) == e->bufs && last_fill(e) == e->last_fill &&
+	return core_load(pipe, head) == e->head && core_load(pipe, tail) == e->tail &&
+	       (__u64)core_load(pipe, bufs) == e->bufs && last_fill(e) == e->last_fill &&
 	       tail_offset(e) == e->tail_offset;
 }
 
@@ -65,13 +65,13 @@ static long walk_slot(__u32 i, struct place_walk **walk)
 	__u32 slot = w->first + i, offset, flags;
 	struct pipe_buffer *b = slot_at(&w->e, slot);
 
-	offset = BPF_CORE_READ(b, offset);
-	flags = BPF_CORE_READ(b, flags);
+	offset = core_load(b, offset);
+	flags = core_load(b, flags);
 	if (slot == w->known)
 		w->sum_known = w->sum;
 	if (slot == w->e.tail)
 		w->sum_tail = w->sum + offset;
-	w->sum += offset + BPF_CORE_READ(b, len);
+	w->sum += offset + core_load(b, len);
 	/* spliced pages may begin anywhere */
 	if (flags & (KDEF_PIPE_BUF_FLAG_CAN_MERGE | KDEF_PIPE_BUF_FLAG_PACKET))
 		return 0;

@@ -44,13 +44,15 @@ struct place_walk {
 __u64 place_look(__u64 pipe, __u32 dir, struct place_track *track, struct place_walk *w);
 
 /* the same, or 0, for the pipe behind file (an address) */
-static __always_inline __u64 place_of(__u64 file, __u32 dir, struct place_track *track,
+static __always_inline __u64 place_of(__u64 address, __u32 dir, struct place_track *track,
 				      struct place_walk *w)
 {
-	__u64 pipe = (__u64)BPF_CORE_READ((struct file *)file, f_inode, i_pipe), place = 0;
+	struct file *file = (void *)address;
+	struct pipe_inode_info *pipe = core_load_of(file, f_inode, i_pipe);
+	__u64 place = 0;
 
 	for (__u32 i = 0; i < LOOKS_MAX && !place; i++)
-		place = place_look(pipe, dir, track, w);
+		place = place_look((__u64)pipe, dir, track, w);
 	return place;
 }
 
