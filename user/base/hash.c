@@ -45,6 +45,20 @@ static uint64_t scramble(uint64_t x)
 	return x ^ x >> 33;
 }
 
+/* the beginning of so many bytes; a copy of constant length is no call, unlike others */
+static uint64_t first_word(const char *bytes, size_t len)
+{
+	uint64_t word = 0;
+
+	if (len >= sizeof(word))
+		memcpy(&word, bytes, sizeof(word));
+	else if (len == sizeof(uint32_t))
+		memcpy(&word, bytes, sizeof(uint32_t));
+	else
+		memcpy(&word, bytes, len);
+	return word;
+}
+
 /* keys of one map have one length, so a zero-padded last word is unambiguous */
 static uint64_t key_hash(const struct hash *h, const void *key)
 {
@@ -52,10 +66,8 @@ static uint64_t key_hash(const struct hash *h, const void *key)
 	uint64_t sum = h->seed;
 
 	for (size_t at = 0; at < h->key_size; at += sizeof(uint64_t)) {
-		size_t left = h->key_size - at;
-		uint64_t word = 0;
+		uint64_t word = first_word(bytes + at, h->key_size - at);
 
-		memcpy(&word, bytes + at, left < sizeof(word) ? left : sizeof(word));
 		/* the rotation keeps equal words in two places from cancelling out */
 		sum = fold(sum ^ word, h->factor) + (sum << 23 | sum >> 41);
 	}
@@ -114,6 +126,13 @@ static uint32_t key_tag(const struct hash *h, const void *key)
 	return (uint32_t)(key_hash(h, key) >> 32);
 }
 
+static bool keys_equal(const struct hash *h, const void *a, const void *b)
+{
+	if (h->key_size == sizeof(uint32_t))
+		return !memcmp(a, b, sizeof(uint32_t));
+	return !memcmp(a, b, h->key_size);
+}
+
 /* the slot of the key, or the free one where it would go */
 static struct slot *find_slot(const struct hash *h, const void *key, uint32_t tag)
 {
@@ -124,7 +143,7 @@ static struct slot *find_slot(const struct hash *h, const void *key, uint32_t ta
 
 		if (!s->position)
 			return s;
-		if (s->tag == tag && !memcmp(key_at(h, s->position - 1), key, h->key_size))
+		if (s->tag == tag && keys_equal(h, key_at(h, s->position - 1), key))
 			return s;
 	}
 }

@@ -17,16 +17,24 @@ struct thread {
 	int64_t at;
 };
 
+/* mostly the one that called before, too */
 static struct thread *thread_of(struct places *p, uint32_t tid, bool make)
 {
-	struct thread *t = p->threads ? hash_get(p->threads, &tid) : NULL;
+	struct thread *t;
 
-	if (t || !make)
-		return t;
-	if (!p->threads)
-		p->threads = hash_new(sizeof(tid));
-	t = xcalloc(1, sizeof(*t));
-	hash_add(p->threads, &tid, t);
+	if (p->recent && p->recent_tid == tid)
+		return p->recent;
+	t = p->threads ? hash_get(p->threads, &tid) : NULL;
+	if (!t && !make)
+		return NULL;
+	if (!t) {
+		if (!p->threads)
+			p->threads = hash_new(sizeof(tid));
+		t = xcalloc(1, sizeof(*t));
+		hash_add(p->threads, &tid, t);
+	}
+	p->recent = t;
+	p->recent_tid = tid;
 	return t;
 }
 
@@ -46,6 +54,7 @@ struct places places_copy(const struct places *p)
 
 	/* to end it, nobody has to be found any more */
 	copy.threads = NULL;
+	copy.recent = NULL;
 	copy.calls = xcalloc(p->count + 1, sizeof(*copy.calls));
 	if (p->count)
 		memcpy(copy.calls, p->calls, p->count * sizeof(*copy.calls));

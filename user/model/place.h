@@ -31,6 +31,8 @@ struct places {
 	uint64_t bytes;			/* of them */
 	unsigned groups;
 	struct hash *threads;		/* thread -> where it was last */
+	struct thread *recent;		/* of those, who called last; or NULL */
+	uint32_t recent_tid;
 };
 
 /*
