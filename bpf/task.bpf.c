@@ -37,10 +37,10 @@ struct {
 /* ------------------------------------------------------------ who is who */
 
 /*
- * Looked at once per endpoint. A report leaves out the collector and the
- * channels of its output. Operations that go out as they happen would also feed
- * themselves downstream: who reads our output is then part of our pipeline, and
- * so is what it writes.
+ * Looked at once per endpoint. The collector is left out, and where operations go
+ * out as they happen, who reads that as well: it would make more of them by doing
+ * so, and so is what that one writes. Who writes where we write, the command or a
+ * neighbour at our terminal, causes nothing that it has not done by itself.
  */
 __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan, __u32 dir)
 {
@@ -54,10 +54,11 @@ __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 		flags |= LENS_END_SELF;
 		if (dir == LENS_WRITE)
 			bpf_map_update_elem(&lens_self_chans, chan, &one, BPF_ANY);
-	} else if (bpf_map_lookup_elem(&lens_self_chans, chan)) {
+	} else if (lens_feeds_output && dir == LENS_READ &&
+		   bpf_map_lookup_elem(&lens_self_chans, chan)) {
 		flags |= LENS_END_SELF;
 		/* a command that shares our output is not one of us for that */
-		if (dir == LENS_READ && !in_tree && lens_feeds_output)
+		if (!in_tree)
 			bpf_map_update_elem(&lens_self_procs, proc, &one, BPF_ANY);
 	}
 	return flags;

@@ -165,7 +165,7 @@ struct lens_users {
 };
 
 #define LENS_END_OPS 1		/* its operations are streamed too */
-#define LENS_END_SELF 2		/* ipclens itself or what reads its output */
+#define LENS_END_SELF 2		/* ipclens itself, or who reads what it says at once */
 #define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
 #define LENS_END_LAST 8		/* TOTAL only: the map entry is gone, its counts are final */
 #define LENS_END_MADE 16	/* END, HOLD: the process itself opened the file, since its exec */

@@ -279,6 +279,37 @@ def neighbour_in_our_terminal_observed():
 
 
 @lens.test()
+def output_of_the_command_observed():
+    """`report -- CMD | wc`: what CMD writes to the pipe that we write to as well is its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "run.lens")
+        script = "%s report %s --save %s -- head -c 12345 /dev/zero | wc -c >/dev/null" % (
+            lens.BINARY, " ".join(("-t", "pipe", *lens.OPTIONS)), path)
+        shell = lens.start(["sh", "-c", script], stderr=subprocess.DEVNULL)
+        shell.wait(lens.LIMIT_S * lens.PATIENCE)
+        doc = lens.parse(lens.run("report", "--json", "-i", path)[0])
+    lens.check_document(doc)
+    comm = {p["id"]: p["comm"] for p in doc["processes"]}
+    lens.equal("flows", [("head", "wc", 12345)],
+               [(comm[f["from"]], comm[f["to"]], f["bytes"]) for f in doc["flows"]])
+
+
+@lens.test()
+def output_of_the_command_traced():
+    """... one by one, and not what that makes wc and ipclens do."""
+    script = "%s trace --json %s -- head -c 12345 /dev/zero | cat" % (
+        lens.BINARY, " ".join(("-t", "pipe", *lens.OPTIONS)))
+    with tempfile.TemporaryFile() as out:
+        shell = lens.start(["sh", "-c", script], stdout=out, stderr=subprocess.DEVNULL)
+        shell.wait(lens.LIMIT_S * lens.PATIENCE)
+        out.seek(0)
+        lines = [lens.parse(line) for line in out.read().replace(b"\0", b"").splitlines()]
+    ops = [line for line in lines if "op" in line]
+    lens.equal("who", {"head"}, {line["comm"] for line in ops})
+    lens.equal("bytes", 12345, sum(line["bytes"] for line in ops))
+
+
+@lens.test()
 def trace_ends_with_its_reader():
     """`trace | head`: who left reads nothing more, whether anything happens or not."""
     for traffic in (True, False):

@@ -90,6 +90,15 @@ SCENE struct endpoint *scene_move(struct world *w, struct chan *c, struct proc *
 	return e;
 }
 
+/* who has written to c until now is ipclens */
+SCENE void scene_own(struct chan *c)
+{
+	c->is_self = true;
+	for (size_t i = 0; i < c->end_count; i++)
+		if (end_side(chan_ends(c)[i], LENS_WRITE)->total.ops)
+			end_side_get(chan_ends(c)[i], LENS_WRITE)->flags |= LENS_END_SELF;
+}
+
 SCENE struct flow *scene_flow(struct world *w, struct proc *from, struct proc *to, struct chan *c,
 			      uint64_t msgs, uint64_t bytes)
 {

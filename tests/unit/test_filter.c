@@ -164,7 +164,7 @@ TEST(own_traffic_is_left_out_and_counted)
 	struct render_filter f = {};
 
 	fixture_init(&x);
-	x.b->is_self = true;
+	scene_own(x.b);
 	check(&x, &f, "a");
 	view_report(&v, x.w, &f);
 	CHECK_EQ_U64(v.chan_count, 1);
@@ -177,6 +177,19 @@ TEST(own_traffic_is_left_out_and_counted)
 	CHECK_EQ_U64(v.chan_count, 2);
 	CHECK_EQ_U64(v.flow_count, 2);
 	CHECK_EQ_U64(v.own_chans, 0);
+}
+
+TEST(others_who_write_where_we_write_are_not_left_out)
+{
+	_cleanup_(fixture_fini) struct fixture x;
+	struct render_filter f = {};
+
+	fixture_init(&x);
+	scene_own(x.b);
+	scene_move(x.w, x.b, scene_proc(x.w, 12, "cc1plus"), LENS_READ, 1, 20);
+	check(&x, &f, "a");
+	scene_move(x.w, x.b, scene_proc(x.w, 12, "cc1plus"), LENS_WRITE, 1, 1);
+	check(&x, &f, "ab");
 }
 
 TEST(flows_of_own_processes_are_left_out)

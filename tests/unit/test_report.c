@@ -225,7 +225,7 @@ TEST(text_says_what_it_left_out_and_how_the_command_ended)
 	_cleanup_(world_freep) struct world *w = scene_pipeline();
 	_cleanup_free_ char *text = NULL, *killed = NULL;
 
-	((struct chan *)hash_at(w->chans, 1))->is_self = true;
+	scene_own(hash_at(w->chans, 1));
 	w->has_command = true;
 	w->command_status = 3 << 8;
 	text = scene_render(render_report_text, w, NULL);

@@ -80,3 +80,27 @@ void chan_set_depth(struct world *w, struct chan *c, const struct lens_depth *de
 	if (c->key.kind == LENS_KIND_POSIX_MQ && depth->key)
 		chan_more_get(c)->ipcns = depth->key;
 }
+
+static bool is_used_by_us(const struct chan *c)
+{
+	return c->is_self || (c->peer && c->peer->is_self);
+}
+
+static bool is_written_by_others(const struct chan *c)
+{
+	for (size_t i = 0; i < c->end_count; i++) {
+		const struct side *s = end_side(chan_ends(c)[i], LENS_WRITE);
+
+		if ((s->announced || s->total.ops) && !(s->flags & LENS_END_SELF))
+			return true;
+	}
+	return false;
+}
+
+bool chan_is_own(const struct chan *c)
+{
+	/* who ends us is none of the traffic here */
+	if (!is_used_by_us(c) || event_kind_has_target(c->key.kind))
+		return is_used_by_us(c);
+	return !is_written_by_others(c) && !(c->peer && is_written_by_others(c->peer));
+}

@@ -112,7 +112,7 @@ static struct candidate judge_chan(const struct world *w, struct chan *c, size_t
 	chan_moved(c, false, &moved);
 	return (struct candidate){
 		.what = c,
-		.wanted = !c->is_self && (!w->follows_command || touched_by_tree(c)),
+		.wanted = !chan_is_own(c) && (!w->follows_command || touched_by_tree(c)),
 		.bytes = (uint64_t)moved.n[UNIT_BYTES][LENS_READ] +
 			 (uint64_t)moved.n[UNIT_BYTES][LENS_WRITE],
 		.order = order,
@@ -226,7 +226,7 @@ static void fold_chan(struct world *w, struct chan *c)
 	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
 	key.kind = c->key.kind;
 	key.in_tree = touched_by_tree(c);
-	key.is_self = c->is_self;
+	key.is_self = chan_is_own(c);
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 		name_users(c, d, &key);
 	f = fold_get(w, &key);

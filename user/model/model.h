@@ -40,7 +40,7 @@ struct proc {
 	bool known;			/* a PROC record was seen; else only the key */
 	bool exited;
 	bool in_tree;			/* descends from the command of `-- CMD` */
-	bool is_self;			/* ipclens, or reads its output */
+	bool is_self;			/* ipclens, or who reads what it says at once */
 	int exit_code;			/* wait status, if exited */
 	uint64_t exit_ns;
 	uint64_t described_ns;		/* when the latest PROC record was taken */
@@ -245,7 +245,7 @@ struct chan {
 	bool was_open_to_write : 1;
 	bool live : 1;			/* the last look found it */
 	bool gone : 1;			/* removed (IPC_RMID), or the last look missed it */
-	bool is_self : 1;		/* carries our own output */
+	bool is_self : 1;		/* one of us has used it; see chan_is_own() */
 	bool packets : 1;		/* pipe in packet mode: a short read drops the rest */
 	bool cooked : 1;		/* pty: was seen while its line discipline changed things */
 	bool is_second : 1;		/* a document shows it as a part of its peer */
@@ -454,6 +454,8 @@ static inline bool chan_has_queue(const struct chan *c)
 	return !chan_is_memory(c) && !event_kind_has_target(c->key.kind);
 }
 struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
+/* carries our own output and nothing else; both halves of a connection are asked */
+bool chan_is_own(const struct chan *c);
 
 /* the end of the process that is the channel itself; NULL: there is none, or it is not known */
 const struct endpoint *chan_target(const struct chan *c);

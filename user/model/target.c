@@ -21,7 +21,7 @@ void target_join(struct world *w, struct chan *c)
 	e = chan_endpoint(w, c, world_proc(w, &key));
 	e->reader = true;
 	e->writer = c->key.kind == LENS_KIND_PROCESS_VM;
-	/* who ends us is none of the traffic here; we have been told of before anybody could */
+	/* we have been told of before anybody could end us */
 	c->is_self |= e->proc->is_self;
 }
 

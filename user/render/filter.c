@@ -245,11 +245,6 @@ bool chan_has_traffic(const struct chan *c)
 	return half_has_traffic(c) || (c->peer && half_has_traffic(c->peer));
 }
 
-static bool is_own(const struct chan *c)
-{
-	return c->is_self || (c->peer && c->peer->is_self);
-}
-
 /* somebody asleep for good is news, too */
 static bool is_stuck(const struct world *w, const struct chan *c)
 {
@@ -260,6 +255,6 @@ static bool is_stuck(const struct world *w, const struct chan *c)
 
 bool render_wants_chan(const struct world *w, const struct chan *c, const struct render_filter *f)
 {
-	return (f->with_self || !is_own(c)) &&
+	return (f->with_self || !chan_is_own(c)) &&
 	       (f->idle || chan_has_traffic(c) || is_stuck(w, c)) && filter_matches_chan(c, f);
 }

@@ -93,7 +93,7 @@ void view_report(struct view *v, const struct world *w, const struct render_filt
 			continue;
 		if (render_wants_chan(w, c, f))
 			add_chan(v, c);
-		else if (c->is_self && chan_has_traffic(c) && filter_matches_chan(c, f))
+		else if (chan_is_own(c) && chan_has_traffic(c) && filter_matches_chan(c, f))
 			leave_out(v, c);
 	}
 	add_flows(v, w, f);
@@ -116,7 +116,7 @@ void view_list(struct view *v, const struct world *w, const struct render_filter
 			continue;
 		if (exists && render_wants_chan(w, c, &all))
 			add_chan(v, c);
-		else if (exists && c->is_self && filter_matches_chan(c, &all))
+		else if (exists && chan_is_own(c) && filter_matches_chan(c, &all))
 			v->own_chans++;
 	}
 }
