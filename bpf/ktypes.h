@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Every kernel type and field ipclens depends on, and nothing else. Offsets
- * are relocated against the running kernel's BTF (CO-RE), so only names and
- * types matter here. Seen equal on 6.1, 6.12 and 6.18 unless a flavour
- * (struct name___tag) says otherwise.
+ * Every kernel type and field ipclens depends on, and nothing else. Offsets are relocated
+ * against the running kernel's BTF (CO-RE), so only names and types matter here. Seen equal
+ * on 6.1, 6.12 and 6.18 unless a flavour (struct name___tag) says otherwise.
  */
 #ifndef LENS_KTYPES_H
 #define LENS_KTYPES_H
@@ -77,6 +76,7 @@ struct inode {
 	struct address_space *i_mapping;
 	unsigned long i_ino;
 	__u32 i_generation;
+	atomic_t i_count;
 	struct super_block *i_sb;
 	struct file_lock_context *i_flctx;
 	struct pipe_inode_info *i_pipe;

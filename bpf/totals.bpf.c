@@ -7,36 +7,20 @@
 #include "totals.bpf.h"
 #include "describe.bpf.h"
 #include "kinds.bpf.h"
-#include "place.bpf.h"
+#include "tables.bpf.h"
 #include "task.bpf.h"
 
 const volatile __u64 lens_kinds = KINDS_ALL;
 
 __u32 totals_epoch = EPOCH_ONE;
 __u32 lens_look;
+__u32 lens_entries_made;
 static __u32 next_id;
 
 struct cache_map lens_cache SEC(".maps");
 
-/* plain and preallocated: a full map refuses, where an LRU map would forget */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, struct lens_total_key);
-	__type(value, struct lens_total);
-} lens_totals SEC(".maps");
-
-/* who used a channel, and where in its stream they are */
-struct users {
-	struct lens_users shown;	/* first: the collector reads it */
-	struct place_track track;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, struct lens_chan);
-	__type(value, struct users);
-} lens_chans SEC(".maps");
+struct totals_map lens_totals SEC(".maps");
+struct chans_map lens_chans SEC(".maps");
 
 /* ------------------------------------------------------ streamed operations */
 
@@ -228,7 +212,8 @@ static __always_inline __u32 endpoint_id(void)
 /* of an endpoint that was there before; its flags, which may have changed meanwhile */
 static __always_inline void endpoint_renew(struct lens_total *t, const struct lens_chan *chan)
 {
-	__u32 epoch = totals_epoch, flags = t->flags & (LENS_END_SELF | LENS_END_TREE);
+	__u32 epoch = totals_epoch;
+	__u32 flags = t->flags & (LENS_END_SELF | LENS_END_TREE | LENS_END_LATE);
 
 	if ((t->flags ^ epoch) <= SLOT_FLAGS)
 		return;
@@ -281,38 +266,15 @@ __u64 totals_endpoint(const struct lens_total_key *wanted)
 	fresh->id = endpoint_id();
 	fresh->flags = flags | epoch;
 	/* lost to another CPU or to a full map: the lookup tells which */
-	if (!bpf_map_update_elem(&lens_totals, &key, fresh, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&lens_totals, &key, fresh, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&lens_entries_made, 1);
 		is_new = ENDPOINT_NEW;
-	else
+	} else {
 		channel_leave(&chan, key.dir);
+	}
 	scratch_give(which);
 	t = bpf_map_lookup_elem(&lens_totals, &key);
 	return t ? (__u64)t->id << ENDPOINT_ID_SHIFT | t->flags | is_new : 0;
-}
-
-static __always_inline void total_merge(struct lens_total *to, const struct cache_slot *from)
-{
-	__sync_fetch_and_add(&to->ops, from->ops);
-	__sync_fetch_and_add(&to->bytes, from->bytes);
-	if (from->msgs)
-		__sync_fetch_and_add(&to->msgs, from->msgs);
-	if (from->errors)
-		__sync_fetch_and_add(&to->errors, from->errors);
-	if (from->shorts)
-		__sync_fetch_and_add(&to->shorts, from->shorts);
-}
-
-static __always_inline void total_add(struct lens_total *to, const struct call *c)
-{
-	__sync_fetch_and_add(&to->ops, 1);
-	if (c->ret > 0)
-		__sync_fetch_and_add(&to->bytes, c->ret);
-	else if (c->ret < 0)
-		__sync_fetch_and_add(&to->errors, 1);
-	if (c->moved)
-		__sync_fetch_and_add(&to->msgs, c->moved);
-	if (c->is_short)
-		__sync_fetch_and_add(&to->shorts, 1);
 }
 
 /* state: the slot's own, which says SLOT_BUSY now */
@@ -329,14 +291,16 @@ int totals_evict(struct cache_slot *slot, __u32 state)
 	/* without an id it was refused before and never announced; it stays a refusal */
 	if (!t && slot->id) {
 		none.id = endpoint_id();
-		none.flags = state;
-		bpf_map_update_elem(&lens_totals, &key, &none, BPF_NOEXIST);
+		/* it was retired while this was here */
+		none.flags = state | LENS_END_LATE;
+		if (!bpf_map_update_elem(&lens_totals, &key, &none, BPF_NOEXIST))
+			__sync_fetch_and_add(&lens_entries_made, 1);
 		t = bpf_map_lookup_elem(&lens_totals, &key);
 	}
 	if (t)
 		total_merge(t, slot);
 	else
-		loss_add(key.kind, LENS_LOSS_MAP_FULL, slot->ops, slot->bytes);
+		unplaced_merge(slot);
 	slot->bytes = 0;
 	slot->ops = slot->msgs = slot->errors = slot->shorts = 0;
 	return 0;
@@ -363,7 +327,7 @@ static __noinline int count_around(const struct lens_total_key *key, const struc
 	if (t)
 		total_add(t, call);
 	else
-		loss_add(key->kind, LENS_LOSS_MAP_FULL, 1, call->ret > 0 ? call->ret : 0);
+		unplaced_add(&copy, call);
 	return 0;
 }
 
@@ -465,6 +429,8 @@ static __always_inline int announce(const struct lens_total_key *key, __u64 addr
 
 	if (!key || !e || which == SCRATCH_NONE)
 		return 0;
+	if (address)
+		chan_keep_inode(key, address);
 	/* what datagrams are sent to is another's file */
 	if (address && !(key->kind == LENS_KIND_UNIX_DGRAM && key->dir == LENS_WRITE))
 		e->flags |= ident_made((void *)bpf_get_current_task_btf(), file);

@@ -131,6 +131,12 @@ struct lens_proc {
 
 /* --------------------------------------------------------- totals plane */
 
+/*
+ * In place of a device: of all channels of that kind that had no room in the totals map what
+ * the process did to them in that direction. The rest of the channel is 0.
+ */
+#define LENS_DEV_UNPLACED 0xffffffffu
+
 /* key of the totals map; packed into four words that a hot path can compare */
 struct lens_total_key {
 	__u64 ino;
@@ -164,11 +170,24 @@ struct lens_users {
 	__u32 pad;
 };
 
+/* an entry that may leave the totals map, as collector and kernel side hand it to each other */
+struct lens_retire_row {
+	struct lens_total_key key;
+	struct lens_total total;	/* its last counts, if it left */
+	__u32 wanted;			/* it is to leave whether its channel is gone or not */
+	__u32 left;			/* LENS_LEFT*, 0: it stays */
+};
+#define LENS_RETIRE_ROWS 1024
+#define LENS_LEFT 1
+#define LENS_LEFT_GONE 2	/* its channel is gone */
+#define LENS_LEFT_ALONE 3	/* ... and was retired before it */
+
 #define LENS_END_OPS 1		/* its operations are streamed too */
 #define LENS_END_SELF 2		/* ipclens itself, or who reads what it says at once */
 #define LENS_END_TREE 4		/* descendant of the command under `-- CMD` */
 #define LENS_END_LAST 8		/* TOTAL only: the map entry is gone, its counts are final */
 #define LENS_END_MADE 16	/* END, HOLD: the process itself opened the file, since its exec */
+#define LENS_END_LATE 32	/* totals map only: counts of an entry that was retired before */
 
 /* ---------------------------------------------------------- event plane */
 

@@ -93,7 +93,7 @@ static void note_loss(struct session *s, const struct lens_rec_loss *rec)
 
 uint64_t session_lost(const struct session *s)
 {
-	uint64_t lost = s->world ? s->world->loss.bad_records : 0;
+	uint64_t lost = s->world ? s->world->loss.bad_records + world_unplaced(s->world) : 0;
 
 	for (unsigned i = 0; i < LENS_KIND_MAX; i++)
 		lost += s->lost[i];
@@ -228,7 +228,7 @@ static int turn(struct run *r)
 
 	if (now >= r->next_poll)
 		err = turn_poll(r, now);
-	if (err >= 0 && now >= r->next_totals) {
+	if (err >= 0 && (now >= r->next_totals || live_totals_are_due(r->live))) {
 		err = live_totals(r->live, take, r);
 		r->next_totals = now + s->totals_ms * MS;
 	}

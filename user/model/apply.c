@@ -143,7 +143,9 @@ static void apply_end(struct world *w, const struct event *ev)
 	if (r->flags & LENS_END_OPS &&
 	    (!chan_state(c)->followed_ns || ev->ts_ns < chan_state(c)->followed_ns))
 		chan_state_get(c)->followed_ns = ev->ts_ns;
-	s->final = false;
+	/* numbers grow: of an entry that was retired meanwhile this comes late */
+	if ((int32_t)(r->id - s->entry_id) > 0)
+		s->final = false;
 	c->missed = 0;
 	set_flags(e, r->dir, r->flags);
 	/* one that waited in the ring while a look went by is old news */
@@ -174,9 +176,16 @@ static void apply_total(struct world *w, const struct event *ev)
 	const struct lens_total *t = &ev->lens_rec_total->total;
 	struct lens_chan chan = { .ino = k->ino, .dev = k->dev, .gen = k->gen, .kind = k->kind };
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
-	struct endpoint *e = chan_endpoint(w, world_chan(w, &chan), world_proc(w, &proc));
-	struct side *s = end_side_get(e, k->dir);
-	struct lens_total before = s->carried ? *s->carried : (struct lens_total){};
+	struct lens_total before = {};
+	struct endpoint *e;
+	struct side *s;
+
+	if (k->dev == LENS_DEV_UNPLACED)
+		return unplaced_apply(w, k, t);
+	e = chan_endpoint(w, world_chan(w, &chan), world_proc(w, &proc));
+	s = end_side_get(e, k->dir);
+	if (s->carried)
+		before = *s->carried;
 
 	if (s->seen && (s->entry_id != t->id || t->ops < s->total.ops - before.ops)) {
 		carry(s);

@@ -16,7 +16,7 @@
 
 struct fold_key {
 	uint32_t kind;
-	bool in_tree, is_self;
+	bool in_tree, is_self, unplaced;
 	uint8_t names[LENS_DIR_MAX];
 	char comm[LENS_DIR_MAX][LENS_COMM_LEN];
 };
@@ -209,7 +209,8 @@ static struct fold *fold_get(struct world *w, struct fold_key *k)
 	f->kind = k->kind;
 	f->in_tree = k->in_tree;
 	f->is_self = k->is_self;
-	f->ledger.known = true;
+	f->unplaced = k->unplaced;
+	f->ledger.known = !k->unplaced;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		f->names[d].count = k->names[d];
 		memcpy(f->names[d].comm, k->comm[d], LENS_COMM_LEN);
@@ -248,6 +249,45 @@ static void fold_chan(struct world *w, struct chan *c)
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
 	c->folded = true;
+}
+
+/* t: of what came since the last reading */
+static void fold_unplaced(struct world *w, const struct lens_total_key *of, const struct proc *p,
+			  const struct lens_total *t)
+{
+	struct fold_key key;
+	struct fold *f;
+
+	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
+	key.kind = of->kind;
+	key.in_tree = p->in_tree;
+	key.unplaced = true;
+	key.names[of->dir] = FOLD_ONE;
+	memcpy(key.comm[of->dir], p->comm, LENS_COMM_LEN);
+	f = fold_get(w, &key);
+	add_total(&f->total[of->dir], t);
+	w->unplaced[of->kind] += t->ops;
+}
+
+void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t)
+{
+	struct lens_proc proc = { .start_ns = key->start_ns, .tgid = key->tgid };
+	struct hash *told = world_state(w)->unplaced;
+	struct lens_total *before = hash_get(told, key), more = *t;
+
+	if (!before) {
+		before = xcalloc(1, sizeof(*before));
+		hash_add(told, key, before);
+	}
+	more.ops -= before->ops;
+	more.msgs -= before->msgs;
+	more.bytes -= before->bytes;
+	more.errors -= before->errors;
+	more.shorts -= before->shorts;
+	if (more.ops)
+		fold_unplaced(w, key, world_proc(w, &proc), &more);
+	/* the next one counts from zero */
+	*before = t->flags & LENS_END_LAST ? (struct lens_total){} : *t;
 }
 
 /* ----------------------------------------------------------------------- forget */

@@ -264,6 +264,16 @@ static void keep(struct chan *c, const struct ledger *l, int64_t before_bytes,
 	s->msgs_outside = outside->msgs;
 }
 
+/* what others did here may have had no room: only books that balance are certain then */
+static void doubt(struct ledger *l)
+{
+	if (!l->unaccounted && !l->discarded && !l->msgs_unaccounted && !l->msgs_discarded)
+		return;
+	l->known = false;
+	l->unaccounted = l->discarded = l->in_flight = 0;
+	l->msgs_unaccounted = l->msgs_discarded = 0;
+}
+
 static void settle(struct world *w, struct chan *c, struct ledger *l)
 {
 	struct outside outside = {};
@@ -297,6 +307,8 @@ static void settle(struct world *w, struct chan *c, struct ledger *l)
 			l->unaccounted = residual - l->in_flight;
 	}
 	settle_kernel(w, c, l);
+	if (w->unplaced[c->key.kind])
+		doubt(l);
 	c->before_is_certain = is_certain(&b.start) || (is_certain(&b.end) && !dropped);
 	keep(c, l, before(l, &b), &outside);
 }

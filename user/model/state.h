@@ -90,6 +90,7 @@ struct world_state {
 	size_t ops_kept;		/* in struct ops of all channels */
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
 	struct pool *chans, *ends;
+	struct hash *unplaced;		/* struct lens_total_key -> what was told of it */
 	struct hash *depths;		/* those that channels share: struct lens_depth */
 	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
@@ -195,6 +196,8 @@ void flow_settle_chan(struct world *w, struct chan *c);
 /* fold.c: a look is complete; what it shows to have ended and is too much is summed up */
 void fold_ended(struct world *w);
 struct hash *fold_table(void);
+/* what a process did to channels that had no room */
+void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t);
 void chan_free(struct world *w, struct chan *c);
 /* the endpoint is not in the tables of its channel any more */
 void end_free(struct world *w, struct endpoint *e);

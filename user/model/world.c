@@ -18,6 +18,7 @@ struct world *world_new(void)
 	w->folds = fold_table();
 	w->max_ended = WORLD_MAX_ENDED;
 	s->ids = hash_new(sizeof(uint32_t));
+	s->unplaced = hash_new(sizeof(struct lens_total_key));
 	s->depths = hash_new_in_values(sizeof(struct lens_depth));
 	s->chans = pool_new(sizeof(struct chan));
 	s->ends = pool_new(sizeof(struct endpoint));
@@ -92,6 +93,9 @@ void world_free(struct world *w)
 	for (size_t i = 0; i < hash_count(s->depths); i++)
 		free(hash_at(s->depths, i));
 	hash_free(s->depths);
+	for (size_t i = 0; i < hash_count(s->unplaced); i++)
+		free(hash_at(s->unplaced, i));
+	hash_free(s->unplaced);
 	pool_free(s->chans);
 	pool_free(s->ends);
 	hash_free(s->ids);
@@ -103,6 +107,15 @@ void world_free(struct world *w)
 	free(w->waits);
 	free(w->map_changes);
 	free(w);
+}
+
+uint64_t world_unplaced(const struct world *w)
+{
+	uint64_t sum = 0;
+
+	for (unsigned kind = 0; kind < LENS_KIND_MAX; kind++)
+		sum += w->unplaced[kind];
+	return sum;
 }
 
 void world_freep(struct world **w)

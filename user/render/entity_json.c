@@ -120,6 +120,8 @@ struct js_value *js_loss(const struct world *w)
 	/* what the operations under map_full had moved: known, but of no channel */
 	js_put(o, "bytes", js_u64(w->loss.bytes));
 	js_put(o, "bad_records", js_u64(w->loss.bad_records));
+	if (world_unplaced(w))
+		js_put(o, "unplaced", js_u64(world_unplaced(w)));
 	/* of no report or list, which print no operations */
 	if (w->loss.not_shown)
 		js_put(o, "not_shown", js_u64(w->loss.not_shown));

@@ -38,6 +38,8 @@ static struct js_value *fold_object(const struct fold *f)
 	js_put(o, "from", names_object(&f->names[LENS_WRITE]));
 	js_put(o, "to", names_object(&f->names[LENS_READ]));
 	js_put(o, "in_tree", js_bool(f->in_tree));
+	if (f->unplaced)
+		js_put(o, "unplaced", js_bool(true));
 	js_put(o, "channels", js_u64(f->channels));
 	js_put(o, "flows", js_u64(f->flows));
 	js_put(o, "inexact_flows", js_u64(f->inexact_flows));
@@ -51,7 +53,7 @@ static struct js_value *fold_object(const struct fold *f)
 
 void js_doc_folded(struct js_doc *d, const struct world *w, const struct view *v)
 {
-	if (!w->folded_chans && !w->folded_procs)
+	if (!hash_count(w->folds) && !w->folded_procs)
 		return;
 	js_doc_array(d, "folded");
 	for (size_t i = 0; i < v->fold_count; i++)

@@ -289,7 +289,7 @@ bool world_lost_something(const struct world *w)
 	for (size_t i = 0; i < LENS_LOSS_MAX; i++)
 		if (w->loss.count[i])
 			return true;
-	return w->loss.bad_records || w->loss.bytes || w->loss.not_shown;
+	return w->loss.bad_records || w->loss.bytes || w->loss.not_shown || world_unplaced(w);
 }
 
 void label_loss(struct buf *out, const struct world *w)
@@ -314,6 +314,13 @@ void label_loss(struct buf *out, const struct world *w)
 		buf_printf(out, " (%s)", meanings[i]);
 		if (i == LENS_LOSS_MAP_FULL && w->loss.bytes)
 			buf_printf(out, ", that moved %s", text_bytes(text, w->loss.bytes));
+		comma = "; ";
+	}
+	if (world_unplaced(w)) {
+		buf_printf(out, "%sunplaced ", comma);
+		label_count(out, world_unplaced(w));
+		buf_puts(out, " (operations for whose channels the totals map had no room: "
+			 "counted by process)");
 		comma = "; ";
 	}
 	if (w->loss.bad_records) {

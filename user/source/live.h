@@ -57,6 +57,8 @@ struct live {
 	bool sees_all;			/* not in a pid namespace, whose walks stay inside */
 	uint32_t news;			/* channels, processes that came or went since the last */
 	uint32_t entries;		/* in the totals map, when it was last read */
+	uint32_t entries_made;		/* ever, when that reading began */
+	uint64_t next_reading_ns;	/* ... not before, unless it is time */
 	uint32_t entries_at_look;
 	uint64_t next_look_ns;		/* not before */
 	unsigned follow_looks;		/* so many more without any news, the next at ... */

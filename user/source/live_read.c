@@ -304,6 +304,12 @@ static bool has_much_news(const struct live *l)
 	return l->news >= much || l->entries >= l->entries_at_look + size / 4;
 }
 
+/* a look can be long: a table that fills up does not wait for its end */
+static int relieve(struct live *l, source_sink sink, void *arg)
+{
+	return live_totals_are_due(l) ? live_totals(l, sink, arg) : 0;
+}
+
 int live_look(struct live *l, source_sink sink, void *arg)
 {
 	_cleanup_(hash_freep) struct hash *alive = hash_new(sizeof(struct lens_proc));
@@ -323,6 +329,8 @@ int live_look(struct live *l, source_sink sink, void *arg)
 	if (err >= 0)
 		err = live_walk(l->iter_files, sink, arg);
 	if (err >= 0)
+		err = relieve(l, sink, arg);
+	if (err >= 0)
 		err = live_walk(l->iter_queues, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_mqueues, sink, arg);
@@ -332,6 +340,8 @@ int live_look(struct live *l, source_sink sink, void *arg)
 		err = look_at_mappings(l, sink, arg);
 	if (err >= 0)
 		err = live_drain(l, sink, arg);
+	if (err >= 0)
+		err = relieve(l, sink, arg);
 	if (err >= 0)
 		err = live_walk(l->iter_waits, sink, arg);
 	if (err >= 0)

@@ -16,6 +16,8 @@
 #define FLUSH_TRIES 100
 /* entries per read of a map; more only if one hash bucket has more */
 #define BATCH_ENTRIES 1024
+/* of the room for entries: when so much has gone it is time to make some */
+#define ROOM_SHARE 4
 
 /* empties the cache of one CPU, there if it is online */
 static int flush_cpu(int prog_fd, uint64_t cpu)
@@ -113,10 +115,10 @@ static int map_walk_next(struct map_walk *w)
 /* what leaves the map in one reading of the totals */
 struct leavers {
 	struct hash *procs;		/* struct lens_proc: have ended */
-	struct hash *chans;		/* struct lens_chan: are gone */
+	struct hash *chans;		/* struct lens_chan: are gone, as far as is known */
 	const struct hash *alive;	/* who else has not ended, NULL or empty: not known */
 	uint64_t alive_ns;		/* ... of those that began before this */
-	struct hash *left;		/* channels that lost an entry */
+	struct hash *left;		/* channels that are not, and lost an entry */
 };
 
 static const int present;
@@ -156,12 +158,14 @@ static bool has_ended(const struct leavers *v, const struct lens_proc *p)
 	       !hash_get(v->alive, p);
 }
 
-static bool leaves(const struct leavers *v, const struct lens_total_key *k)
+/* whether its channel is gone the kernel side sees for itself */
+static bool is_to_leave(const struct leavers *v, const struct lens_total_key *k,
+			const struct lens_total *t)
 {
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
 	struct lens_chan chan = key_chan(k);
 
-	return hash_get(v->chans, &chan) || has_ended(v, &proc);
+	return t->flags & LENS_END_LATE || hash_get(v->chans, &chan) || has_ended(v, &proc);
 }
 
 static int emit_total(const struct lens_total_key *k, const struct lens_total *t, uint32_t last,
@@ -170,46 +174,78 @@ static int emit_total(const struct lens_total_key *k, const struct lens_total *t
 	struct lens_rec_total rec = { .key = *k, .total = *t };
 	int err;
 
-	rec.total.flags &= 0xff;	/* the rest is the kernel side's own */
+	/* the rest is the kernel side's own */
+	rec.total.flags &= 0xff & ~LENS_END_LATE;
 	rec.total.flags |= last;
 	err = live_emit(sink, arg, &rec.h, LENS_REC_TOTAL, sizeof(rec));
 	return err < 0 ? err : 0;
 }
 
-static int sweep_entry(struct live *l, struct leavers *v, const struct lens_total_key *k,
-		       const struct lens_total *t, source_sink sink, void *arg)
+static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_row *row,
+		    const struct lens_total *read, source_sink sink, void *arg)
 {
-	struct lens_chan chan = key_chan(k);
-	struct lens_total last;
+	struct lens_chan chan = key_chan(&row->key);
+
+	if (!row->left) {
+		l->entries++;
+		return emit_total(&row->key, read, 0, sink, arg);
+	}
+	if (row->left == LENS_LEFT_GONE)
+		set_add(v->chans, &chan);
+	else if (row->left == LENS_LEFT)
+		set_add(v->left, &chan);
+	crowds_leave(l->crowds, row->total.id);
+	return emit_total(&row->key, &row->total, LENS_END_LAST, sink, arg);
+}
+
+/* of what was just read those leave whose time has come; all are told */
+static int sweep_rows(struct live *l, struct leavers *v, const struct lens_total_key *keys,
+		      const struct lens_total *totals, uint64_t count, source_sink sink, void *arg)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &count, .ctx_size_in = sizeof(count));
+	struct lens_retire_row *rows = (void *)l->skel->bss->lens_retire_rows;
 	int err;
 
-	if (!leaves(v, k)) {
-		l->entries++;
-		return emit_total(k, t, 0, sink, arg);
+	for (uint64_t i = 0; i < count; i++) {
+		rows[i].key = keys[i];
+		rows[i].wanted = is_to_leave(v, &keys[i], &totals[i]);
 	}
-	/* taken out in one step: what was added since the piece was read is in it */
-	err = bpf_map_lookup_and_delete_elem(bpf_map__fd(l->skel->maps.lens_totals), k, &last);
+	err = bpf_prog_test_run_opts(bpf_program__fd(l->skel->progs.core__run__retire), &opts);
 	if (err)
-		return log_err(err, "cannot retire a counter: %s", strerror(-err));
-	set_add(v->left, &chan);
-	crowds_leave(l->crowds, last.id);
-	return emit_total(k, &last, LENS_END_LAST, sink, arg);
+		return log_err(err, "cannot retire counters: %s", strerror(-err));
+	for (uint64_t i = 0; !err && i < count; i++)
+		err = tell_row(l, v, &rows[i], &totals[i], sink, arg);
+	return err;
 }
 
 static int sweep(struct live *l, struct leavers *v, source_sink sink, void *arg)
 {
 	_cleanup_(map_walk_fini) struct map_walk w = {};
+	uint32_t count;
 	int err;
 
 	l->entries = 0;
+	l->entries_made = l->skel->bss->lens_entries_made;
 	map_walk_init(&w, l->skel->maps.lens_totals);
 	do {
 		err = map_walk_next(&w);
-		for (uint32_t i = 0; !err && i < w.count; i++)
-			err = sweep_entry(l, v, (struct lens_total_key *)(void *)w.keys + i,
-					  (struct lens_total *)(void *)w.values + i, sink, arg);
+		for (uint32_t at = 0; !err && at < w.count; at += count) {
+			count = w.count - at < LENS_RETIRE_ROWS ? w.count - at : LENS_RETIRE_ROWS;
+			err = sweep_rows(l, v, (struct lens_total_key *)(void *)w.keys + at,
+					 (struct lens_total *)(void *)w.values + at, count, sink,
+					 arg);
+		}
 	} while (!err && !w.ended);
 	return err;
+}
+
+/* of those that leave with their channel no entry is left that this could cost its own */
+static void drop_chans(struct live *l, const struct hash *gone)
+{
+	int fd = bpf_map__fd(l->skel->maps.lens_chans);
+
+	for (size_t i = 0; i < hash_count(gone); i++)
+		bpf_map_delete_elem(fd, hash_key_at(gone, i));
 }
 
 /* channels that lost their last entry leave too */
@@ -235,6 +271,29 @@ static int sweep_chans(struct live *l, struct hash *left)
 	for (size_t i = 0; !err && i < hash_count(left); i++)
 		if (!hash_get(used, hash_key_at(left, i)))
 			bpf_map_delete_elem(fd, hash_key_at(left, i));
+	return err;
+}
+
+/* what had no room, by process; who has ended adds no more to it */
+static int tell_unplaced(struct live *l, const struct leavers *v, source_sink sink, void *arg)
+{
+	_cleanup_(map_walk_fini) struct map_walk w = {};
+	int err = 0;
+
+	map_walk_init(&w, l->skel->maps.lens_unplaced);
+	while (!err && !w.ended) {
+		err = map_walk_next(&w);
+		for (uint32_t i = 0; !err && i < w.count; i++) {
+			const struct lens_total_key *k =
+				(struct lens_total_key *)(void *)w.keys + i;
+			struct lens_total t = ((struct lens_total *)(void *)w.values)[i];
+			struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
+			bool last = has_ended(v, &proc) &&
+				    !bpf_map_lookup_and_delete_elem(w.fd, k, &t);
+
+			err = emit_total(k, &t, last ? LENS_END_LAST : 0, sink, arg);
+		}
+	}
 	return err;
 }
 
@@ -302,6 +361,8 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 	if (!err)
 		err = sweep(l, v, sink, arg);
 	if (!err)
+		err = tell_unplaced(l, v, sink, arg);
+	if (!err)
 		live_numbering_settle(l);
 	if (!err)
 		err = live_handoffs(l, v->procs, sink, arg);
@@ -309,8 +370,20 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 		return err;
 	l->exited_count -= ended;
 	memmove(l->exited, l->exited + ended, l->exited_count * sizeof(*l->exited));
+	drop_chans(l, v->chans);
 	err = sweep_chans(l, v->left);
 	return err ? err : emit_loss(l, sink, arg);
+}
+
+/* readings in between, for the room they make, take no more than half of our time */
+static int read_and_rest(struct live *l, struct leavers *v, source_sink sink, void *arg)
+{
+	uint64_t begin_ns = live_now_ns();
+	int err = read_totals(l, v, sink, arg);
+	uint64_t end_ns = live_now_ns();
+
+	l->next_reading_ns = end_ns + (end_ns - begin_ns);
+	return err;
 }
 
 int live_totals(struct live *l, source_sink sink, void *arg)
@@ -318,7 +391,18 @@ int live_totals(struct live *l, source_sink sink, void *arg)
 	_cleanup_(leavers_fini) struct leavers v;
 
 	leavers_init(&v);
-	return read_totals(l, &v, sink, arg);
+	return read_and_rest(l, &v, sink, arg);
+}
+
+/* a quarter of the room that the last reading left has been taken since */
+bool live_totals_are_due(const struct live *l)
+{
+	uint32_t size = bpf_map__max_entries(l->skel->maps.lens_totals);
+	uint32_t room = size > l->entries ? size - l->entries : 0;
+
+	return !l->opt.snapshot &&
+	       l->skel->bss->lens_entries_made - l->entries_made > room / ROOM_SHARE &&
+	       live_now_ns() >= l->next_reading_ns;
 }
 
 /*
@@ -351,11 +435,8 @@ static int find_gone(struct live *l, struct leavers *v)
 			const struct lens_chan *c = (struct lens_chan *)(void *)w.keys + i;
 			const struct lens_users *u = (void *)(w.values + i * w.value_size);
 
-			if (!has_gone(l, v, c, u))
-				continue;
-			set_add(v->chans, c);
-			/* also where no endpoint is left that could take it along */
-			set_add(v->left, c);
+			if (has_gone(l, v, c, u))
+				set_add(v->chans, c);
 		}
 	}
 	return err;
@@ -374,5 +455,5 @@ int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive
 		v.alive_ns = alive_ns;
 		err = find_gone(l, &v);
 	}
-	return err ? err : read_totals(l, &v, sink, arg);
+	return err ? err : read_and_rest(l, &v, sink, arg);
 }

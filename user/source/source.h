@@ -62,8 +62,10 @@ int live_start(struct live *live, source_sink sink, void *arg);
 int live_poll(struct live *live, source_sink sink, void *arg);
 /* one round of blocked-call samples */
 int live_sample(struct live *live, source_sink sink, void *arg);
-/* reads all totals; retires those of processes that have ended */
+/* reads all totals; retires those of processes that have ended and of channels that are gone */
 int live_totals(struct live *live, source_sink sink, void *arg);
+/* the table of totals fills up: a reading would make room */
+bool live_totals_are_due(const struct live *live);
 /* a complete look: holders, queues, calls in progress, between two readings of the totals */
 int live_look(struct live *live, source_sink sink, void *arg);
 /* much has come and gone since the last look: another one lets the maps and the world forget */
