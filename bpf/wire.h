@@ -349,7 +349,7 @@ struct lens_rec_wait {
 	__u64 switches;		/* nvcsw + nivcsw: equal in two looks = never left the call */
 };
 
-/* a SysV queue was removed */
+/* a SysV queue was removed, or what is known by an inode is gone with it; proc may be nobody */
 struct lens_rec_gone {
 	struct lens_rec h;
 	struct lens_chan chan;
@@ -499,6 +499,7 @@ enum lens_mark {
 	LENS_MARK_STUCK_HOLDERS,	/* who holds what follows */
 	LENS_MARK_STUCK_AGAIN,	/* a second round of threads follows */
 	LENS_MARK_STUCK_END,	/* value = 1: some records were lost */
+	LENS_MARK_FOLD,		/* many channels were told to be gone */
 	LENS_MARK_MAX
 };
 

@@ -354,3 +354,132 @@ TEST(of_processes_those_of_the_command_stay)
 		CHECK(!!feed_proc_of(&f, i) == (i <= 5));
 	CHECK_EQ_U64(f.w->folded_procs, 15);
 }
+
+/* ------------------------------------------- told to be gone, without a look */
+
+static void tell_gone(struct feed *f, struct lens_chan chan)
+{
+	struct lens_rec_gone r = { .chan = chan };
+
+	feed_raw(f, &r, LENS_REC_GONE, sizeof(r));
+}
+
+static void use_half(struct feed *f, uint64_t ino, uint32_t pid, enum lens_dir dir, uint64_t bytes)
+{
+	struct lens_total t = feed_counts(10 * ino + dir, 1, bytes);
+
+	feed_end(f, feed_half(ino), pid, dir, 10 * ino + dir, 0);
+	t.flags = LENS_END_LAST;
+	feed_total(f, feed_half(ino), pid, dir, t);
+}
+
+/* the books of a half need the other one: they are summed up together, as one channel */
+TEST(connections_that_are_gone_are_summed_up)
+{
+	_feed_ struct feed f = feed_new();
+	const struct fold *sum;
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	for (uint64_t ino = 2; ino < 22; ino += 2) {
+		feed_peer(&f, feed_half(ino), feed_half(ino + 1));
+		use_half(&f, ino, 1, LENS_WRITE, 70);
+		use_half(&f, ino + 1, 2, LENS_READ, 70);
+		use_half(&f, ino + 1, 2, LENS_WRITE, 5);
+		use_half(&f, ino, 1, LENS_READ, 5);
+		tell_gone(&f, feed_half(ino));
+	}
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	CHECK_EQ_U64(f.w->folded_chans, 0);
+	for (uint64_t ino = 2; ino < 22; ino += 2)
+		tell_gone(&f, feed_half(ino + 1));
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	CHECK_EQ_U64(hash_count(f.w->chans), 0);
+	CHECK_EQ_U64(f.w->folded_chans, 10);
+	CHECK_EQ_U64(hash_count(f.w->folds), 1);
+	sum = hash_at(f.w->folds, 0);
+	CHECK_EQ_U64(sum->channels, 10);
+	CHECK_EQ_U64(sum->flows, 20);
+	CHECK_EQ_U64(sum->inexact_flows, 0);
+	CHECK_EQ_U64(sum->total[LENS_WRITE].bytes, 750);
+	CHECK_EQ_U64(sum->total[LENS_READ].bytes, 750);
+	CHECK_EQ_U64(sum->unaccounted_bytes, 0);
+	CHECK(sum->ledger.known);
+}
+
+/* its client has closed: who accepts it may come yet, and is told of then */
+TEST(half_a_connection_waits_for_the_other)
+{
+	_feed_ struct feed f = feed_new();
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	use_half(&f, 2, 1, LENS_WRITE, 70);
+	tell_gone(&f, feed_half(2));
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	CHECK(feed_chan_of(&f, feed_half(2)));
+}
+
+/* the announcement of an endpoint can be behind its last counts, in another queue */
+TEST(announced_after_it_was_retired)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_total t = feed_counts(4, 1, 9);
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	t.flags = LENS_END_LAST;
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		feed_total(&f, feed_pipe(5), 1, d, t);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
+		feed_end(&f, feed_pipe(5), 1, d, 4, 0);
+	tell_gone(&f, feed_pipe(5));
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	CHECK_EQ_U64(hash_count(f.w->chans), 0);
+}
+
+static void no_room(struct feed *f, uint32_t pid, enum lens_dir dir, uint64_t ops, uint32_t last)
+{
+	struct lens_chan none = { .dev = LENS_DEV_UNPLACED, .kind = LENS_KIND_PIPE };
+	struct lens_total t = feed_counts(0, ops, 10 * ops);
+
+	t.flags = last;
+	feed_total(f, none, pid, dir, t);
+}
+
+/* readings tell what there was so far; after the last one it begins from zero */
+TEST(what_had_no_room_is_summed_up)
+{
+	_feed_ struct feed f = feed_new();
+	const struct fold *sum;
+
+	feed_start_empty(&f);
+	no_room(&f, 1, LENS_WRITE, 5, 0);
+	no_room(&f, 1, LENS_WRITE, 7, 0);
+	no_room(&f, 1, LENS_WRITE, 7, 0);
+	no_room(&f, 1, LENS_WRITE, 8, LENS_END_LAST);
+	no_room(&f, 1, LENS_WRITE, 2, LENS_END_LAST);
+	CHECK_EQ_U64(hash_count(f.w->chans), 0);
+	CHECK_EQ_U64(hash_count(f.w->folds), 1);
+	sum = hash_at(f.w->folds, 0);
+	CHECK(sum->unplaced);
+	CHECK_EQ_U64(sum->total[LENS_WRITE].ops, 10);
+	CHECK_EQ_U64(sum->total[LENS_WRITE].bytes, 100);
+	CHECK_EQ_U64(world_unplaced(f.w), 10);
+}
+
+/* what is short in a channel may be there; what balances does so for sure */
+TEST(books_are_doubted_where_something_had_no_room)
+{
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	feed_total(&f, feed_pipe(5), 1, LENS_WRITE, feed_counts(1, 1, 9));
+	feed_total(&f, feed_pipe(6), 1, LENS_WRITE, feed_counts(2, 1, 9));
+	feed_total(&f, feed_pipe(6), 1, LENS_READ, feed_counts(3, 1, 9));
+	no_room(&f, 1, LENS_READ, 1, 0);
+	feed_finish_gone(&f);
+	CHECK(!chan_ledger(feed_chan_of(&f, feed_pipe(5)))->known);
+	CHECK_EQ_U64(chan_ledger(feed_chan_of(&f, feed_pipe(5)))->discarded, 0);
+	CHECK(chan_ledger(feed_chan_of(&f, feed_pipe(6)))->known);
+}

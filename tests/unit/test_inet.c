@@ -119,6 +119,27 @@ TEST(halves_find_each_other_and_nobody_else)
 	}
 }
 
+/* one that was forgotten is not found by the origins that it had */
+TEST(forgotten_halves_are_not_found)
+{
+	_feed_ struct feed f = feed_new();
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	/* of two with one origin either may be the first to go */
+	feed_sock(&f, sock(2, 40000, 80, 1000, 5000), false);
+	feed_sock(&f, sock(3, 40001, 80, 1000, 6000), false);
+	for (unsigned i = 0; i < 3; i++) {
+		feed_look_begin(&f);
+		feed_look_end(&f);
+		feed_look_settled(&f);
+	}
+	CHECK_EQ_U64(hash_count(f.w->chans), 0);
+	feed_sock(&f, sock(4, 80, 40000, 5000, 1000), false);
+	feed_sock(&f, sock(5, 80, 40001, 6000, 1000), false);
+	CHECK(!peer_of(&f, 4) && !peer_of(&f, 5));
+}
+
 TEST(multipath_by_either_end)
 {
 	_feed_ struct feed f = feed_new();

@@ -2,9 +2,9 @@
 /*
  * Forgetting: channels that are gone and whose counts are final are settled,
  * once, and beyond a number of them only sums are kept; processes that have
- * ended go with their last channel. It happens at the end of a look, since a
- * look is what tells that a channel is gone, and depends on the records only:
- * a replay forgets what the live run did.
+ * ended go with their last channel. It happens at the end of a look and when
+ * many channels were told to be gone, and depends on the records only: a
+ * replay forgets what the live run did.
  */
 #include "model/ops.h"
 
@@ -44,13 +44,12 @@ static bool lacks_operations(const struct side *s)
  * missed. Where its books balance it was empty, and nothing would be wrong if it
  * came back; otherwise a second look has to miss it too.
  */
-static bool has_ended(const struct chan *c)
+static bool has_ended(const struct world *w, const struct chan *c)
 {
 	bool complete = true;
 	struct moved moved;
 
-	/* the ledger of half a connection needs the other half */
-	if (c->live || !c->missed || c->peer)
+	if (c->live || !(c->missed || c->told_gone))
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
@@ -59,9 +58,21 @@ static bool has_ended(const struct chan *c)
 			complete &= !lacks_operations(end_side(chan_ends(c)[i], d));
 		}
 	}
-	chan_moved(c, false, &moved);
-	return c->missed > 1 || (complete && moved.n[UNIT_BYTES][LENS_READ] ==
-						     moved.n[UNIT_BYTES][LENS_WRITE]);
+	if (c->missed > 1)
+		return true;
+	/* who is at the other end may still be told, when that is accepted, unless it was lost */
+	if (event_kind_has_halves(c->key.kind) && !c->peer)
+		return c->told_gone && w->loss.by_kind[c->key.kind][LENS_LOSS_RING_FULL];
+	queue_moved(c, &moved);
+	/* where something had no room books do not balance for that alone */
+	return complete && (w->unplaced[c->key.kind] || moved.n[UNIT_BYTES][LENS_READ] ==
+							 moved.n[UNIT_BYTES][LENS_WRITE]);
+}
+
+/* halves go together: the ledger of one needs the other */
+static bool is_to_go(const struct world *w, const struct chan *c)
+{
+	return !c->is_second && has_ended(w, c) && (!c->peer || has_ended(w, c->peer));
 }
 
 /* ----------------------------------------------------------------- what is kept */
@@ -102,19 +113,23 @@ static bool touched_by_tree(const struct chan *c)
 	for (size_t i = 0; i < c->end_count; i++)
 		if (used_in_tree(chan_ends(c)[i]))
 			return true;
-	return false;
+	return c->peer && !c->is_second && touched_by_tree(c->peer);
 }
 
-static struct candidate judge_chan(const struct world *w, struct chan *c, size_t order)
+static uint64_t bytes_of(const struct chan *c)
 {
 	struct moved moved;
 
 	chan_moved(c, false, &moved);
+	return (uint64_t)moved.n[UNIT_BYTES][LENS_READ] + (uint64_t)moved.n[UNIT_BYTES][LENS_WRITE];
+}
+
+static struct candidate judge_chan(const struct world *w, struct chan *c, size_t order)
+{
 	return (struct candidate){
 		.what = c,
 		.wanted = !chan_is_own(c) && (!w->follows_command || touched_by_tree(c)),
-		.bytes = (uint64_t)moved.n[UNIT_BYTES][LENS_READ] +
-			 (uint64_t)moved.n[UNIT_BYTES][LENS_WRITE],
+		.bytes = bytes_of(c) + (c->peer ? bytes_of(c->peer) : 0),
 		.order = order,
 	};
 }
@@ -180,7 +195,7 @@ static void name_users(const struct chan *c, enum lens_dir dir, struct fold_key 
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = chan_ends(c)[i];
 
-		if (!is_user(e, dir))
+		if (!is_user(e, dir) || k->names[dir] == FOLD_SEVERAL)
 			continue;
 		if (k->names[dir] == FOLD_NOBODY) {
 			k->names[dir] = FOLD_ONE;
@@ -219,18 +234,9 @@ static struct fold *fold_get(struct world *w, struct fold_key *k)
 	return f;
 }
 
-static void fold_chan(struct world *w, struct chan *c)
+/* a channel or half of one */
+static void fold_half(struct world *w, struct fold *f, struct chan *c)
 {
-	struct fold_key key;
-	struct fold *f;
-
-	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
-	key.kind = c->key.kind;
-	key.in_tree = touched_by_tree(c);
-	key.is_self = chan_is_own(c);
-	for (unsigned d = 0; d < LENS_DIR_MAX; d++)
-		name_users(c, d, &key);
-	f = fold_get(w, &key);
 	ledger_settle(w, c);
 	add_ledger(f, chan_ledger(c));
 	w->flow_count = 0;
@@ -245,10 +251,30 @@ static void fold_chan(struct world *w, struct chan *c)
 			f->blocked_ns[d] += end_side(chan_ends(c)[i], d)->blocked_ns;
 		}
 	}
+	c->folded = true;
+}
+
+static void fold_chan(struct world *w, struct chan *c)
+{
+	struct fold_key key;
+	struct fold *f;
+
+	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
+	key.kind = c->key.kind;
+	key.in_tree = touched_by_tree(c);
+	key.is_self = chan_is_own(c);
+	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
+		name_users(c, d, &key);
+		if (c->peer)
+			name_users(c->peer, d, &key);
+	}
+	f = fold_get(w, &key);
+	fold_half(w, f, c);
+	if (c->peer)
+		fold_half(w, f, c->peer);
 	f->channels++;
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
-	c->folded = true;
 }
 
 /* t: of what came since the last reading */
@@ -318,6 +344,7 @@ static void forget_chans(struct world *w)
 			w->waits[kept++] = w->waits[i];
 	w->wait_count = kept;
 	hash_filter(world_state(w)->ids, keep_id, NULL);
+	seats_forget_folded(world_state(w)->seats);
 	hash_filter(w->chans, keep_chan, w);
 }
 
@@ -332,7 +359,7 @@ static void fold_chans(struct world *w)
 	for (size_t i = 0; i < count; i++) {
 		struct chan *c = hash_at(w->chans, i);
 
-		if (has_ended(c))
+		if (is_to_go(w, c))
 			all[ended++] = judge_chan(w, c, i);
 	}
 	if (ended <= w->max_ended)

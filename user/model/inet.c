@@ -37,6 +37,37 @@ void seats_free(struct hash *seats)
 	hash_free(seats);
 }
 
+/* those of channels that are about to be forgotten leave; false: nobody is left */
+static bool keep_seats(void *unused, void *value)
+{
+	struct seat *first = value, *next;
+
+	for (struct seat *s = first; s->next;) {
+		next = s->next;
+		if (!next->chan->folded) {
+			s = next;
+			continue;
+		}
+		s->next = next->next;
+		free(next);
+	}
+	next = first->next;
+	if (first->chan->folded && !next) {
+		free(first);
+		return false;
+	}
+	if (first->chan->folded) {
+		*first = *next;
+		free(next);
+	}
+	return true;
+}
+
+void seats_forget_folded(struct hash *seats)
+{
+	hash_filter(seats, keep_seats, NULL);
+}
+
 static void sit(struct hash *seats, struct chan *c, uint32_t origin, bool is_send)
 {
 	struct seat_key key = { origin, is_send };

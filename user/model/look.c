@@ -128,6 +128,8 @@ void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns)
 		miss_processes(w, ts_ns);
 	else if (mark == LENS_MARK_LOOK_SETTLED)
 		settled(w);
+	else if (mark == LENS_MARK_FOLD)
+		fold_ended(w);
 }
 
 void look_found(struct world *w, struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
@@ -332,4 +334,5 @@ void look_gone(struct world *w, const struct event *ev)
 	c->gone = true;
 	c->live = false;
 	c->in_look = false;
+	c->told_gone = true;
 }

@@ -142,6 +142,7 @@ bool target_lives(const struct chan *c);
 /* inet.c */
 struct hash *seats_new(void);
 void seats_free(struct hash *seats);
+void seats_forget_folded(struct hash *seats);
 void inet_apply(struct world *w, const struct event *ev);
 /* sets what is queued at c, of which *g is known, by the places of both halves */
 void inet_queue(const struct chan *c, const struct glimpse *theirs, bool first, struct glimpse *g);

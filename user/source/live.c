@@ -487,6 +487,7 @@ void live_freep(struct live **live)
 	plan_fini(&l->plan);
 	free(l->links);
 	free(l->exited);
+	free(l->gone);
 	buf_fini(&l->held);
 	free(l);
 	*live = NULL;

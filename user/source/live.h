@@ -58,6 +58,9 @@ struct live {
 	uint32_t news;			/* channels, processes that came or went since the last */
 	uint32_t entries;		/* in the totals map, when it was last read */
 	uint32_t entries_made;		/* ever, when that reading began */
+	struct lens_chan *gone;		/* channels that the last reading found gone */
+	size_t gone_count, gone_size;
+	uint32_t gone_told;		/* since the world was last asked to forget */
 	uint64_t next_reading_ns;	/* ... not before, unless it is time */
 	uint32_t entries_at_look;
 	uint64_t next_look_ns;		/* not before */

@@ -18,6 +18,8 @@
 #define BATCH_ENTRIES 1024
 /* of the room for entries: when so much has gone it is time to make some */
 #define ROOM_SHARE 4
+/* channels that have gone, for the world to be worth going over */
+#define MANY_GONE 1024
 
 /* empties the cache of one CPU, there if it is online */
 static int flush_cpu(int prog_fd, uint64_t cpu)
@@ -181,6 +183,37 @@ static int emit_total(const struct lens_total_key *k, const struct lens_total *t
 	return err < 0 ? err : 0;
 }
 
+static void keep_gone(struct live *l, const struct lens_chan *chan)
+{
+	if (l->gone_count == l->gone_size) {
+		l->gone_size = l->gone_size ? l->gone_size * 2 : 256;
+		l->gone = xrealloc(l->gone, l->gone_size, sizeof(*l->gone));
+	}
+	l->gone[l->gone_count++] = *chan;
+}
+
+/*
+ * Of those that the reading before found gone nothing can come any more: what was in the
+ * caches then has been read now, and what was in the rings is taken first.
+ */
+static int tell_gone(struct live *l, size_t count, source_sink sink, void *arg)
+{
+	int err = count ? live_drain(l, sink, arg) : 0;
+
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		struct lens_rec_gone rec = { .chan = l->gone[i] };
+
+		err = live_emit(sink, arg, &rec.h, LENS_REC_GONE, sizeof(rec));
+	}
+	l->gone_count -= count;
+	memmove(l->gone, l->gone + count, l->gone_count * sizeof(*l->gone));
+	l->gone_told += count;
+	if (err < 0 || l->gone_told < MANY_GONE)
+		return err;
+	l->gone_told = 0;
+	return live_emit_mark(sink, arg, LENS_MARK_FOLD, 0);
+}
+
 static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_row *row,
 		    const struct lens_total *read, source_sink sink, void *arg)
 {
@@ -190,9 +223,11 @@ static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_
 		l->entries++;
 		return emit_total(&row->key, read, 0, sink, arg);
 	}
-	if (row->left == LENS_LEFT_GONE)
+	if (row->left == LENS_LEFT_GONE && !hash_get(v->chans, &chan)) {
 		set_add(v->chans, &chan);
-	else if (row->left == LENS_LEFT)
+		keep_gone(l, &chan);
+	}
+	if (row->left == LENS_LEFT)
 		set_add(v->left, &chan);
 	crowds_leave(l->crowds, row->total.id);
 	return emit_total(&row->key, &row->total, LENS_END_LAST, sink, arg);
@@ -350,7 +385,7 @@ static int emit_loss(struct live *l, source_sink sink, void *arg)
 static int read_totals(struct live *l, struct leavers *v, source_sink sink, void *arg)
 {
 	/* who is known to have ended before the flush has nothing more to count after it */
-	size_t ended = l->exited_count;
+	size_t ended = l->exited_count, gone = l->gone_count;
 	int err = l->opt.snapshot ? 0 : live_flush(l);
 
 	live_release_calls(l);
@@ -362,6 +397,8 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 		err = sweep(l, v, sink, arg);
 	if (!err)
 		err = tell_unplaced(l, v, sink, arg);
+	if (!err)
+		err = tell_gone(l, gone, sink, arg);
 	if (!err)
 		live_numbering_settle(l);
 	if (!err)
