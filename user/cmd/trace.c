@@ -127,6 +127,9 @@ static int on_event(void *arg, const struct event *ev)
 		render_trace_loss(t->line, t->world, t->opt->json);
 		push(t);
 	}
+	/* the loop ends after this turn, in which more may come */
+	if (t->done)
+		return t->done;
 	if (ev->type == LENS_REC_MAP) {
 		render_trace_map(t->line, t->world, &t->render, ev, t->opt->json);
 		count_shown(t);
