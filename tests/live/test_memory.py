@@ -26,7 +26,7 @@ def memory_kb(observer, field):
 
 def pipes(rows):
     """Pipes or connections; not the socket over which the workload is told what to do."""
-    return [row for row in rows if row["type"] in ("pipe", "tcp", "unix-seqpacket")]
+    return [row for row in rows if row["type"] in ("pipe", "tcp", "unix-seqpacket", "posix-mq")]
 
 
 def sides(doc, comm):
@@ -164,6 +164,7 @@ def connections_come_and_go(mode, kind):
 
 lens.register("memory_connections", lambda: connections_come_and_go("connections", "tcp"), 90)
 lens.register("memory_pairs", lambda: connections_come_and_go("pairs", "unix-seqpacket"), 90)
+lens.register("memory_queues", lambda: connections_come_and_go("queues", "posix-mq"), 90)
 
 
 @lens.test(limit_s=60)
@@ -234,15 +235,16 @@ def flood(peak_kb, *options):
 @lens.test(limit_s=90)
 def memory_flood():
     """Memory does not move once the table is full."""
-    warm, later = flood(PEAK_KB, "--max-channels", 4096)
+    warm, later = flood(PEAK_KB + 8 * 1024, "--max-channels", 4096)
     # between looks memory is given back, so that two moments differ
     lens.require(later <= warm * 1.15, "%d kB, then %d kB" % (warm, later))
 
 
 @lens.test(limit_s=90)
 def memory_flood_default():
-    """The default table takes a slow machine too long to fill to say that memory stays."""
-    flood(56 * 1024)
+    """The default table takes a slow machine too long to fill to say that memory stays. What goes
+    between two readings is in there, some 32,000 channels on a busy host."""
+    flood(88 * 1024)
 
 
 @lens.test(limit_s=240)
@@ -257,8 +259,9 @@ def memory_million():
     doc = observer.document()
     lens.check_document(doc, lost=True)
     check_sums(doc, truth)
-    print("%d channels: %.1f MB at the peak, %d operations lost to a full table"
-          % (count, peak / 1024, doc["loss"]["map_full"]))
+    print("%d channels: %.1f MB at the peak, %d operations had no room of their own"
+          % (count, peak / 1024, doc["loss"].get("unplaced", 0)))
+    lens.equal("map_full", 0, doc["loss"]["map_full"])
     lens.require(peak <= 160 * 1024, "%d kB at the peak of %d channels" % (peak, count))
 
 

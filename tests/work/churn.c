@@ -4,8 +4,11 @@
  * in the facts: how many pipes there were, and what was moved through them.
  */
 #define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -55,6 +58,26 @@ static void one_pipe(void)
 	if (pipe(fds))
 		work_die("pipe");
 	use(fds);
+}
+
+/* a message queue, which one process alone uses */
+static void one_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = BYTES };
+	char data[BYTES] = { 0 }, name[32];
+	mqd_t queue;
+
+	snprintf(name, sizeof(name), "/lens-churn-%d", getpid());
+	queue = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+	if (queue < 0)
+		work_die("mq_open");
+	mq_unlink(name);
+	work_expect(mq_send(queue, data, BYTES, 0), 0, "mq_send");
+	work_expect(mq_receive(queue, data, BYTES, NULL), BYTES, "mq_receive");
+	mq_close(queue);
+	sum->pipes++;
+	sum->calls += 2;
+	sum->bytes += BYTES;
 }
 
 static int listener;
@@ -135,6 +158,11 @@ static void run_pairs(void)
 	rounds_of(one_pair);
 }
 
+static void run_queues(void)
+{
+	rounds_of(one_queue);
+}
+
 static void run_connections(void)
 {
 	listen_somewhere();
@@ -193,7 +221,7 @@ static void run_processes(void)
 
 static const struct work_mode modes[] = {
 	{ "pipes", run_pipes }, { "connections", run_connections },
-	{ "pairs", run_pairs },
+	{ "pairs", run_pairs }, { "queues", run_queues },
 	{ "flood", run_flood }, { "processes", run_processes },
 };
 
