@@ -4,6 +4,7 @@
  * bounded by the length the queue says it has.
  */
 #include "describe.bpf.h"
+#include "redirect.bpf.h"
 
 /* no packet of a unix socket is longer; what is was torn while it was read */
 #define PACKET_MAX (4u << 20)
@@ -75,6 +76,8 @@ int describe_sock(__u32 kind, __u64 file, struct lens_depth *ret)
 		ret->valid |= LENS_DEPTH_LISTENING;
 		return 0;
 	}
+	if (redirect_of(sk))
+		ret->valid |= LENS_DEPTH_REDIRECTED;
 	ret->queued_bytes = queued_bytes(sk, ret->queued_msgs);
 	if (kind_has_halves(kind))
 		describe_half(sk, ret);

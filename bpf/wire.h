@@ -262,6 +262,7 @@ struct lens_depth {
 #define LENS_DEPTH_PENDING 8	/* connected, but not accepted: its peer has no inode yet */
 #define LENS_DEPTH_SEMAPHORE 16	/* eventfd of which a read takes one (EFD_SEMAPHORE) */
 #define LENS_DEPTH_COOKED 32	/* pty: the line discipline changes what is read here */
+#define LENS_DEPTH_REDIRECTED 64	/* unix socket in a sockmap: see LENS_SOCK_REDIRECTED */
 /*
  * Shared memory: capacity_bytes is the size of the object, queued_bytes what
  * of it is in the page cache, whoever brought it there; readers is the number

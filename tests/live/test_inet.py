@@ -106,11 +106,11 @@ def tcp_anew():
 
 
 @functools.lru_cache(maxsize=None)
-def variants():
+def variants(group="inet"):
     """Those of the hooks of these protocols that work here."""
     rows = lens.parse(lens.run("doctor", "--json")[0])["variants"]
     work = [row["variant"] for row in rows
-            if row["group"] == "inet" and row["state"] in ("chosen", "not-needed")]
+            if row["group"] == group and row["state"] in ("chosen", "not-needed")]
     lens.require(work, "no variant works here")
     return work
 
@@ -199,6 +199,25 @@ def sockmap_relay():
     """Sent on over another connection, which the kernel writes to."""
     for variant in variants():
         check_redirected("relay", "-t", "tcp", "--variant", "inet=" + variant)
+
+
+@lens.test()
+def sockmap_unix():
+    """Unix sockets, too: it is told of both, and neither books nor flows are claimed."""
+    for variant in variants("unix"):
+        doc, truth = lens.watched("sockmap", "unix", options=(
+            "--idle", "-t", "unix-stream", "--variant", "unix=" + variant))
+        pid = {p["id"]: p["pid"] for p in doc["processes"]}
+        mine = [c for c in doc["channels"] if "directions" in c and
+                {pid[e["process"]] for e in c["endpoints"]} >= {truth["pid"]} and
+                any(e["write"]["bytes"] == 1000 or e["read"]["bytes"] == 800
+                    for e in c["endpoints"])]
+        lens.equal("connections", 2, len(mine))
+        lens.equal("told of", [True] * 2, [c.get("redirected") for c in mine])
+        lens.equal("books", {None}, {d["ledger"] for c in mine for d in c["directions"]})
+        ours = {c["id"] for c in mine}
+        lens.equal("exact flows", [], [f for f in doc["flows"]
+                                       if f["channel"] in ours and f["exact"]])
 
 
 @lens.test()

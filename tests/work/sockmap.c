@@ -132,9 +132,23 @@ static void run_relay(void)
 	move(in[0], out[1]);
 }
 
+/* the same over unix sockets */
+static void run_unix(void)
+{
+	int in[2], out[2], map = new_map();
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, in) || socketpair(AF_UNIX, SOCK_STREAM, 0, out))
+		work_die("socketpair");
+	redirect(map, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_VERDICT, BPF_FUNC_sk_redirect_map, 0);
+	put(map, 0, out[0]);
+	put(map, 1, in[1]);
+	move(in[0], out[1]);
+}
+
 static const struct work_mode modes[] = {
 	{ "bypass", run_bypass },
 	{ "relay", run_relay },
+	{ "unix", run_unix },
 };
 
 int main(int argc, char **argv)

@@ -153,6 +153,7 @@ static void apply_end(struct world *w, const struct event *ev)
 		chan_set_depth(w, c, &r->depth, ev->ts_ns);
 	c->packets |= !!(r->depth.valid & LENS_DEPTH_PACKETS);
 	c->cooked |= !!(r->depth.valid & LENS_DEPTH_COOKED);
+	c->redirected |= !!(r->depth.valid & LENS_DEPTH_REDIRECTED);
 	chan_name(c, ev, false);
 	if (!hash_get(ids, &r->id))
 		hash_add(ids, &r->id, id_value(e, r->dir));

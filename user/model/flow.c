@@ -308,7 +308,7 @@ static const char *doubt(const struct chan *c)
 {
 	if (inet_was_connected_anew(c))
 		return why_anew;
-	if (inet_is_redirected(c))
+	if (chan_is_redirected(c))
 		return why_redirected;
 	if (inet_misses_peer(c))
 		return why_peer;

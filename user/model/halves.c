@@ -59,6 +59,11 @@ void halves_apply(struct world *w, const struct event *ev)
 		    world_chan(w, &ev->lens_rec_peer->peer));
 }
 
+bool chan_is_redirected(const struct chan *c)
+{
+	return c->redirected || (c->peer && c->peer->redirected);
+}
+
 void queue_moved(const struct chan *c, struct moved *ret)
 {
 	const struct chan *source = chan_source(c);

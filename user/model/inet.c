@@ -208,7 +208,7 @@ void inet_apply(struct world *w, const struct event *ev)
 	}
 	if (c->key.kind == LENS_KIND_TCP)
 		note_connection(i, r, ev->ts_ns);
-	i->redirected |= !!(r->flags & LENS_SOCK_REDIRECTED);
+	c->redirected |= !!(r->flags & LENS_SOCK_REDIRECTED);
 	if (ev->snapshot && r->flags & LENS_SOCK_PLACED)
 		glimpse_place(c, r->sent, r->taken);
 	if (known) {
@@ -228,12 +228,6 @@ bool inet_was_connected_anew(const struct chan *c)
 {
 	return (chan_inet(c) && chan_inet(c)->anew) ||
 	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->anew);
-}
-
-bool inet_is_redirected(const struct chan *c)
-{
-	return (chan_inet(c) && chan_inet(c)->redirected) ||
-	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->redirected);
 }
 
 bool inet_is_multipath(const struct chan *c)

@@ -194,7 +194,7 @@ static bool is_known(const struct world *w, const struct chan *c)
 	struct moved now;
 
 	if (!world_state(w)->looks || !chan_source(c) || inet_was_connected_anew(c) ||
-	    inet_is_redirected(c))
+	    chan_is_redirected(c))
 		return false;
 	if (c->gone)
 		return true;

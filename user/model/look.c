@@ -142,6 +142,7 @@ void look_found(struct world *w, struct chan *c, const struct lens_depth *depth,
 	chan_set_depth(w, c, depth, ts_ns);
 	c->packets |= !!(depth->valid & LENS_DEPTH_PACKETS);
 	c->cooked |= !!(depth->valid & LENS_DEPTH_COOKED);
+	c->redirected |= !!(depth->valid & LENS_DEPTH_REDIRECTED);
 }
 
 void look_hold(struct world *w, const struct event *ev)

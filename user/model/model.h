@@ -187,7 +187,6 @@ struct chan_inet {
 		 drops, first_drops;
 	enum inet_joined joined;
 	bool is_opener;		/* the half that connected; known of two that are joined */
-	bool redirected;	/* was found in a sockmap */
 	bool anew;		/* disconnected and connected again: counts as one connection */
 	uint64_t connected_ns, renewed_ns;	/* first seen connected; last connected again */
 };
@@ -247,6 +246,7 @@ struct chan {
 	bool gone : 1;			/* removed (IPC_RMID), or the last look missed it */
 	bool is_self : 1;		/* one of us has used it; see chan_is_own() */
 	bool packets : 1;		/* pipe in packet mode: a short read drops the rest */
+	bool redirected : 1;		/* socket that was found in a sockmap, or its peer was */
 	bool cooked : 1;		/* pty: was seen while its line discipline changed things */
 	bool is_second : 1;		/* a document shows it as a part of its peer */
 	/* of what follows only model/ knows */
@@ -422,8 +422,6 @@ static inline const struct chan_inet *chan_inet(const struct chan *c)
 {
 	return chan_more(c)->inet;
 }
-/* a BPF program may move what is sent over it, past its stream and elsewhere */
-bool inet_is_redirected(const struct chan *c);
 /* MPTCP, by one end at least: the other may speak plain TCP */
 bool inet_is_multipath(const struct chan *c);
 extern const struct ledger ledger_unknown, ledger_idle;
@@ -476,6 +474,8 @@ struct chan *chan_source(const struct chan *c);
 /* where the ends of one direction of c's queue are; may be NULL */
 const struct chan *chan_side(const struct chan *c, enum lens_dir dir);
 /* both halves of a connection as one channel for a document; a copy that shares the ends */
+/* a BPF program may move what is sent over it, past its stream and elsewhere */
+bool chan_is_redirected(const struct chan *c);
 struct chan *chan_whole_new(const struct chan *c);
 void chan_whole_free(struct chan *whole);
 

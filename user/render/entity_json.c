@@ -393,8 +393,6 @@ static void put_inet(struct js_value *o, const struct chan *c)
 	const struct chan_inet *i = chan_inet(c);
 
 	put_address(o, "local", i->local, i->local_port);
-	if (inet_is_redirected(c))
-		js_put(o, "redirected", js_bool(true));
 	if (inet_is_multipath(c))
 		js_put(o, "multipath", js_bool(true));
 	if (c->key.kind == LENS_KIND_UDP)
@@ -542,6 +540,8 @@ struct js_value *js_chan(const struct world *w, const struct chan *c, bool traff
 		js_put(o, "devpts", js_device(c->key.dev));
 	if (event_kind_is_socket(c->key.kind))
 		put_socket(o, c);
+	if (chan_is_redirected(c))
+		js_put(o, "redirected", js_bool(true));
 	if (chan_inet(c))
 		put_inet(o, c);
 	if (c->peer)
