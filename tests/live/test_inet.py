@@ -202,6 +202,29 @@ def sockmap_relay():
 
 
 @lens.test()
+def udp_lite():
+    """Of a protocol that is not observed nothing is made up, and the coverage says so."""
+    try:
+        ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136) for _ in range(2)]
+    except OSError:
+        raise lens.Skip("no UDP-Lite here")
+    ends[0].bind(("127.0.0.1", 0))
+    # at the same port, where it could be taken for the receiver
+    plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    plain.bind(ends[0].getsockname())
+    for variant in variants():
+        observer = lens.observe("-t", "udp", "--variant", "inet=" + variant)
+        for _ in range(10):
+            ends[1].sendto(b"lite", ends[0].getsockname())
+            lens.equal("received", b"lite", ends[0].recv(10))
+        doc = observer.document()
+        pid = {p["id"]: p["pid"] for p in doc["processes"]}
+        lens.equal("channels", [], [c["name"] for c in doc["channels"] for e in c["endpoints"]
+                                    if pid[e["process"]] == os.getpid()])
+        lens.require("UDP-Lite" in doc["coverage"][0]["detail"], "the coverage does not say so")
+
+
+@lens.test()
 def sockmap_unix():
     """Unix sockets, too: it is told of both, and neither books nor flows are claimed."""
     for variant in variants("unix"):

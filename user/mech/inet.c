@@ -23,6 +23,7 @@ static const struct mech_variant tcp_variants[] = {
 	{}
 };
 
+#define NO_LITE "UDP-Lite is not observed; "
 #define TRUNCATED \
 	"what io_uring receives with MSG_TRUNC counts in full, and as unseen; "
 #define GUESSED \
@@ -30,12 +31,12 @@ static const struct mech_variant tcp_variants[] = {
 	"count as from outside; "
 
 static const struct mech_variant udp_variants[] = {
-	{ "sockfexit", GUESSED TRUNCATED COMPUTED },
-	{ "sock", GUESSED TRUNCATED COMPUTED },
-	{ "fexit", GUESSED COMPUTED },
+	{ "sockfexit", NO_LITE GUESSED TRUNCATED COMPUTED },
+	{ "sock", NO_LITE GUESSED TRUNCATED COMPUTED },
+	{ "fexit", NO_LITE GUESSED COMPUTED },
 	{ "sys", "datagrams to sockets that share a port, to several and to other network "
 		 "namespaces count as sent elsewhere and as from outside; segments of one send are "
-		 "one message; " RING_COUNTED COMPUTED,
+		 "one message; " NO_LITE RING_COUNTED COMPUTED,
 	  NO_RING },
 	{}
 };
