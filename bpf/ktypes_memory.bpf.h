@@ -73,26 +73,6 @@ struct mm_struct___lock {
 	} mmap_lock;
 };
 
-struct list_head___both {
-	struct list_head *next, *prev;
-};
-
-/* who sleeps at a word; on the kernel stack of the thread itself */
-struct futex_q {
-	struct {
-		struct list_head node_list;
-	} list;
-	struct task_struct *task;
-	void *lock_ptr;			/* of what lists it, NULL: it was woken */
-	union {
-		struct {
-			__u64 ptr;	/* number of an inode, or an address space */
-			unsigned long word;
-			unsigned int offset;
-		} both;
-	} key;
-};
-
 struct inode___sequence {
 	struct {
 		__s64 counter;

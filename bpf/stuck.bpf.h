@@ -9,6 +9,7 @@
 #include "arch.bpf.h"
 #include "ident.bpf.h"
 #include "ktypes_memory.bpf.h"
+#include "ktypes_queued.bpf.h"
 #include "ktypes_sock.bpf.h"
 #include "ktypes_timer.bpf.h"
 #include "ktypes_uring.bpf.h"
@@ -66,6 +67,17 @@ int stuck_subject(__u64 task, __u32 fd, __u64 end, __u32 of_process);
  */
 __hidden __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 address,
 			   __u64 second);
+/*
+ * What lists a sleeping task where it waits, of a kind; on its kernel stack, where the kernel
+ * has, too, what the call was given: user memory may say something else by now. end: of that
+ * stack; 0: it waits for something else. A global function, walked once.
+ */
+enum stuck_queued { QUEUED_POLL };
+__u64 stuck_queued(__u64 task, __u64 end, __u32 kind);
+
+/* hands over what a task, asleep in poll(2) or select(2), waits for */
+__hidden int stuck_polled(struct task_struct *t, struct seq_file *seq, __u32 call);
+
 /* number of the inode behind a shared futex */
 static __always_inline __u64 stuck_sequence(void *inode)
 {

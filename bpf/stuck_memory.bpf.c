@@ -129,11 +129,6 @@ struct piece {
 static __always_inline bool memory_of(__u32 call, const struct call_args *a, struct piece *p)
 {
 	switch (call) {
-	case LENS_CALL_POLL:
-	case LENS_CALL_PPOLL:
-		p->from = a->arg[0];
-		p->size = a->arg[1] * 8; /* struct pollfd */
-		break;
 	case LENS_CALL_FUTEX:
 		p->from = a->arg[0];
 		p->size = WORD_BYTES;
@@ -228,26 +223,6 @@ static __always_inline __u32 copy_word(struct task_struct *t, char *to, __u64 fr
 	return copy(t, to, 4, from, served) ? 4 : 0;
 }
 
-#define FD_SET_BYTES 128 /* FD_SETSIZE / 8 */
-
-/* the sets for reading, writing and exceptions, each in FD_SET_BYTES */
-static __always_inline __u32 copy_sets(struct task_struct *t, char *to, const struct call_args *a,
-				       bool *served)
-{
-	__u64 size = ((__u32)a->arg[0] + 63) / 64 * 8;
-
-	if (size > FD_SET_BYTES)
-		size = FD_SET_BYTES;
-	__builtin_memset(to, 0, 3 * FD_SET_BYTES);
-	if (a->arg[1] && !copy(t, to, size, a->arg[1], served))
-		return 0;
-	if (a->arg[2] && !copy(t, to + FD_SET_BYTES, size, a->arg[2], served))
-		return 0;
-	if (a->arg[3] && !copy(t, to + 2 * FD_SET_BYTES, size, a->arg[3], served))
-		return 0;
-	return 3 * FD_SET_BYTES;
-}
-
 /* of what socketcall(2) was given the first is the descriptor */
 static __always_inline bool is_replaced(struct task_struct *t, const char *given)
 {
@@ -266,9 +241,7 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 
 	if (!s || !a)
 		return 0;
-	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
-		size = copy_sets(t, s->data + sizeof(*r), a, &served);
-	else if (memory_of(call, a, &p))
+	if (memory_of(call, a, &p))
 		size = call == LENS_CALL_FUTEX && !(a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG)
 			       ? copy_word(t, s->data + sizeof(*r), p.from, &before, &served)
 			       : copy_piece(t, s->data + sizeof(*r), &p, &served);
@@ -323,6 +296,8 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 		stuck_leases(t);
 	if (call >= LENS_CALL_OPEN && call <= LENS_CALL_OPEN_BY_HANDLE)
 		return stuck_opening(t, ctx->meta->seq);
+	if (call >= LENS_CALL_POLL && call <= LENS_CALL_PSELECT)
+		return stuck_polled(t, ctx->meta->seq, call);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
 		stuck_locks(ident_address(t), a->arg[0]);
 	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)

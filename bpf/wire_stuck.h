@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 4
+#define LENS_STUCK_VERSION 5
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -237,7 +237,10 @@ struct lens_rec_submitter {
 #define LENS_RING_POLLED 2	/* a thread of the kernel's takes in requests */
 #define LENS_RING_OTHERS 4	/* there are, or may be, requests and users that are not told of */
 
-/* memory a call of a thread refers to: a poll set, a futex word, an address */
+/*
+ * What a call of a thread was given in memory: a futex word, an address; of poll and select what
+ * they wait for, struct lens_polled, in several records, all but the last LENS_F_TRUNCATED.
+ */
 #define LENS_MEMORY_SERVED 1 /* some of it another process or host may have to bring in */
 #define LENS_MEMORY_ELSEWHERE 2 /* socketcall(2): as LENS_THREAD_ELSEWHERE */
 
@@ -250,6 +253,13 @@ struct lens_rec_memory {
 	__u16 flags;		/* LENS_MEMORY_* */
 	__u16 before;		/* of the bytes, so many stand in front of the address */
 	/* bytes */
+};
+
+/* a wait queue of a file that a poll waits at */
+struct lens_polled {
+	__u64 file;		/* token of the open file description */
+	__u32 events;		/* POLL*; of select(2) POLLPRI always */
+	__u32 pad;
 };
 
 /* a shared mapping */
@@ -399,6 +409,7 @@ _Static_assert(sizeof(struct lens_rec_uring) == 168, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_request) == 56, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_submitter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_memory) == 48, "wire layout changed");
+_Static_assert(sizeof(struct lens_polled) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mapping) == 104, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_futex) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");

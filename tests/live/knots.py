@@ -79,7 +79,7 @@ PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROO
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
-    for family in ("told", "disarmed", "job", "requeue"):
+    for family in ("told", "disarmed", "job", "requeue", "rewritten"):
         if mode.startswith(family):
             return "impasse_" + family.removeprefix("dis")
     if mode.endswith("32"):

@@ -272,25 +272,38 @@ static void take_waiter(struct stuck_look *l, const struct lens_rec_waiter *r)
 	hash_add(l->rooms, &r->task, room);
 }
 
-/* what a call was given is told of apart from what the data that it moves is in */
+static void add_bytes(struct stuck_memory *m, const struct event *ev)
+{
+	m->bytes = xrealloc(m->bytes, m->size + ev->memory.len + 1, 1);
+	memcpy(m->bytes + m->size, ev->memory.data, ev->memory.len);
+	m->size += ev->memory.len;
+}
+
+#define POLLED_BYTES_MAX (1u << 20)
+
+/*
+ * What a call was given is told of apart from what the data that it moves is in, and in several
+ * records if it is much.
+ */
 static void take_memory(struct stuck_look *l, const struct event *ev)
 {
 	const struct lens_rec_memory *r = ev->lens_rec_memory;
 	struct stuck_memory *m = hash_get(l->memory, &r->tid);
-	bool served = r->flags & LENS_MEMORY_SERVED;
+	bool polls = r->call >= LENS_CALL_POLL && r->call <= LENS_CALL_PSELECT;
 
-	if (m) {
-		m->served |= served;
+	if (!m) {
+		m = xcalloc(1, sizeof(*m));
+		m->elsewhere = r->flags & LENS_MEMORY_ELSEWHERE;
+		m->before = r->before;
+		hash_add(l->memory, &r->tid, m);
+	} else if (!m->truncated || m->size > POLLED_BYTES_MAX) {
+		/* ... the other, or listed twice */
+		m->served |= r->flags & LENS_MEMORY_SERVED;
 		return;
 	}
-	m = xcalloc(1, sizeof(*m));
-	m->size = ev->memory.len;
-	m->served = served;
-	m->elsewhere = r->flags & LENS_MEMORY_ELSEWHERE;
-	m->before = r->before;
-	m->bytes = xcalloc(1, ev->memory.len + 1);
-	memcpy(m->bytes, ev->memory.data, ev->memory.len);
-	hash_add(l->memory, &r->tid, m);
+	m->served |= r->flags & LENS_MEMORY_SERVED;
+	m->truncated = polls && ev->truncated;
+	add_bytes(m, ev);
 }
 
 static void take_futex(struct stuck_look *l, const struct lens_rec_futex *r)

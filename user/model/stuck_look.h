@@ -40,6 +40,7 @@ struct stuck_room {
 
 struct stuck_memory {
 	uint32_t size;
+	bool truncated; /* there is more */
 	bool served; /* some of what the call was given somebody else may have to bring in */
 	bool elsewhere; /* as LENS_THREAD_ELSEWHERE */
 	uint32_t before; /* so many of them stand in front of the address */
@@ -263,9 +264,9 @@ void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
 		      unsigned depth);
-/* calls fn for every entry of a poll set, and every descriptor of a select set */
-void stuck_each_entry(const struct stuck *s, const struct stuck_thread *t, unsigned call,
-		      const uint64_t *arg, void (*fn)(void *ctx, uint32_t fd), void *ctx);
+/* calls fn for each wait queue that a thread in poll or select waits at */
+void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
+		       void (*fn)(void *ctx, const struct lens_polled *p), void *ctx);
 
 /* ... what one that waits for events of a descriptor needs */
 void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,

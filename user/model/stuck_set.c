@@ -6,8 +6,6 @@
 
 #include "model/stuck_look.h"
 
-#define SET_BYTES 128 /* as stuck_memory.bpf.c copies each of three fd_sets */
-
 #define EVENTS_IN (POLLIN | POLLRDNORM)
 /* come from those who can write as well, but not of what there is to read */
 #define EVENTS_APART (POLLPRI | POLLRDBAND | 0x2000 /* POLLRDHUP */)
@@ -15,94 +13,21 @@
 #define EPOLL_EDGE (1u << 31)
 #define EPOLL_PRIVATE (15u << 28) /* flags that say how, not for what */
 
-typedef void (*member_fn)(void *ctx, uint32_t fd, enum stuck_want want);
-typedef void (*entry_fn)(void *ctx, uint32_t fd);
-
 static bool is_for_hangup(uint32_t events)
 {
 	return !(events & EVENTS_IN) && (events & EVENTS_APART || !(events & EVENTS_OUT));
 }
 
-static void each_polled(const struct stuck_memory *m, member_fn fn, void *ctx)
-{
-	struct pollfd p;
-
-	for (size_t at = 0; at + sizeof(p) <= m->size; at += sizeof(p)) {
-		memcpy(&p, m->bytes + at, sizeof(p));
-		if (p.fd < 0)
-			continue;
-		if (p.events & EVENTS_IN)
-			fn(ctx, p.fd, WANT_DATA);
-		if (p.events & EVENTS_OUT)
-			fn(ctx, p.fd, WANT_ROOM);
-		if (is_for_hangup(p.events))
-			fn(ctx, p.fd, WANT_HANGUP);
-	}
-}
-
-static void each_selected(const struct stuck_memory *m, uint64_t nfds, member_fn fn, void *ctx)
-{
-	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 3 * SET_BYTES; fd++) {
-		if (m->bytes[fd / 8] >> fd % 8 & 1)
-			fn(ctx, fd, WANT_DATA);
-		if (m->bytes[SET_BYTES + fd / 8] >> fd % 8 & 1)
-			fn(ctx, fd, WANT_ROOM);
-		/* data out of band comes from those who can write, ready or not */
-		if (m->bytes[2 * SET_BYTES + fd / 8] >> fd % 8 & 1)
-			fn(ctx, fd, WANT_HANGUP);
-	}
-}
-
-static void each_selected_once(const struct stuck_memory *m, uint64_t nfds, entry_fn fn, void *ctx)
-{
-	for (uint32_t fd = 0; fd < nfds && fd / 8 < SET_BYTES && m->size == 3 * SET_BYTES; fd++)
-		if ((m->bytes[fd / 8] | m->bytes[SET_BYTES + fd / 8] |
-		     m->bytes[2 * SET_BYTES + fd / 8]) >> fd % 8 & 1)
-			fn(ctx, fd);
-}
-
-static bool is_select(unsigned call)
-{
-	return call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT;
-}
-
-void stuck_each_entry(const struct stuck *s, const struct stuck_thread *t, unsigned call,
-		      const uint64_t *arg, entry_fn fn, void *ctx)
+void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
+		       void (*fn)(void *ctx, const struct lens_polled *p), void *ctx)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-	struct pollfd p;
+	struct lens_polled p;
 
-	if (!m)
-		return;
-	if (is_select(call)) {
-		each_selected_once(m, (uint32_t)arg[0], fn, ctx);
-		return;
-	}
-	for (size_t at = 0; at + sizeof(p) <= m->size; at += sizeof(p)) {
+	for (size_t at = 0; m && at + sizeof(p) <= m->size; at += sizeof(p)) {
 		memcpy(&p, m->bytes + at, sizeof(p));
-		if (p.fd >= 0)
-			fn(ctx, p.fd);
+		fn(ctx, &p);
 	}
-}
-
-/* ... for what each is in it, one after the other */
-static void each_of_set(const struct stuck *s, const struct stuck_thread *t, unsigned call,
-			const uint64_t *arg, member_fn fn, void *ctx)
-{
-	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-
-	if (m && is_select(call))
-		each_selected(m, (uint32_t)arg[0], fn, ctx);
-	else if (m)
-		each_polled(m, fn, ctx);
-}
-
-/* was the whole set read? */
-static bool is_complete(const struct stuck_memory *m, unsigned call, const uint64_t *arg)
-{
-	if (is_select(call))
-		return (m && (uint32_t)arg[0] <= SET_BYTES * 8) || (!arg[1] && !arg[2] && !arg[3]);
-	return !arg[1] || (m && m->size == arg[1] * sizeof(struct pollfd));
 }
 
 void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
@@ -225,25 +150,64 @@ void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuc
 struct resolving {
 	struct stuck *s;
 	struct stuck_thread *t;
+	struct lens_polled last;
 };
 
-static void need_member(void *ctx, uint32_t fd, enum stuck_want want)
+#define CHAIN_MAX 64 /* of those who have a file: who inherits it has it by the same number */
+
+/* a descriptor of the file, of the process itself if that has one; NULL: nobody has */
+static const struct stuck_desc *find_polled(const struct stuck *s, const struct stuck_proc *p,
+					    uint64_t file)
+{
+	const struct stuck_desc *first = stuck_find_file(s, file);
+	const struct stuck_desc *own = first ? stuck_find_fd(s, p, first->rec.fd) : NULL;
+	unsigned left = CHAIN_MAX;
+
+	if (own && own->rec.file == file)
+		return own;
+	for (own = first; own && left; own = own->next_file, left--)
+		if (own->proc == p)
+			return own;
+	return first;
+}
+
+/* select(2) has data out of band end any wait for a file, which is asked for or not */
+static uint32_t events_of(const struct stuck_thread *t, const struct lens_polled *p)
+{
+	bool select = t->rec.call == LENS_CALL_SELECT || t->rec.call == LENS_CALL_PSELECT;
+
+	return select && p->events & (EVENTS_IN | EVENTS_OUT) ? p->events & ~EVENTS_APART :
+								p->events;
+}
+
+static void need_polled(void *ctx, const struct lens_polled *p)
 {
 	struct resolving *r = ctx;
-	const struct stuck_desc *d = stuck_find_fd(r->s, r->t->proc, fd);
+	const struct stuck_desc *d = find_polled(r->s, r->t->proc, p->file);
 
-	if (d && stuck_is_elsewhere(r->s, r->t, d))
-		stuck_need_outside(r->t, want, HOPE_OUTSIDE,
-				   "what its descriptor stood for before");
-	if (d && d->rec.object == LENS_OBJECT_EPOLL)
-		stuck_need_epoll(r->s, r->t, d, 1);
-	else if (d && d->rec.object == LENS_OBJECT_IO_URING)
-		stuck_need_ring(r->s, r->t, d->rec.self, 1);
-	else if (d)
-		stuck_need_desc(r->s, r->t, d, fd, want, want == WANT_HANGUP);
+	/* it waits at two queues of the file */
+	if (r->last.file == p->file && r->last.events == p->events)
+		return;
+	r->last = *p;
+	if (d)
+		stuck_need_events(r->s, r->t, d, d->proc == r->t->proc ? d->rec.fd : UINT32_MAX,
+				  events_of(r->t, p), 0);
 	else
-		stuck_need_outside(r->t, want, HOPE_OUTSIDE,
-				   "what its descriptor stands for is not seen");
+		stuck_need_outside(r->t, WANT_UNKNOWN, HOPE_OUTSIDE,
+				   "a file that nobody has by a descriptor");
+}
+
+/* was the whole set read? */
+static bool is_complete(const struct stuck_memory *m)
+{
+	return m && m->size && !m->truncated;
+}
+
+static bool is_empty(unsigned call, const uint64_t *arg)
+{
+	if (call == LENS_CALL_SELECT || call == LENS_CALL_PSELECT)
+		return !arg[0] || (!arg[1] && !arg[2] && !arg[3]);
+	return !arg[1];
 }
 
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg)
@@ -259,10 +223,10 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 		else
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a set that is not seen");
 	} else {
-		if (!is_complete(stuck_find_memory(s, t->rec.tid), call, arg))
+		if (!is_complete(stuck_find_memory(s, t->rec.tid)) && !is_empty(call, arg))
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 					   "members of its set that could not be read");
-		each_of_set(s, t, call, arg, need_member, &r);
+		stuck_each_polled(s, t, need_polled, &r);
 	}
 	/* an empty set is a way to wait for a signal */
 	if (!t->need_count)

@@ -7,8 +7,6 @@
  */
 #include "model/stuck_look.h"
 
-#define MODE_BOTH 3
-
 struct counting {
 	struct stuck *s;
 	struct stuck_thread *thread;
@@ -31,14 +29,12 @@ void stuck_add_uses(struct stuck *s, uint64_t file, uint64_t references)
 	uses_of(s, file)->references += references;
 }
 
-static void add(struct stuck *s, const struct stuck_thread *t, const struct stuck_desc *d,
-		uint64_t references)
+static void add(struct stuck *s, const struct stuck_thread *t, uint64_t file)
 {
-	struct stuck_uses *u = uses_of(s, d->rec.file);
+	struct stuck_uses *u = uses_of(s, file);
 
-	u->references += references;
-	if (t->moved)
-		u->passing += references;
+	u->references++;
+	u->passing += t->moved;
 }
 
 static void count(struct stuck *s, const struct stuck_thread *t, uint32_t fd)
@@ -46,24 +42,15 @@ static void count(struct stuck *s, const struct stuck_thread *t, uint32_t fd)
 	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
 
 	if (d)
-		add(s, t, d, 1);
+		add(s, t, d->rec.file);
 }
 
-/* a poll holds one reference for each wait queue: a terminal has two, a pipe one for each way */
-static uint64_t references_of_poll(const struct stuck_desc *d)
-{
-	bool pipe = d->rec.object == LENS_OBJECT_FIFO || d->rec.object == LENS_OBJECT_PIPE;
-
-	return d->rec.object == LENS_OBJECT_PTY || (pipe && d->rec.mode == MODE_BOTH) ? 2 : 1;
-}
-
-static void count_polled(void *ctx, uint32_t fd)
+/* a poll holds one for each wait queue: a terminal has two, a pipe one for each way */
+static void count_polled(void *ctx, const struct lens_polled *p)
 {
 	struct counting *c = ctx;
-	const struct stuck_desc *d = stuck_find_fd(c->s, c->thread->proc, fd);
 
-	if (d)
-		add(c->s, c->thread, d, references_of_poll(d));
+	add(c->s, c->thread, p->file);
 }
 
 static bool is_poll(unsigned call)
@@ -80,12 +67,9 @@ static bool shares_table(const struct stuck_proc *p)
 static void count_call(struct stuck *s, struct stuck_thread *t)
 {
 	struct counting c = { .s = s, .thread = t };
-	uint64_t arg[6];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(arg); i++)
-		arg[i] = t->rec.arg[i];
 	if (is_poll(t->rec.call)) {
-		stuck_each_entry(s, t, t->rec.call, arg, count_polled, &c);
+		stuck_each_polled(s, t, count_polled, &c);
 		return;
 	}
 	/* a call needs none to what a descriptor of the thread's own table stands for */
@@ -184,14 +168,13 @@ static uint64_t passing(const struct stuck *s, uint64_t file)
 }
 
 /*
- * While other threads could close the descriptor, the call holds a reference of its own, and so
- * does every poll: if it holds none to what the descriptor stands for now, another thread has put
- * that in its place, which may have ended since.
+ * While other threads could close the descriptor, the call holds a reference of its own: if it
+ * holds none to what the descriptor stands for now, another thread has put that in its place.
  */
 bool stuck_is_elsewhere(const struct stuck *s, const struct stuck_thread *t,
 			const struct stuck_desc *d)
 {
-	return (shares_table(t->proc) || is_poll(t->rec.call)) &&
+	return shares_table(t->proc) &&
 	       references(stuck_find_file(s, d->rec.file)) <
 		       stuck_count_references(s, d->rec.file) - passing(s, d->rec.file);
 }
