@@ -99,6 +99,7 @@
 #define KDEF_VM_SHARED 8
 
 /* include/linux/fs.h: bits of file_lock flags; not exported */
+#define KDEF_FL_POSIX 1
 #define KDEF_FL_FLOCK 2
 #define KDEF_FL_LEASE 32
 #define KDEF_FL_OFDLCK 1024

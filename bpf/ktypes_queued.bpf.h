@@ -35,6 +35,10 @@ struct poll_wqueues {
 	struct poll_table_entry inline_entries[1];
 };
 
+struct sembuf {
+	short sem_op;
+};
+
 struct sem_queue {
 	struct list_head list;
 	struct task_struct *sleeper;
@@ -56,6 +60,11 @@ struct futex_q {
 			unsigned int offset;
 		} both;
 	} key;
+};
+
+/* of futex_waitv(2), which has an array of them */
+struct futex_vector {
+	struct futex_q q;
 };
 
 #pragma clang attribute pop

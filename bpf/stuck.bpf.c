@@ -399,8 +399,7 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 		return r->arg[0] == WAIT_P_PIDFD && !stuck_subject(task, second, end, true);
 	if (!(call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) &&
 	    !(call >= LENS_CALL_EPOLL_WAIT && call <= LENS_CALL_EPOLL_PWAIT2) &&
-	    call != LENS_CALL_MQ_SEND && call != LENS_CALL_MQ_RECEIVE &&
-	    call != LENS_CALL_FLOCK && call != LENS_CALL_FCNTL)
+	    call != LENS_CALL_MQ_SEND && call != LENS_CALL_MQ_RECEIVE)
 		return false;
 	if (call == LENS_CALL_SPLICE)
 		second = r->arg[2];

@@ -41,11 +41,12 @@ __hidden int stuck_file(struct file *f, struct lens_rec_desc *d, char *name);
 /* makes a record of what stuck_file() has filled in at the start of the scratch buffer; its length,
  * 0: it does not fit */
 __hidden __u32 stuck_desc_finish(struct scratch *s);
-/* hands over the locks on the file behind a descriptor of a task, which wants one, too; a global
- * function, walked once */
-int stuck_locks(__u64 task, __u32 fd);
+/* hands over the locks on the file that a task, asleep until it has one, wants to lock; end: of its
+ * kernel stack; a global function, walked once */
+int stuck_locks(__u64 task, __u64 end);
 /* ... and the leases that a task, asleep in open(2) or truncate(2), waits to be given up */
 __hidden int stuck_leases(struct task_struct *t);
+#define KERNEL_SPACE (1ull << 63) /* addresses from here on */
 #define STUCK_STACK_WORDS 512 /* from where a task left the processor to open(2): some 150 */
 
 /* hands over the FIFO that a task, asleep in open(2), waits for a partner on */
@@ -72,8 +73,14 @@ __hidden __u64 stuck_futex(struct task_struct *t, struct seq_file *seq, __u64 ad
  * has, too, what the call was given: user memory may say something else by now. end: of that
  * stack; 0: it waits for something else. A global function, walked once.
  */
-enum stuck_queued { QUEUED_POLL };
-__u64 stuck_queued(__u64 task, __u64 end, __u32 kind);
+enum stuck_queued {
+	QUEUED_POLL,	/* struct poll_wqueues */
+	QUEUED_SEM,	/* struct sem_queue */
+	QUEUED_LOCK,	/* struct file_lock, before v6.9 struct file_lock___pre69 */
+	QUEUED_LEASE,	/* ... of who breaks one */
+	QUEUED_WORDS,	/* struct futex_vector, count of them */
+};
+__u64 stuck_queued(__u64 task, __u64 end, __u32 kind, __u32 count);
 
 /* hands over what a task, asleep in poll(2) or select(2), waits for */
 __hidden int stuck_polled(struct task_struct *t, struct seq_file *seq, __u32 call);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Locks on files, and leases: those that stand in the way of a thread which is
- * blocked in a call that wants one, or that they are broken by.
+ * blocked in a call that wants one, or that they are broken by. What it wants the
+ * request tells that it waits by.
  */
+#include "lock.bpf.h"
 #include "stuck.bpf.h"
 
 struct lock_walk {
@@ -58,19 +60,28 @@ static long lock_next(__u32 i, struct lock_walk *w)
 
 #define LOCKS_MAX 4096
 
-int stuck_locks(__u64 task, __u32 fd)
+static __always_inline void fill_wanted(void *request, struct lens_rec_lock *r)
+{
+	r->wanted = (__u64)lock_file(request);
+	r->wanted_exclusive = lock_is_exclusive(request);
+	r->wanted_start = BPF_CORE_READ((struct file_lock *)request, fl_start);
+	r->wanted_end = BPF_CORE_READ((struct file_lock *)request, fl_end);
+}
+
+int stuck_locks(__u64 task, __u64 end)
 {
 	struct task_struct *t = (struct task_struct *)task;
-	struct file *f = ident_fd_probe(t, fd);
-	struct file_lock_context *ctx = BPF_CORE_READ(f, f_inode, i_flctx);
+	void *request = (void *)stuck_queued(task, end, QUEUED_LOCK, 1);
+	struct inode *inode = BPF_CORE_READ(lock_file(request), f_inode);
+	struct file_lock_context *ctx = BPF_CORE_READ(inode, i_flctx);
 	struct lock_walk w = {};
 
-	if (!f || !ctx)
+	if (!request || !ctx)
 		return 0;
+	fill_wanted(request, &w.r);
 	w.r.tid = BPF_CORE_READ(t, pid);
-	w.r.wanted = (__u64)f;
-	w.r.ino = BPF_CORE_READ(f, f_inode, i_ino);
-	w.r.dev = BPF_CORE_READ(f, f_inode, i_sb, s_dev);
+	w.r.ino = BPF_CORE_READ(inode, i_ino);
+	w.r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	w.head = (void *)ctx + bpf_core_field_offset(struct file_lock_context, flc_flock);
 	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
 		bpf_loop(LOCKS_MAX, lock_next, &w, 0);
@@ -82,82 +93,6 @@ int stuck_locks(__u64 task, __u32 fd)
 
 /* ----------------------------------------------------------------------- leases */
 
-/* of a lock or lease, whatever the kernel calls it; at: itself, not what lists it */
-static __always_inline __u32 flags_of(void *at)
-{
-	return bpf_core_type_exists(struct file_lock_core)
-		       ? BPF_CORE_READ((struct file_lock_core *)at, flc_flags)
-		       : BPF_CORE_READ((struct file_lock___pre69 *)at, fl_flags);
-}
-
-static __always_inline bool is_exclusive(void *at)
-{
-	__u8 type = bpf_core_type_exists(struct file_lock_core)
-			    ? BPF_CORE_READ((struct file_lock_core *)at, flc_type)
-			    : BPF_CORE_READ((struct file_lock___pre69 *)at, fl_type);
-
-	return type == KDEF_F_WRLCK;
-}
-
-static __always_inline struct file *file_of(void *at)
-{
-	return bpf_core_type_exists(struct file_lock_core)
-		       ? BPF_CORE_READ((struct file_lock_core *)at, flc_file)
-		       : BPF_CORE_READ((struct file_lock___pre69 *)at, fl_file);
-}
-
-static __always_inline void *blocker_of(void *at)
-{
-	return bpf_core_type_exists(struct file_lock_core)
-		       ? (void *)BPF_CORE_READ((struct file_lock_core *)at, flc_blocker)
-		       : (void *)BPF_CORE_READ((struct file_lock___pre69 *)at, fl_blocker);
-}
-
-/* from the beginning of one to the list of who waits until it is gone; to its place in a list */
-static __always_inline __u64 waiters_offset(void)
-{
-	return bpf_core_field_offset(struct wait_queue_head, head) +
-	       (bpf_core_type_exists(struct file_lock_core)
-			? bpf_core_field_offset(struct file_lock_core, flc_wait)
-			: bpf_core_field_offset(struct file_lock___pre69, fl_wait));
-}
-
-static __always_inline __u64 list_offset(void)
-{
-	return bpf_core_type_exists(struct file_lock_core)
-		       ? bpf_core_field_offset(struct file_lock_core, flc_list)
-		       : bpf_core_field_offset(struct file_lock___pre69, fl_list);
-}
-
-struct breaker_walk {
-	__u64 sp, task;
-	void *breaker; /* what was found */
-};
-
-/*
- * Who waits for a lease to be given up has a request of his own, which nothing lists but the
- * lease. His entry in the list of those who wait for the request is on his stack.
- */
-static long breaker_at(__u32 i, struct breaker_walk *w)
-{
-	__u64 at = w->sp + i * sizeof(at), word = 0;
-	struct wait_queue_entry *e;
-	void *request;
-
-	if (bpf_probe_read_kernel(&word, sizeof(word), (void *)at))
-		return 1;
-	if (word != w->task)
-		return 0;
-	e = (void *)at - bpf_core_field_offset(struct wait_queue_entry, private);
-	request = (void *)BPF_CORE_READ(e, entry.next) - waiters_offset();
-	if (!(flags_of(request) & KDEF_FL_LEASE) || !blocker_of(request) ||
-	    BPF_CORE_READ((struct list_head *)(request + waiters_offset()), next) !=
-		    (void *)e + bpf_core_field_offset(struct wait_queue_entry, entry))
-		return 0;
-	w->breaker = request;
-	return 1;
-}
-
 struct lease_walk {
 	void *head, *at;
 	bool exclusive; /* wanted so */
@@ -166,13 +101,13 @@ struct lease_walk {
 
 static long lease_next(__u32 i, struct lease_walk *w)
 {
-	void *lease = w->at - list_offset();
+	void *lease = w->at - lock_list_offset();
 
 	if (!w->at || w->at == w->head)
 		return 1;
-	w->r.exclusive = is_exclusive(lease);
-	if (flags_of(lease) & KDEF_FL_LEASE && (w->exclusive || w->r.exclusive)) {
-		w->r.file = (__u64)file_of(lease);
+	w->r.exclusive = lock_is_exclusive(lease);
+	if (lock_flags(lease) & KDEF_FL_LEASE && (w->exclusive || w->r.exclusive)) {
+		w->r.file = (__u64)lock_file(lease);
 		rec_init(&w->r.h, LENS_REC_LOCK, sizeof(w->r));
 		w->r.h.flags = LENS_F_SNAPSHOT;
 		core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
@@ -184,20 +119,19 @@ static long lease_next(__u32 i, struct lease_walk *w)
 
 int stuck_leases(struct task_struct *t)
 {
-	struct breaker_walk b = { .sp = BPF_CORE_READ(t, thread.sp), .task = ident_address(t) };
-	__u64 words = (ident_address((void *)bpf_task_pt_regs(t)) - b.sp) / sizeof(__u64);
+	void *breaker = (void *)stuck_queued(
+		ident_address(t), ident_address((void *)bpf_task_pt_regs(t)), QUEUED_LEASE, 1);
 	struct lease_walk w = { .r = { .tid = t->pid, .flags = LENS_LOCK_LEASE } };
 	struct inode *inode;
 	void *lease;
 
-	bpf_loop(words < STUCK_STACK_WORDS ? words : STUCK_STACK_WORDS, breaker_at, &b, 0);
-	if (!b.breaker)
+	if (!breaker)
 		return 0;
-	w.exclusive = is_exclusive(b.breaker);
-	lease = blocker_of(b.breaker);
-	for (int i = 0; i < BLOCKERS_MAX && lease && !file_of(lease); i++)
-		lease = blocker_of(lease);
-	inode = BPF_CORE_READ(file_of(lease), f_inode);
+	w.exclusive = lock_is_exclusive(breaker);
+	lease = lock_blocker(breaker);
+	for (int i = 0; i < BLOCKERS_MAX && lease && !lock_file(lease); i++)
+		lease = lock_blocker(lease);
+	inode = BPF_CORE_READ(lock_file(lease), f_inode);
 	w.r.ino = BPF_CORE_READ(inode, i_ino);
 	w.r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	w.head = (void *)BPF_CORE_READ(inode, i_flctx) +

@@ -117,6 +117,9 @@ __noinline int stuck_semaphores(__u64 task, __u32 id)
 #define MEMORY_MAX 8184 /* bytes of one piece, a multiple of 8 */
 #define MEMORY_MASK 8191
 
+#define WORDS_MAX 128 /* FUTEX_WAITV_MAX */
+#define FLAGS (KDEF_FUT_OFF_INODE | KDEF_FUT_OFF_MMSHARED)
+
 #define WORD_BYTES 24 /* a pthread mutex up to its kind */
 
 struct piece {
@@ -134,15 +137,6 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 		p->size = WORD_BYTES;
 		p->least = 4;
 		break;
-	case LENS_CALL_FUTEX_WAITV:
-		p->from = a->arg[0];
-		p->size = (__u32)a->arg[1] * 24; /* struct futex_waitv, of which there are 128 */
-		break;
-	case LENS_CALL_SEMOP:
-	case LENS_CALL_SEMTIMEDOP:
-		p->from = a->arg[1];
-		p->size = a->arg[2] * 6; /* struct sembuf */
-		break;
 	case LENS_CALL_CONNECT:
 		p->from = a->arg[1];
 		p->size = a->arg[2];
@@ -150,10 +144,6 @@ static __always_inline bool memory_of(__u32 call, const struct call_args *a, str
 	case LENS_CALL_SENDTO:
 		p->from = a->arg[4];
 		p->size = a->arg[5];
-		break;
-	case LENS_CALL_FCNTL:
-		p->from = a->arg[2];
-		p->size = 32; /* struct flock */
 		break;
 	case LENS_CALL_IO_URING_ENTER:
 		if (!(a->arg[3] & KDEF_IORING_ENTER_EXT_ARG))
@@ -223,11 +213,79 @@ static __always_inline __u32 copy_word(struct task_struct *t, char *to, __u64 fr
 	return copy(t, to, 4, from, served) ? 4 : 0;
 }
 
+static __always_inline __u64 end_of_stack(struct task_struct *t)
+{
+	return ident_address((void *)bpf_task_pt_regs(t));
+}
+
+/* the operations on semaphores that a task waits to carry out */
+static __noinline __u32 copy_operations(struct task_struct *t, char *to)
+{
+	struct sem_queue *q =
+		(void *)stuck_queued(ident_address(t), end_of_stack(t), QUEUED_SEM, 1);
+	__u32 size = core_load(q, nsops) * bpf_core_type_size(struct sembuf);
+
+	if (!q || !to || size > MEMORY_MAX)
+		return 0;
+	barrier_var(size);
+	if (bpf_probe_read_kernel(to, size & MEMORY_MASK, core_load(q, sops)))
+		return 0;
+	return size;
+}
+
+struct words_walk {
+	__u64 at;
+	__u32 count;
+};
+
+static long word_next(__u32 i, struct words_walk *w)
+{
+	__u32 which = SCRATCH_LOOK;
+	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
+	struct futex_vector *v = (void *)w->at;
+	struct lens_word *word;
+	__u32 offset;
+
+	if (!s || i >= WORDS_MAX)
+		return 1;
+	offset = core_load(v, q.key.both.offset);
+	barrier_var(i);
+	word = (void *)s->data + sizeof(struct lens_rec_memory) +
+	       (i & (WORDS_MAX - 1)) * sizeof(*word);
+	word->sequence = offset & KDEF_FUT_OFF_INODE ? core_load(v, q.key.both.ptr) : 0;
+	word->offset = core_load(v, q.key.both.word) * KDEF_PAGE_SIZE + (offset & ~FLAGS);
+	w->at += bpf_core_type_size(struct futex_vector);
+	w->count = i + 1;
+	return 0;
+}
+
+/* the words that a task sleeps at, to where records go */
+static __noinline __u32 copy_words(struct task_struct *t, __u32 count)
+{
+	struct words_walk w = {};
+
+	if (!count || count > WORDS_MAX)
+		return 0;
+	w.at = stuck_queued(ident_address(t), end_of_stack(t), QUEUED_WORDS, count);
+	if (!w.at)
+		return 0;
+	bpf_loop(count, word_next, &w, 0);
+	return w.count * sizeof(struct lens_word);
+}
+
 /* of what socketcall(2) was given the first is the descriptor */
 static __always_inline bool is_replaced(struct task_struct *t, const char *given)
 {
-	return !stuck_subject(ident_address(t), *(const __u32 *)given,
-			      ident_address((void *)bpf_task_pt_regs(t)), false);
+	return !stuck_subject(ident_address(t), *(const __u32 *)given, end_of_stack(t), false);
+}
+
+#define IPC_SEMOP 1 /* include/uapi/linux/ipc.h: SEMOP, SEMTIMEDOP */
+#define IPC_SEMTIMEDOP 4
+
+static __always_inline bool is_ipc_semop(__u32 call, const struct call_args *a)
+{
+	return call == LENS_CALL_IPC &&
+	       ((__u16)a->arg[0] == IPC_SEMOP || (__u16)a->arg[0] == IPC_SEMTIMEDOP);
 }
 
 static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, __u32 call,
@@ -241,7 +299,11 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 
 	if (!s || !a)
 		return 0;
-	if (memory_of(call, a, &p))
+	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP || is_ipc_semop(call, a))
+		size = copy_operations(t, s->data + sizeof(*r));
+	else if (call == LENS_CALL_FUTEX_WAITV)
+		size = copy_words(t, a->arg[1]);
+	else if (memory_of(call, a, &p))
 		size = call == LENS_CALL_FUTEX && !(a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG)
 			       ? copy_word(t, s->data + sizeof(*r), p.from, &before, &served)
 			       : copy_piece(t, s->data + sizeof(*r), &p, &served);
@@ -262,9 +324,6 @@ static __noinline int emit_memory(struct task_struct *t, struct seq_file *seq, _
 	bpf_seq_write(seq, s, len);
 	return 0;
 }
-
-#define IPC_SEMOP 1 /* include/uapi/linux/ipc.h: SEMOP, SEMTIMEDOP */
-#define IPC_SEMTIMEDOP 4
 
 /* the futex that a waiter expects to be moved to, 0: it does not say */
 static __always_inline __u64 second_of(const struct call_args *a)
@@ -299,11 +358,10 @@ int stuck__iter__memory(struct bpf_iter__task *ctx)
 	if (call >= LENS_CALL_POLL && call <= LENS_CALL_PSELECT)
 		return stuck_polled(t, ctx->meta->seq, call);
 	if (call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL)
-		stuck_locks(ident_address(t), a->arg[0]);
+		stuck_locks(ident_address(t), end_of_stack(t));
 	if (call == LENS_CALL_SEMOP || call == LENS_CALL_SEMTIMEDOP)
 		stuck_semaphores(ident_address(t), a->arg[0]);
-	if (call == LENS_CALL_IPC &&
-	    ((__u16)a->arg[0] == IPC_SEMOP || (__u16)a->arg[0] == IPC_SEMTIMEDOP))
+	if (is_ipc_semop(call, a))
 		stuck_semaphores(ident_address(t), a->arg[1]);
 	if (call == LENS_CALL_FUTEX && !(a->arg[1] & KDEF_FUTEX_PRIVATE_FLAG))
 		a->arg[0] = stuck_futex(t, ctx->meta->seq, a->arg[0], second_of(a));

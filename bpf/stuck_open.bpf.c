@@ -44,8 +44,6 @@ struct stack_walk {
 	__u64 file; /* what was found */
 };
 
-#define KERNEL_SPACE (1ull << 63)
-
 static long stack_word(__u32 i, struct stack_walk *w)
 {
 	struct inode *inode;

@@ -5,10 +5,10 @@
  */
 #include "stuck.bpf.h"
 
-#define POLLED_MAX 511 /* of one record */
+#define POLLED_MAX 511 /* of one record; a mask, which verifiers believe longer than a bound */
 #define PARTS_MAX 4
 
-_Static_assert(sizeof(struct lens_rec_memory) + POLLED_MAX * sizeof(struct lens_polled) <=
+_Static_assert(sizeof(struct lens_rec_memory) + (POLLED_MAX + 1) * sizeof(struct lens_polled) <=
 	       SCRATCH_SIZE + SCRATCH_SLACK, "room for a record");
 
 struct poll_walk {
@@ -35,7 +35,8 @@ static long polled_next(__u32 i, struct poll_walk *w)
 		w->page = (__u64)core_load(page, next);
 	}
 	e = (void *)w->at;
-	p = (void *)s->data + sizeof(struct lens_rec_memory) + i * sizeof(*p);
+	barrier_var(i);
+	p = (void *)s->data + sizeof(struct lens_rec_memory) + (i & POLLED_MAX) * sizeof(*p);
 	p->file = (__u64)core_load(e, filp);
 	p->events = core_load(e, key);
 	p->pad = 0;
@@ -68,7 +69,7 @@ static __noinline int tell(struct task_struct *t, struct seq_file *seq, __u32 ca
 int stuck_polled(struct task_struct *t, struct seq_file *seq, __u32 call)
 {
 	struct poll_wqueues *q = (void *)stuck_queued(
-		ident_address(t), ident_address((void *)bpf_task_pt_regs(t)), QUEUED_POLL);
+		ident_address(t), ident_address((void *)bpf_task_pt_regs(t)), QUEUED_POLL, 1);
 	struct poll_walk w = {};
 
 	if (!q)

@@ -5,11 +5,12 @@
  * kernel goes by a copy, which what it lists the thread by leads to; that is on the kernel stack
  * and names the thread.
  */
+#include "lock.bpf.h"
 #include "stuck.bpf.h"
 
 struct queued_walk {
 	__u64 sp, task;
-	__u32 kind;
+	__u32 kind, count;
 	__u64 found;
 };
 
@@ -35,27 +36,88 @@ static __always_inline __u64 polls_by(__u64 at)
 	return (__u64)q;
 }
 
+static __always_inline __u64 takes_by(__u64 at)
+{
+	struct sem_queue *q = (void *)(at - bpf_core_field_offset(struct sem_queue, sleeper));
+
+	return is_listed((__u64)q + bpf_core_field_offset(struct sem_queue, list)) ? (__u64)q : 0;
+}
+
+/*
+ * Who waits for a lock, or a lease to be given up, has a request of his own, and is the only one
+ * who waits for that one.
+ */
+static __always_inline __u64 locks_by(__u64 at, __u32 kinds)
+{
+	struct wait_queue_entry *e =
+		(void *)(at - bpf_core_field_offset(struct wait_queue_entry, private));
+	void *head = (void *)core_load(e, entry.next);
+	void *request = head - lock_waiters_offset();
+
+	if (!(lock_flags(request) & kinds) || !lock_blocker(request) ||
+	    (void *)core_load((struct list_head *)head, next) !=
+		    (void *)e + bpf_core_field_offset(struct wait_queue_entry, entry))
+		return 0;
+	return (__u64)request;
+}
+
+static __always_inline bool sleeps_at(struct futex_vector *v, __u64 task)
+{
+	return (__u64)core_load(v, q.task) == task && core_load(v, q.lock_ptr) &&
+	       is_listed((__u64)v + bpf_core_field_offset(struct futex_vector, q.list.node_list));
+}
+
+/* of an array, that is not on the stack, the first and the last */
+static __always_inline __u64 sleeps_by(__u64 word, __u64 task, __u32 count)
+{
+	struct futex_vector *last =
+		(void *)word + (count - 1) * bpf_core_type_size(struct futex_vector);
+
+	if (word < KERNEL_SPACE || word % sizeof(word) || !sleeps_at((void *)word, task) ||
+	    !sleeps_at(last, task))
+		return 0;
+	return word;
+}
+
+static __always_inline __u64 queued_by(__u64 at, __u32 kind)
+{
+	switch (kind) {
+	case QUEUED_POLL:
+		return polls_by(at);
+	case QUEUED_SEM:
+		return takes_by(at);
+	case QUEUED_LOCK:
+		return locks_by(at, KDEF_FL_POSIX | KDEF_FL_FLOCK);
+	case QUEUED_LEASE:
+		return locks_by(at, KDEF_FL_LEASE);
+	}
+	return 0;
+}
+
 static long queued_word(__u32 i, struct queued_walk *w)
 {
 	__u32 which = SCRATCH_LOOK;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);
-	__u64 at = w->sp + i * sizeof(at);
+	__u64 word;
 
 	if (!s || i >= STUCK_STACK_WORDS)
 		return 1;
-	if (((__u64 *)s->data)[i] != w->task)
-		return 0;
-	w->found = polls_by(at);
+	word = ((__u64 *)s->data)[i];
+	if (w->kind == QUEUED_WORDS)
+		w->found = sleeps_by(word, w->task, w->count);
+	else if (word == w->task)
+		w->found = queued_by(w->sp + i * sizeof(word), w->kind);
 	return w->found != 0;
 }
 
 _Static_assert(STUCK_STACK_WORDS * sizeof(__u64) <= LENS_PATH_MAX, "of the scratch buffer");
 
 /* all of the stack by one read: most of its words are of no interest */
-__u64 stuck_queued(__u64 task, __u64 end, __u32 kind)
+__u64 stuck_queued(__u64 task, __u64 end, __u32 kind, __u32 count)
 {
 	struct task_struct *t = (struct task_struct *)task;
-	struct queued_walk w = { .sp = core_load(t, thread.sp), .task = task, .kind = kind };
+	struct queued_walk w = { .sp = core_load(t, thread.sp), .task = task, .kind = kind,
+				 .count = count };
 	__u64 bytes = end - w.sp;
 	__u32 which = SCRATCH_LOOK;
 	struct scratch *s = bpf_map_lookup_elem(&lens_scratch, &which);

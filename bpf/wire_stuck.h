@@ -238,8 +238,9 @@ struct lens_rec_submitter {
 #define LENS_RING_OTHERS 4	/* there are, or may be, requests and users that are not told of */
 
 /*
- * What a call of a thread was given in memory: a futex word, an address; of poll and select what
- * they wait for, struct lens_polled, in several records, all but the last LENS_F_TRUNCATED.
+ * What a call of a thread was given in memory: a futex word, an address; operations on semaphores;
+ * of futex_waitv(2) struct lens_word. Of poll and select what they wait for, struct lens_polled, in
+ * several records, all but the last LENS_F_TRUNCATED.
  */
 #define LENS_MEMORY_SERVED 1 /* some of it another process or host may have to bring in */
 #define LENS_MEMORY_ELSEWHERE 2 /* socketcall(2): as LENS_THREAD_ELSEWHERE */
@@ -260,6 +261,11 @@ struct lens_polled {
 	__u64 file;		/* token of the open file description */
 	__u32 events;		/* POLL*; of select(2) POLLPRI always */
 	__u32 pad;
+};
+
+/* a word that futex_waitv(2) sleeps at */
+struct lens_word {
+	__u64 sequence, offset;	/* as in lens_rec_futex; sequence 0: it is the process's own */
 };
 
 /* a shared mapping */
@@ -312,13 +318,13 @@ struct lens_rec_lock {
 	__u32 flags;
 	__u64 file;		/* token: by which open file description */
 	__u64 owner;		/* token: of the table of descriptors (record locks) */
-	__u64 wanted;		/* token: open file description of the thread that waits */
+	__u64 wanted;		/* token: open file description that the thread locks */
 	__u64 start, end;
+	__u64 wanted_start, wanted_end;
 	__u64 ino;
 	__u32 dev;
-	__u32 exclusive;
+	__u32 exclusive, wanted_exclusive;
 	__s32 pid;		/* as the lock has it, initial pid namespace */
-	__u32 pad;
 };
 
 /* registers a call leaves as they are, and where it returns to */
@@ -410,10 +416,11 @@ _Static_assert(sizeof(struct lens_rec_request) == 56, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_submitter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_memory) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_polled) == 16, "wire layout changed");
+_Static_assert(sizeof(struct lens_word) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mapping) == 104, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_futex) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");
-_Static_assert(sizeof(struct lens_rec_lock) == 88, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_lock) == 104, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_stack) == 384, "wire layout changed");
 _Static_assert(sizeof(struct lens_frame) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_frames) == 56, "wire layout changed");

@@ -5,8 +5,10 @@ has ended, or another process, has written to it."""
 import lens
 from knots import KNOTS, TOGETHER, knot_test
 
-CALLS = "poll select".split()
-TWO = {"process": "external", "reader": "external"}
+ASLEEP = ({"process": "external", "reader": "external"}, {})
+HELD = ({"process": "peer-slow", "reader": "external"}, {"holder": ("peer-slow", 1)})
+CALLS = {"poll": ASLEEP, "select": ASLEEP, "semop": HELD, "lock": HELD, "end": HELD,
+         "words": ASLEEP}
 
 
 def in_ring(mode):
@@ -15,17 +17,16 @@ def in_ring(mode):
 
     def one():
         knot = TOGETHER.knot(mode)
-        lens.equal("verdicts", {"process": "deadlock", "reader": "deadlock"},
-                   knot.verdicts())
-        lens.equal("providers", ["reader"], knot.providers("process"))
+        lens.equal("verdicts", {"process": "deadlock", "reader": "deadlock"}, knot.verdicts())
+        lens.equal("holder waited for", False, "holder" in knot.providers("process"))
         lens.equal("cycles", [{"process", "reader"}], knot.cycles())
         knot.end()
     return one
 
 
-for _call in CALLS:
+for _call, (_verdicts, _roots) in CALLS.items():
     for _mode in ("rewritten" + _call, "rewrittenshared" + _call):
-        KNOTS[_mode] = (TWO, {"process": ["holder"], "reader": ["process"]}, {})
+        KNOTS[_mode] = (_verdicts, {"reader": ["process"]}, _roots)
         lens.register("stuck_" + _mode, knot_test(_mode))
     for _mode in ("rewrittenfrom" + _call, "rewrittensame" + _call):
         lens.register("stuck_" + _mode, in_ring(_mode))

@@ -11,6 +11,11 @@ for _mode in STRAYS[:-2] + ["stray32"]:
     KNOTS[_mode] = (TWO, {"reader": ["process"]}, {})
     lens.register("stuck_" + _mode, knot_test(_mode))
 
+# what it waits by names the file
+KNOTS["straylock"] = ({"process": "peer-slow", "reader": "external"},
+                      {"process": ["holder"], "reader": ["process"]},
+                      {"holder": ("peer-slow", 1)})
+
 RINGS["polledtwice"] = {"poll": "reader", "reader": "poll"}
 lens.register("stuck_polledtwice", ring_test("polledtwice"))
 

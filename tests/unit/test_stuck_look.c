@@ -126,18 +126,17 @@ static void make_words(struct stuck *s)
 {
 	struct {
 		struct lens_rec_memory r;
-		struct {
-			uint64_t val, address;
-			uint32_t flags, reserved;
-		} word[2];
+		struct lens_word word[2];
 	} set = { .r = { .proc = { .start_ns = 1, .tgid = 7 }, .tid = 7,
-			 .call = LENS_CALL_FUTEX_WAITV, .size = words_read * 24 },
-		  .word = { { .address = 0x1008 }, { .address = 0x2000, .flags = 128 } } };
+			 .call = LENS_CALL_FUTEX_WAITV,
+			 .size = words_read * sizeof(struct lens_word) },
+		  .word = { { .sequence = 5, .offset = 8 }, { .offset = 0x2000 } } };
 	struct lens_rec_mapping map = { .proc = { .start_ns = 1, .tgid = 7 }, .start = 0x1000,
-					.end = 0x2000, .object = 1, .ino = 1 };
+					.end = 0x2000, .object = 1, .ino = 1,
+					.sequence = 5 };
 	struct lens_rec_thread other = look_sleeper(8, LENS_CALL_PAUSE, 0);
 
-	look_apply(s, &set, LENS_REC_MEMORY, sizeof(set.r) + words_read * 24);
+	look_apply(s, &set, LENS_REC_MEMORY, sizeof(set.r) + set.r.size);
 	look_apply(s, &map, LENS_REC_MAPPING, sizeof(map));
 	map.proc.tgid = 8;
 	look_apply(s, &map, LENS_REC_MAPPING, sizeof(map));
@@ -284,37 +283,36 @@ TEST(types_that_a_receiver_takes)
 	CHECK_STR(verdict_of_receiver(INT64_MIN), "external");
 }
 
+static uint64_t wanted_from;
+
 static void make_lock(struct stuck *s)
 {
-	struct {
-		struct lens_rec_memory r;
-		int16_t type, whence;
-		int32_t pad;
-		int64_t start, len;
-		int32_t pid, end;
-	} wanted = { .r = { .proc = { .start_ns = 1, .tgid = 7 }, .tid = 7,
-			    .call = LENS_CALL_FCNTL, .size = 32 },
-		     .type = 1 /* F_WRLCK */, .start = 10, .len = INT64_MAX };
 	struct lens_rec_lock held = { .tid = 7, .file = 2, .owner = 108, .wanted = 1,
-				      .exclusive = 1, .start = 1000, .end = 1000 };
+				      .exclusive = 1, .start = 1000, .end = 1000,
+				      .wanted_start = wanted_from, .wanted_end = INT64_MAX };
 	struct lens_rec_thread owner = look_sleeper(8, LENS_CALL_READ, 3);
 
-	look_apply(s, &wanted, LENS_REC_MEMORY, sizeof(wanted));
 	look_apply(s, &held, LENS_REC_LOCK, sizeof(held));
 	look_mark(s, LENS_MARK_STUCK_AGAIN);
 	look_apply(s, &owner, LENS_REC_THREAD, sizeof(owner));
 }
 
-/* a range whose end is beyond the largest offset goes to the end of the file */
-TEST(range_of_a_lock)
+static size_t owners_in_the_way(uint64_t from)
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
 	struct lens_rec_thread t = look_sleeper(7, LENS_CALL_FCNTL, 3);
 
 	t.arg[1] = 7; /* F_SETLKW */
+	wanted_from = from;
 	look_at(s, &t, make_lock);
-	CHECK_EQ_U64(look_thread(s, 7)->needs[0].provider_count, 1);
-	CHECK_EQ_U64(look_thread(s, 7)->needs[0].providers[0].proc->key.tgid, 8);
+	return look_thread(s, 7)->needs[0].provider_count;
+}
+
+TEST(range_of_a_lock)
+{
+	CHECK_EQ_U64(owners_in_the_way(10), 1);
+	CHECK_EQ_U64(owners_in_the_way(1000), 1);
+	CHECK_EQ_U64(owners_in_the_way(1001), 0);
 }
 
 /* ------------------------------------------------------------------------ races */

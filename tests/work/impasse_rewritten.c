@@ -160,6 +160,13 @@ static void say_lock(unsigned thing)
 	given->lock = lock_of(thing);
 }
 
+/* of an empty file */
+static void say_lock_by_end(unsigned thing)
+{
+	given->lock = lock_of(thing);
+	given->lock.l_whence = SEEK_END;
+}
+
 static void take_lock(unsigned thing)
 {
 	struct flock lock = lock_of(thing);
@@ -293,6 +300,7 @@ static const struct call
 	by_select = { -1, make_ends, keep_out, say_selected, wait_selecting },
 	by_semop = { -1, make_sems, take_semaphore, say_semaphore, wait_for_semaphore },
 	by_lock = { SYS_fcntl, make_file, take_lock, say_lock, wait_for_lock },
+	by_end = { SYS_fcntl, make_file, take_lock, say_lock_by_end, wait_for_lock },
 	by_words = { SYS_futex_waitv, make_words, keep_word, say_word, wait_for_word };
 
 static void to_ring(const struct call *of, bool by_thread)
@@ -325,6 +333,7 @@ KNOTS_OF(poll, &by_poll)
 KNOTS_OF(select, &by_select)
 KNOTS_OF(semop, &by_semop)
 KNOTS_OF(lock, &by_lock)
+KNOTS_OF(end, &by_end)
 KNOTS_OF(words, &by_words)
 
 #define MODES_OF(name)							\
@@ -332,7 +341,8 @@ KNOTS_OF(words, &by_words)
 	{ "rewrittenshared" #name, shared_##name }, { "rewrittensame" #name, same_##name }
 
 static const struct work_mode modes[] = {
-	MODES_OF(poll), MODES_OF(select), MODES_OF(semop), MODES_OF(lock), MODES_OF(words),
+	MODES_OF(poll), MODES_OF(select), MODES_OF(semop), MODES_OF(lock), MODES_OF(end),
+	MODES_OF(words),
 };
 
 int main(int argc, char **argv)

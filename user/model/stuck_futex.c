@@ -266,12 +266,35 @@ static struct stuck_need *need_wake(struct stuck *s, struct stuck_thread *t,
 	return n;
 }
 
+/* a mapping that a word is in, of the process itself if it has one, and the address there */
+static const struct lens_rec_mapping *find_object(const struct stuck *s,
+						  const struct stuck_thread *t, uint64_t sequence,
+						  uint64_t offset, uint64_t *ret_address)
+{
+	const struct stuck_look *l = stuck_look(s);
+	const struct lens_rec_mapping *found = NULL;
+
+	for (size_t i = 0; sequence && i < l->mapping_count; i++) {
+		const struct lens_rec_mapping *m = &l->mappings[i];
+
+		if (m->sequence != sequence || offset < m->offset ||
+		    offset - m->offset >= m->end - m->start)
+			continue;
+		if (!found || m->proc.tgid == t->proc->key.tgid)
+			found = m;
+	}
+	if (found)
+		*ret_address = offset - found->offset + found->start;
+	return found;
+}
+
 /* futex_waitv(2): any word of a set */
 void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	const struct lens_rec_mapping *map;
-	struct futex_waitv word;
+	struct lens_word word;
+	uint64_t address;
 	bool own = false;
 
 	if (!m || m->size != (uint32_t)arg[1] * sizeof(word))
@@ -279,37 +302,17 @@ void stuck_need_futexes(struct stuck *s, struct stuck_thread *t, const uint64_t 
 				   "members of its set that could not be read");
 	for (size_t at = 0; m && at + sizeof(word) <= m->size; at += sizeof(word)) {
 		memcpy(&word, m->bytes + at, sizeof(word));
-		map = word.flags & FUTEX_PRIVATE_FLAG ? NULL : find_mapping(s, t->proc, word.uaddr);
+		map = find_object(s, t, word.sequence, word.offset, &address);
 		if (map)
-			need_wake(s, t, map, word.uaddr);
+			need_wake(s, t, map, address);
+		else if (word.sequence)
+			stuck_need_outside(t, WANT_WAKE, HOPE_OUTSIDE,
+					   "whoever has one of its words");
 		else
 			own = true;
 	}
 	if (own)
 		need_own_threads(s, t);
-}
-
-/* a mapping that the word is in, of the process itself if it has one, and the address there */
-static const struct lens_rec_mapping *find_moved(const struct stuck *s,
-						 const struct stuck_thread *t,
-						 const struct lens_rec_futex *moved,
-						 uint64_t *ret_address)
-{
-	const struct stuck_look *l = stuck_look(s);
-	const struct lens_rec_mapping *found = NULL;
-
-	for (size_t i = 0; moved->sequence && i < l->mapping_count; i++) {
-		const struct lens_rec_mapping *m = &l->mappings[i];
-
-		if (m->sequence != moved->sequence || moved->offset < m->offset ||
-		    moved->offset - m->offset >= m->end - m->start)
-			continue;
-		if (!found || m->proc.tgid == t->proc->key.tgid)
-			found = m;
-	}
-	if (found)
-		*ret_address = moved->offset - found->offset + found->start;
-	return found;
 }
 
 /* the shared memory of the word it sleeps at, NULL: it is its own or, if that was told, not seen */
@@ -325,7 +328,7 @@ static const struct lens_rec_mapping *find_word(struct stuck *s, struct stuck_th
 	if (!moved)
 		return find_mapping(s, t->proc, arg[0]);
 	t->was_moved = true;
-	map = find_moved(s, t, moved, ret_address);
+	map = find_object(s, t, moved->sequence, moved->offset, ret_address);
 	if (!map && !(moved->flags & LENS_FUTEX_OWN))
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 				   "whoever has the futex that it was moved to");

@@ -3,50 +3,18 @@
  * Locks on files. All that stand in the way must go: each is a group of its
  * own, whose members are those who could give it back.
  */
-#include <fcntl.h>
-
 #include "model/stuck_look.h"
 
-#define LOCK_EX_ 2 /* flock(2), sys/file.h */
-
-/* the range of bytes a record lock asks for, where it can be told */
-struct range {
-	uint64_t start, end;
-	bool exclusive;
-	bool known;
-};
-
-static struct range wanted_range(const struct stuck *s, const struct stuck_thread *t)
+static bool conflicts(const struct stuck_thread *t, const struct lens_rec_lock *l, bool flock)
 {
-	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-	struct range r = { .start = 0, .end = INT64_MAX, .exclusive = true };
-	struct flock f;
-
-	/* else any lock on the file may be what it waits for, and none has to be */
-	if (!m || m->size < sizeof(f) || t->rec.flags & LENS_THREAD_COMPAT)
-		return r;
-	memcpy(&f, m->bytes, sizeof(f));
-	r.exclusive = f.l_type == F_WRLCK;
-	if (f.l_whence != SEEK_SET || f.l_start < 0 || f.l_len < 0)
-		return r;
-	r.known = true;
-	r.start = f.l_start;
-	if (f.l_len && f.l_len - 1 <= INT64_MAX - f.l_start)
-		r.end = f.l_start + (f.l_len - 1);
-	return r;
-}
-
-static bool conflicts(const struct stuck_thread *t, const struct lens_rec_lock *l, bool flock,
-		      const struct range *want)
-{
-	if (flock != !!(l->flags & LENS_LOCK_FLOCK))
+	if (flock != !!(l->flags & LENS_LOCK_FLOCK) || !(l->exclusive || l->wanted_exclusive))
 		return false;
 	if (flock)
-		return l->file != l->wanted && (l->exclusive || t->rec.arg[1] & LOCK_EX_);
+		return l->file != l->wanted;
 	/* what one owns already is no obstacle; OFD locks are owned by the description */
 	if (l->owner == t->rec.files || l->owner == l->wanted)
 		return false;
-	return (l->exclusive || want->exclusive) && l->start <= want->end && want->start <= l->end;
+	return l->start <= l->wanted_end && l->wanted_start <= l->end;
 }
 
 /* an open file description of which not all who hold it are seen */
@@ -98,18 +66,19 @@ static bool same_owner(const struct lens_rec_lock *a, const struct lens_rec_lock
 
 /* one owner may hold several ranges; whoever gives back one can give back all */
 static bool is_counted(const struct stuck_lock *first, const struct stuck_lock *lock,
-		       const struct stuck_thread *t, bool flock, const struct range *want)
+		       const struct stuck_thread *t, bool flock)
 {
 	for (; first != lock; first = first->next)
-		if (conflicts(t, &first->rec, flock, want) && same_owner(&first->rec, &lock->rec))
+		if (conflicts(t, &first->rec, flock) && same_owner(&first->rec, &lock->rec))
 			return true;
 	return false;
 }
 
 static struct stuck_thing *lock_thing(struct stuck *s, const struct stuck_thread *t)
 {
-	const struct stuck_desc *d = stuck_find_fd(s, t->proc, t->rec.arg[0]);
 	const struct stuck_lock *lock = hash_get(stuck_look(s)->locks, &t->rec.tid);
+	const struct stuck_desc *d = lock ? stuck_find_file(s, lock->rec.wanted) :
+					    stuck_find_fd(s, t->proc, t->rec.arg[0]);
 	_cleanup_(buf_fini) struct buf id = {};
 	struct stuck_thing *thing;
 
@@ -129,16 +98,14 @@ static struct stuck_thing *lock_thing(struct stuck *s, const struct stuck_thread
 void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock)
 {
 	const struct stuck_lock *first = hash_get(stuck_look(s)->locks, &t->rec.tid), *lock = first;
-	struct range want = wanted_range(s, t);
 	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
 	uint32_t group = 0;
 
 	n->fd = t->rec.arg[0];
-	n->all_groups = flock || want.known;
+	n->all_groups = true;
 	n->thing = lock_thing(s, t);
 	for (; lock; lock = lock->next)
-		if (conflicts(t, &lock->rec, flock, &want) &&
-		    !is_counted(first, lock, t, flock, &want))
+		if (conflicts(t, &lock->rec, flock) && !is_counted(first, lock, t, flock))
 			add_owners(s, n, &lock->rec, ++group);
 	if (group)
 		return;

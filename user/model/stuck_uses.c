@@ -66,6 +66,7 @@ static bool shares_table(const struct stuck_proc *p)
 
 static void count_call(struct stuck *s, struct stuck_thread *t)
 {
+	const struct stuck_lock *lock = hash_get(stuck_look(s)->locks, &t->rec.tid);
 	struct counting c = { .s = s, .thread = t };
 
 	if (is_poll(t->rec.call)) {
@@ -74,6 +75,13 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 	}
 	/* a call needs none to what a descriptor of the thread's own table stands for */
 	if (!shares_table(t->proc))
+		return;
+	if (lock && lock->rec.wanted) {
+		add(s, t, lock->rec.wanted);
+		return;
+	}
+	/* nor has it one to what has come in the place of the other */
+	if (t->rec.flags & LENS_THREAD_ELSEWHERE)
 		return;
 	/* the first argument of most is a descriptor; where it is none, this only */
 	/* makes the proof weaker for a file that happens to have that number */
