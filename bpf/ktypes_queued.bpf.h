@@ -67,6 +67,12 @@ struct futex_vector {
 	struct futex_q q;
 };
 
+/* of wait4(2) and waitid(2) */
+struct wait_opts {
+	struct pid *wo_pid;
+	struct wait_queue_entry child_wait;
+};
+
 #pragma clang attribute pop
 
 #endif

@@ -396,7 +396,7 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	__u64 second = r->arg[1];
 
 	if (call == LENS_CALL_WAITID)
-		return r->arg[0] == WAIT_P_PIDFD && !stuck_subject(task, second, end, true);
+		return r->arg[0] == WAIT_P_PIDFD && !stuck_awaits(t, second);
 	if (!(call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) &&
 	    !(call >= LENS_CALL_EPOLL_WAIT && call <= LENS_CALL_EPOLL_PWAIT2) &&
 	    call != LENS_CALL_MQ_SEND && call != LENS_CALL_MQ_RECEIVE)
@@ -405,8 +405,8 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 		second = r->arg[2];
 	else if (call != LENS_CALL_SENDFILE && call != LENS_CALL_TEE)
 		second = r->arg[0];
-	return !stuck_subject(task, r->arg[0], end, false) ||
-	       (second != r->arg[0] && !stuck_subject(task, second, end, false));
+	return !stuck_subject(task, r->arg[0], end) ||
+	       (second != r->arg[0] && !stuck_subject(task, second, end));
 }
 
 /* behind what fill_signals() reads */

@@ -57,10 +57,11 @@ extern bool lens_words_shared;
 
 /*
  * Is what a descriptor of a sleeping task stands for what its call is about? end: of its kernel
- * stack; of_process: the call waits for the process that it stands for. A global function, walked
- * once.
+ * stack. A global function, walked once.
  */
-int stuck_subject(__u64 task, __u32 fd, __u64 end, __u32 of_process);
+int stuck_subject(__u64 task, __u32 fd, __u64 end);
+/* ... of one in waitid(2): is it the process that it waits for? */
+__hidden bool stuck_awaits(struct task_struct *t, __u32 pidfd);
 
 /*
  * The address of the futex that a task sleeps at. Its call says `address`, but it may have been
@@ -79,6 +80,7 @@ enum stuck_queued {
 	QUEUED_LOCK,	/* struct file_lock, before v6.9 struct file_lock___pre69 */
 	QUEUED_LEASE,	/* ... of who breaks one */
 	QUEUED_WORDS,	/* struct futex_vector, count of them */
+	QUEUED_CHILD,	/* struct wait_opts */
 };
 __u64 stuck_queued(__u64 task, __u64 end, __u32 kind, __u32 count);
 

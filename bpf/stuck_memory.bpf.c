@@ -276,7 +276,7 @@ static __noinline __u32 copy_words(struct task_struct *t, __u32 count)
 /* of what socketcall(2) was given the first is the descriptor */
 static __always_inline bool is_replaced(struct task_struct *t, const char *given)
 {
-	return !stuck_subject(ident_address(t), *(const __u32 *)given, end_of_stack(t), false);
+	return !stuck_subject(ident_address(t), *(const __u32 *)given, end_of_stack(t));
 }
 
 #define IPC_SEMOP 1 /* include/uapi/linux/ipc.h: SEMOP, SEMTIMEDOP */

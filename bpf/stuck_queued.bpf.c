@@ -61,6 +61,15 @@ static __always_inline __u64 locks_by(__u64 at, __u32 kinds)
 	return (__u64)request;
 }
 
+static __always_inline __u64 waits_by(__u64 at)
+{
+	struct wait_opts *w = (void *)(at - bpf_core_field_offset(struct wait_opts,
+								  child_wait.private));
+
+	return is_listed((__u64)w + bpf_core_field_offset(struct wait_opts, child_wait.entry)) ?
+		       (__u64)w : 0;
+}
+
 static __always_inline bool sleeps_at(struct futex_vector *v, __u64 task)
 {
 	return (__u64)core_load(v, q.task) == task && core_load(v, q.lock_ptr) &&
@@ -90,6 +99,8 @@ static __always_inline __u64 queued_by(__u64 at, __u32 kind)
 		return locks_by(at, KDEF_FL_POSIX | KDEF_FL_FLOCK);
 	case QUEUED_LEASE:
 		return locks_by(at, KDEF_FL_LEASE);
+	case QUEUED_CHILD:
+		return waits_by(at);
 	}
 	return 0;
 }

@@ -3,7 +3,7 @@
  * Which file a call is about. A descriptor says what it stands for now; another thread, which
  * may be gone, can have put that in its place since the call began. But the call has what it
  * found then on its kernel stack, since it may have to give back a reference to it in the end:
- * the file or, of calls on sockets before v6.12, the socket, and waitid(2) the number of a process.
+ * the file or, of calls on sockets before v6.12, the socket; and waitid(2) the number of a process.
  */
 #include "stuck.bpf.h"
 
@@ -35,17 +35,8 @@ static __always_inline __u64 inside(struct file *f)
 	return 0;
 }
 
-static __always_inline __u64 process_number(struct file *f)
-{
-	struct inode *i = BPF_CORE_READ(f, f_inode);
-
-	if (BPF_CORE_READ(i, i_sb, s_magic) == KDEF_PID_FS_MAGIC)
-		return (__u64)BPF_CORE_READ(i, i_private);
-	return (__u64)BPF_CORE_READ(f, private_data);
-}
-
 /* is it on the stack between sp and end? Of a descriptor of nothing by now that need not be told */
-int stuck_subject(__u64 task, __u32 fd, __u64 end, __u32 of_process)
+int stuck_subject(__u64 task, __u32 fd, __u64 end)
 {
 	struct subject_walk w = { .sp = BPF_CORE_READ((struct task_struct *)task, thread.sp) };
 	struct file *f = ident_fd_probe((void *)task, fd);
@@ -54,10 +45,28 @@ int stuck_subject(__u64 task, __u32 fd, __u64 end, __u32 of_process)
 	if (!f || words > STUCK_STACK_WORDS)
 		return true;
 	w.file = (__u64)f;
-	w.inner = of_process ? process_number(f) : inside(f);
+	w.inner = inside(f);
 	/* a word of 0 is none of either */
 	if (!w.inner)
 		w.inner = w.file;
 	bpf_loop(words, subject_word, &w, 0);
 	return w.found;
+}
+
+static __always_inline __u64 process_of(struct file *f)
+{
+	struct inode *i = BPF_CORE_READ(f, f_inode);
+
+	if (BPF_CORE_READ(i, i_sb, s_magic) == KDEF_PID_FS_MAGIC)
+		return (__u64)BPF_CORE_READ(i, i_private);
+	return (__u64)BPF_CORE_READ(f, private_data);
+}
+
+bool stuck_awaits(struct task_struct *t, __u32 pidfd)
+{
+	struct wait_opts *w = (void *)stuck_queued(
+		ident_address(t), ident_address((void *)bpf_task_pt_regs(t)), QUEUED_CHILD, 1);
+	struct file *f = ident_fd_probe(t, pidfd);
+
+	return !f || (w && (__u64)core_load(w, wo_pid) == process_of(f));
 }
