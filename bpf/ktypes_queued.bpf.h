@@ -73,6 +73,39 @@ struct wait_opts {
 	struct wait_queue_entry child_wait;
 };
 
+/* the time limit of a sleep: in nanoseconds, and in ticks */
+struct hrtimer_clock_base {
+	struct {
+		struct {
+			struct rb_root rb_root;
+		} rb_root;
+	} active;
+};
+
+struct hrtimer___queued {
+	struct {
+		struct rb_node node;
+	} node;
+	struct hrtimer_clock_base *base;
+};
+
+struct hrtimer_sleeper {
+	struct hrtimer timer;
+	struct task_struct *task;
+};
+
+struct timer_list {
+	struct {
+		void *pprev;
+	} entry;
+	unsigned long expires;
+};
+
+struct process_timer {
+	struct timer_list timer;
+	struct task_struct *task;
+};
+
 #pragma clang attribute pop
 
 #endif

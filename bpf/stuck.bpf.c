@@ -433,8 +433,12 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	fill_thread(t, u, r);
 	fill_numbers(t, r);
 	fill_process(t, u, r);
-	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r))
+	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r)) {
 		r->flags |= LENS_THREAD_ELSEWHERE;
+		if (stuck_queued(ident_address(t), ident_address((void *)bpf_task_pt_regs(t)),
+				 QUEUED_TIMER, 1))
+			r->flags |= LENS_THREAD_TIMED;
+	}
 	BPF_CORE_READ_STR_INTO(&r->comm, t, comm);
 	return tell(r, ctx->meta->seq);
 }

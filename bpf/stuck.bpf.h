@@ -81,6 +81,7 @@ enum stuck_queued {
 	QUEUED_LEASE,	/* ... of who breaks one */
 	QUEUED_WORDS,	/* struct futex_vector, count of them */
 	QUEUED_CHILD,	/* struct wait_opts */
+	QUEUED_TIMER,	/* ... and is woken by when its time is up: not 0 */
 };
 __u64 stuck_queued(__u64 task, __u64 end, __u32 kind, __u32 count);
 

@@ -61,6 +61,18 @@ static __always_inline __u64 locks_by(__u64 at, __u32 kinds)
 	return (__u64)request;
 }
 
+/* is it in the tree of its clock? */
+static __always_inline bool is_set(struct hrtimer___queued *timer)
+{
+	void *node = (void *)timer + bpf_core_field_offset(struct hrtimer___queued, node.node);
+	__u64 colored = core_load((struct rb_node *)node, __rb_parent_color);
+	struct rb_node *parent = (void *)(colored & ~3ull);
+
+	if (!parent)
+		return core_load_of(timer, base, active.rb_root.rb_root.rb_node) == node;
+	return core_load(parent, rb_left) == node || core_load(parent, rb_right) == node;
+}
+
 static __always_inline __u64 waits_by(__u64 at)
 {
 	struct wait_opts *w = (void *)(at - bpf_core_field_offset(struct wait_opts,
@@ -68,6 +80,28 @@ static __always_inline __u64 waits_by(__u64 at)
 
 	return is_listed((__u64)w + bpf_core_field_offset(struct wait_opts, child_wait.entry)) ?
 		       (__u64)w : 0;
+}
+
+#define TICKS_MAX (1ull << 40) /* years */
+
+/* what else is in a list looks like it, but has no time ahead in that place */
+static __always_inline bool is_pending(struct timer_list *timer)
+{
+	void *listed;
+
+	core_load_at(&listed, core_load(timer, entry.pprev));
+	return listed == (void *)timer + bpf_core_field_offset(struct timer_list, entry) &&
+	       core_load(timer, expires) - bpf_jiffies64() < TICKS_MAX;
+}
+
+static __always_inline bool is_timed_by(__u64 at)
+{
+	void *fine = (void *)(at - bpf_core_field_offset(struct hrtimer_sleeper, task) +
+			      bpf_core_field_offset(struct hrtimer_sleeper, timer));
+	void *coarse = (void *)(at - bpf_core_field_offset(struct process_timer, task) +
+				bpf_core_field_offset(struct process_timer, timer));
+
+	return is_set(fine) || is_pending(coarse);
 }
 
 static __always_inline bool sleeps_at(struct futex_vector *v, __u64 task)
@@ -101,6 +135,8 @@ static __always_inline __u64 queued_by(__u64 at, __u32 kind)
 		return locks_by(at, KDEF_FL_LEASE);
 	case QUEUED_CHILD:
 		return waits_by(at);
+	case QUEUED_TIMER:
+		return is_timed_by(at);
 	}
 	return 0;
 }

@@ -64,7 +64,7 @@ IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed f
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
-          " straychild straylock sharedtable polledtwice").split()
+          " straychild straylock sharedtable polledtwice straytimedsocket straytimedset").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

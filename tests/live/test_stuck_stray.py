@@ -7,7 +7,7 @@ from knots import KNOTS, RINGS, STRAYS, TOGETHER, knot_test, ring_test
 
 TWO = {"process": "external", "reader": "external"}
 
-for _mode in STRAYS[:-2] + ["stray32"]:
+for _mode in STRAYS[:-4] + ["stray32"]:
     KNOTS[_mode] = (TWO, {"reader": ["process"]}, {})
     lens.register("stuck_" + _mode, knot_test(_mode))
 
@@ -15,6 +15,11 @@ for _mode in STRAYS[:-2] + ["stray32"]:
 KNOTS["straylock"] = ({"process": "peer-slow", "reader": "external"},
                       {"process": ["holder"], "reader": ["process"]},
                       {"holder": ("peer-slow", 1)})
+
+# whatever it is about, it has a time limit
+for _mode in ("straytimedsocket", "straytimedset"):
+    KNOTS[_mode] = ({"process": "waiting", "reader": "waiting"}, {"reader": ["process"]}, {})
+    lens.register("stuck_" + _mode, knot_test(_mode))
 
 RINGS["polledtwice"] = {"poll": "reader", "reader": "poll"}
 lens.register("stuck_polledtwice", ring_test("polledtwice"))

@@ -68,6 +68,15 @@ static void by_epoll(int set)
 	epoll_wait(set, &e, 1, -1);
 }
 
+#define HOUR_MS 3600000
+
+static void by_epoll_timed(int set)
+{
+	struct epoll_event e;
+
+	epoll_wait(set, &e, 1, HOUR_MS);
+}
+
 static void by_waitid(int pidfd)
 {
 	siginfo_t info;
@@ -234,6 +243,20 @@ static void stray_socket(void)
 	stray(wait_replaced_by_gone, by_recvmsg, SYS_recvmsg, SYS_recvmsg);
 }
 
+/* what limits the wait is the socket's, which nobody has by a descriptor by then */
+static void stray_timed_socket(void)
+{
+	struct timeval hour = { .tv_sec = HOUR_MS / 1000 };
+	int ends[2], replacing[2];
+
+	make_socket_pair(ends, SOCK_STREAM);
+	make_socket_pair(replacing, SOCK_STREAM);
+	if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &hour, sizeof(hour)))
+		work_die("SO_RCVTIMEO");
+	use(ends, replacing);
+	stray(wait_replaced_by_gone, by_recvmsg, SYS_recvmsg, SYS_recvmsg);
+}
+
 static int set_of(int fd)
 {
 	struct epoll_event e = { .events = EPOLLIN };
@@ -244,7 +267,7 @@ static int set_of(int fd)
 	return set;
 }
 
-static void stray_set(void)
+static void make_sets(void)
 {
 	int ends[2], replacing[2];
 
@@ -254,7 +277,18 @@ static void stray_set(void)
 	replacing[0] = set_of(replacing_in);
 	replacing[1] = replacing_out;
 	use(ends, replacing);
+}
+
+static void stray_set(void)
+{
+	make_sets();
 	stray(wait_replaced_by_gone, by_epoll, SYS_epoll_wait, SYS_epoll_wait);
+}
+
+static void stray_timed_set(void)
+{
+	make_sets();
+	stray(wait_replaced_by_gone, by_epoll_timed, SYS_epoll_wait, SYS_epoll_wait);
 }
 
 /* ----------------------------------------------------------------------- locks */
@@ -414,6 +448,8 @@ static const struct work_mode modes[] = {
 	{ "strayprocess", stray_process },
 	{ "straysocket", stray_socket },
 	{ "strayset", stray_set },
+	{ "straytimedsocket", stray_timed_socket },
+	{ "straytimedset", stray_timed_set },
 	{ "straychild", stray_child },
 	{ "straylock", stray_lock },
 	{ "sharedtable", shared_table },
