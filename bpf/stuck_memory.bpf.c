@@ -234,7 +234,7 @@ static __noinline __u32 copy_operations(struct task_struct *t, char *to)
 }
 
 struct words_walk {
-	__u64 at;
+	__u64 at, mm;
 	__u32 count;
 };
 
@@ -252,7 +252,10 @@ static long word_next(__u32 i, struct words_walk *w)
 	barrier_var(i);
 	word = (void *)s->data + sizeof(struct lens_rec_memory) +
 	       (i & (WORDS_MAX - 1)) * sizeof(*word);
-	word->sequence = offset & KDEF_FUT_OFF_INODE ? core_load(v, q.key.both.ptr) : 0;
+	word->sequence = core_load(v, q.key.both.ptr);
+	/* moved to one of another process's own, it is in no object that is seen */
+	if (!(offset & KDEF_FUT_OFF_INODE))
+		word->sequence = word->sequence == w->mm ? 0 : LENS_WORD_STRANGE;
 	word->offset = core_load(v, q.key.both.word) * KDEF_PAGE_SIZE + (offset & ~FLAGS);
 	w->at += bpf_core_type_size(struct futex_vector);
 	w->count = i + 1;
@@ -262,7 +265,7 @@ static long word_next(__u32 i, struct words_walk *w)
 /* the words that a task sleeps at, to where records go */
 static __noinline __u32 copy_words(struct task_struct *t, __u32 count)
 {
-	struct words_walk w = {};
+	struct words_walk w = { .mm = (__u64)BPF_CORE_READ(t, mm) };
 
 	if (!count || count > WORDS_MAX)
 		return 0;

@@ -264,9 +264,12 @@ struct lens_polled {
 	__u32 pad;
 };
 
+#define LENS_WORD_STRANGE ~0ull
+
 /* a word that futex_waitv(2) sleeps at */
 struct lens_word {
-	__u64 sequence, offset;	/* as in lens_rec_futex; sequence 0: it is the process's own */
+	__u64 sequence, offset;	/* as in lens_rec_futex; sequence 0: it is the process's own, */
+				/* LENS_WORD_STRANGE: another's own, where it was moved */
 };
 
 /* a shared mapping */

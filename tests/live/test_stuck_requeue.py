@@ -10,6 +10,7 @@ KNOTS.update({
     "requeueheir": HELD,
     # at the first one nobody else could wake it, and nobody has to
     "requeuememory": ({"waiter": "external"}, {"waiter": ["holder"]}, {}),
+    "requeuewords": ({"waiter": "external"}, {"waiter": ["holder"]}, {}),
     "requeuestranger": ({"waiter": "external"}, {"waiter": []}, {}),
 })
 RINGS["requeuering"] = {"waiter": "owner", "owner": "waiter"}

@@ -149,6 +149,15 @@ static void wait_without_other(void *unused)
 	wait_at_first(NULL);
 }
 
+static void wait_in_set_without_other(void *unused)
+{
+	struct futex_waitv word = { .uaddr = (uintptr_t)&s->first, .flags = FUTEX_32 };
+
+	munmap(other, PAGE);
+	close_others(-1, -1);
+	syscall(SYS_futex_waitv, &word, 1, 0, NULL, CLOCK_MONOTONIC);
+}
+
 static void keep_other(void *unused)
 {
 	munmap(s, PAGE);
@@ -156,17 +165,27 @@ static void keep_other(void *unused)
 }
 
 /* of which the waiter has nothing */
-static void to_memory(void)
+static void move_to_memory(void (*waiter)(void *), long nr)
 {
 	s = map_page(MAP_SHARED);
 	other = map_page(MAP_SHARED);
-	role("waiter", work_spawn(wait_without_other, NULL));
+	role("waiter", work_spawn(waiter, NULL));
 	role("holder", work_spawn(keep_other, NULL));
-	asleep("waiter", SYS_futex);
+	asleep("waiter", nr);
 	asleep("holder", SYS_pause);
 	move(FUTEX_CMP_REQUEUE, 0, &other->first);
 	munmap(s, PAGE);
 	munmap(other, PAGE);
+}
+
+static void to_memory(void)
+{
+	move_to_memory(wait_without_other, SYS_futex);
+}
+
+static void to_memory_from_set(void)
+{
+	move_to_memory(wait_in_set_without_other, SYS_futex_waitv);
 }
 
 /* a word that nobody else could reach, if it had not been told where it is by moving somebody */
@@ -198,7 +217,7 @@ static void to_stranger(void)
 static const struct work_mode modes[] = {
 	{ "requeuemutex", to_mutex },	{ "requeueheir", to_heir },
 	{ "requeuering", to_ring },	{ "requeuememory", to_memory },
-	{ "requeuestranger", to_stranger },
+	{ "requeuestranger", to_stranger }, { "requeuewords", to_memory_from_set },
 };
 
 int main(int argc, char **argv)
