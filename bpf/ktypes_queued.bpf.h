@@ -85,13 +85,21 @@ struct hrtimer_clock_base {
 struct hrtimer___queued {
 	struct {
 		struct rb_node node;
+		__u64 expires;
 	} node;
 	struct hrtimer_clock_base *base;
+	__u8 state;
 };
 
 struct hrtimer_sleeper {
 	struct hrtimer timer;
 	struct task_struct *task;
+};
+
+/* of io_uring_enter(2) */
+struct io_wait_queue {
+	struct wait_queue_entry wq;
+	struct hrtimer t;	/* v6.12 */
 };
 
 struct timer_list {

@@ -409,6 +409,17 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	       (second != r->arg[0] && !stuck_subject(task, second, end));
 }
 
+static __always_inline bool has_limit_in_memory(const struct lens_rec_thread *r)
+{
+	return r->call == LENS_CALL_IO_URING_ENTER && r->arg[3] & KDEF_IORING_ENTER_EXT_ARG;
+}
+
+static __always_inline __u32 timed(struct task_struct *t)
+{
+	return stuck_queued(ident_address(t), ident_address((void *)bpf_task_pt_regs(t)),
+			    QUEUED_TIMER, 1) ? LENS_THREAD_TIMED : 0;
+}
+
 /* behind what fill_signals() reads */
 #define RECORD_AT LENS_PATH_MAX
 
@@ -433,12 +444,10 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	fill_thread(t, u, r);
 	fill_numbers(t, r);
 	fill_process(t, u, r);
-	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r)) {
+	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r))
 		r->flags |= LENS_THREAD_ELSEWHERE;
-		if (stuck_queued(ident_address(t), ident_address((void *)bpf_task_pt_regs(t)),
-				 QUEUED_TIMER, 1))
-			r->flags |= LENS_THREAD_TIMED;
-	}
+	if (r->flags & LENS_THREAD_ELSEWHERE || has_limit_in_memory(r))
+		r->flags |= timed(t);
 	BPF_CORE_READ_STR_INTO(&r->comm, t, comm);
 	return tell(r, ctx->meta->seq);
 }

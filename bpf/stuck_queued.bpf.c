@@ -61,8 +61,7 @@ static __always_inline __u64 locks_by(__u64 at, __u32 kinds)
 	return (__u64)request;
 }
 
-/* is it in the tree of its clock? */
-static __always_inline bool is_set(struct hrtimer___queued *timer)
+static __always_inline bool is_in_tree(struct hrtimer___queued *timer)
 {
 	void *node = (void *)timer + bpf_core_field_offset(struct hrtimer___queued, node.node);
 	__u64 colored = core_load((struct rb_node *)node, __rb_parent_color);
@@ -71,6 +70,18 @@ static __always_inline bool is_set(struct hrtimer___queued *timer)
 	if (!parent)
 		return core_load_of(timer, base, active.rb_root.rb_root.rb_node) == node;
 	return core_load(parent, rb_left) == node || core_load(parent, rb_right) == node;
+}
+
+#define ENQUEUED 1 /* HRTIMER_STATE_ENQUEUED, include/linux/hrtimer.h */
+#define NEVER (~0ull >> 1) /* KTIME_MAX; who sleeps in a ring without a limit may have that */
+
+/* in the tree of its clock; who is in a list is so to his next one, but no time is ahead there */
+static __always_inline bool is_set(struct hrtimer___queued *timer)
+{
+	__u64 expires = core_load(timer, node.expires);
+
+	return core_load(timer, state) == ENQUEUED && expires > bpf_ktime_get_ns() &&
+	       expires < NEVER && is_in_tree(timer);
 }
 
 static __always_inline __u64 waits_by(__u64 at)
@@ -94,6 +105,15 @@ static __always_inline bool is_pending(struct timer_list *timer)
 	       core_load(timer, expires) - bpf_jiffies64() < TICKS_MAX;
 }
 
+static __always_inline bool is_timed_by_ring(__u64 at)
+{
+	struct io_wait_queue *q =
+		(void *)(at - bpf_core_field_offset(struct io_wait_queue, wq.private));
+
+	return bpf_core_field_exists(q->t) &&
+	       is_set((void *)q + bpf_core_field_offset(struct io_wait_queue, t));
+}
+
 static __always_inline bool is_timed_by(__u64 at)
 {
 	void *fine = (void *)(at - bpf_core_field_offset(struct hrtimer_sleeper, task) +
@@ -101,7 +121,7 @@ static __always_inline bool is_timed_by(__u64 at)
 	void *coarse = (void *)(at - bpf_core_field_offset(struct process_timer, task) +
 				bpf_core_field_offset(struct process_timer, timer));
 
-	return is_set(fine) || is_pending(coarse);
+	return is_set(fine) || is_pending(coarse) || is_timed_by_ring(at);
 }
 
 static __always_inline bool sleeps_at(struct futex_vector *v, __u64 task)

@@ -72,7 +72,7 @@ enum lens_call {
 #define LENS_THREAD_BACKGROUND 65536	/* its terminal has another job in the foreground */
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
-#define LENS_THREAD_TIMED 524288	/* ... and has a time limit */
+#define LENS_THREAD_TIMED 524288	/* ... or it is io_uring_enter(2), and has a time limit */
 
 /*
  * A look tells of each thread twice. What it compares is filled in the first time: proc,

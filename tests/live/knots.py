@@ -43,7 +43,8 @@ IMPASSES = ("mqfull flock posixlock ofdlock sharedlock lockqueue four sem semcyc
 RING_CYCLES = ("ringread ringasync ringfixed ringhidden ringpoll ringagain ringmask ringidle"
                " ringwrite ringreceive ringfifo").split()
 URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ringeither"
-                        " ringbusy ringbeside ringminimum ringregistered ringorphan").split()
+                        " ringbusy ringbeside ringminimum ringregistered ringorphan"
+                        " ringforgotten").split()
 FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex"
            " wordalone wordhandler wordthread semscrossed").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"

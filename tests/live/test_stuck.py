@@ -68,6 +68,8 @@ KNOTS.update({
     "ringtimeout": ({"ring": "waiting", "plain": "waiting"}, {"plain": ["ring"]}, {}),
     "ringlimit": ({"ring": "waiting", "plain": "waiting"},
                   {"ring": ["plain"], "plain": ["ring"]}, {}),
+    "ringforgotten": ({"ring": "waiting", "plain": "waiting"},
+                      {"ring": ["plain"], "plain": ["ring"]}, {}),
     "ringeither": ({"ring": "external", "plain": "external"},
                    {"ring": ["plain", "sleeper"], "plain": ["ring"]}, {}),
     "ringbusy": ({"ring": "external", "plain": "external"},

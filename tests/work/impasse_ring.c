@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -144,6 +145,17 @@ static void waits_an_hour(void *unused)
 	open_ring(0);
 	request(IORING_OP_READ, p[0], 0);
 	ring_sleep(IORING_ENTER_EXT_ARG, &arg, sizeof(arg));
+}
+
+static struct io_uring_getevents_arg *limit;
+
+static void waits_by_shared_limit(void *unused)
+{
+	limit->ts = (uintptr_t)&hour;
+	close_those_of_plain();
+	open_ring(0);
+	request(IORING_OP_READ, p[0], 0);
+	ring_sleep(IORING_ENTER_EXT_ARG, limit, sizeof(*limit));
 }
 
 /* as with a time limit, but there is none */
@@ -387,6 +399,17 @@ static void ring_mask(void) { with(waits_with_mask, SYS_io_uring_enter); }
 static void ring_polled(void) { with(reads_polled, SYS_io_uring_enter); }
 static void ring_timeout(void) { with(reads_for_an_hour, SYS_io_uring_enter); }
 static void ring_limit(void) { with(waits_an_hour, SYS_io_uring_enter); }
+
+/* the memory says by now that there is none */
+static void ring_forgotten(void)
+{
+	limit = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (limit == MAP_FAILED)
+		work_die("mmap");
+	with(waits_by_shared_limit, SYS_io_uring_enter);
+	limit->ts = 0;
+}
+
 static void ring_empty(void) { with(waits_for_nothing, SYS_io_uring_enter); }
 static void ring_idle(void) { with(has_idle_ring, SYS_read); }
 static void ring_epoll(void) { with(reads_by_epoll, SYS_epoll_wait); }
@@ -443,6 +466,7 @@ static const struct work_mode modes[] = {
 	{ "ringpoll", ring_poll },	 { "ringagain", ring_again },
 	{ "ringmask", ring_mask },	 { "ringpolled", ring_polled },
 	{ "ringtimeout", ring_timeout }, { "ringlimit", ring_limit },
+	{ "ringforgotten", ring_forgotten },
 	{ "ringempty", ring_empty },	 { "ringidle", ring_idle },
 	{ "ringepoll", ring_epoll },	 { "ringeither", ring_either },
 	{ "ringbusy", ring_busy },	 { "ringwrite", ring_write },
