@@ -65,7 +65,8 @@ IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed f
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
-          " straychild straylock sharedtable polledtwice straytimedsocket straytimedset").split()
+          " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
+          " endedthread").split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

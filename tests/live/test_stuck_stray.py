@@ -2,12 +2,14 @@
 """`ipclens stuck` where a descriptor stands for something else than the call is about that was
 given it: another thread has put that in its place, or another process of the same table."""
 
+import os
+
 import lens
 from knots import KNOTS, RINGS, STRAYS, TOGETHER, knot_test, ring_test
 
 TWO = {"process": "external", "reader": "external"}
 
-for _mode in STRAYS[:-4] + ["stray32"]:
+for _mode in STRAYS[:-5] + ["stray32"]:
     KNOTS[_mode] = (TWO, {"reader": ["process"]}, {})
     lens.register("stuck_" + _mode, knot_test(_mode))
 
@@ -23,6 +25,14 @@ for _mode in ("straytimedsocket", "straytimedset"):
 
 RINGS["polledtwice"] = {"poll": "reader", "reader": "poll"}
 lens.register("stuck_polledtwice", ring_test("polledtwice"))
+
+# its call has a reference that it would need no more; older kernels do not say so in one place
+if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 12):
+    RINGS["endedthread"] = {"process": "reader", "reader": "process"}
+    lens.register("stuck_endedthread", ring_test("endedthread"))
+else:
+    KNOTS["endedthread"] = (TWO, {"process": ["reader"], "reader": ["process"]}, {})
+    lens.register("stuck_endedthread", knot_test("endedthread"))
 
 TOGETHER.add("sharedtable")
 

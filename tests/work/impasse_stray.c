@@ -100,6 +100,13 @@ static void *replace_and_end(void *unused)
 	return NULL;
 }
 
+static void *hear_and_end(void *unused)
+{
+	get(told[0]);
+	work_tick(IN_PLACE);
+	return NULL;
+}
+
 static void *wait_and_end(void *unused)
 {
 	wait_there(in);
@@ -420,6 +427,29 @@ static void shared_table(void)
 	asleep("reader", SYS_read);
 }
 
+/* a thread was there when the call began, which had to take a reference of its own then */
+static void receive_beside_gone(void *unused)
+{
+	close_others(s[0], told[0]);
+	start(hear_and_end);
+	by_recvmsg(s[0]);
+}
+
+static void ended_thread(void)
+{
+	make_pipe(told);
+	make_socket_pair(s, SOCK_STREAM);
+	role("process", work_spawn(receive_beside_gone, NULL));
+	role("reader", work_spawn(read_s1, NULL));
+	close_others(told[1], -1);
+	asleep_anywhere("process", SYS_recvmsg);
+	put(told[1]);
+	work_wait_ticks(IN_PLACE, 1);
+	let_go();
+	asleep_wholly("process", SYS_recvmsg);
+	asleep("reader", SYS_read);
+}
+
 /* entries for several kinds of events, all of one descriptor */
 static void poll_s0_twice(void *unused)
 {
@@ -448,6 +478,7 @@ static const struct work_mode modes[] = {
 	{ "strayprocess", stray_process },
 	{ "straysocket", stray_socket },
 	{ "strayset", stray_set },
+	{ "endedthread", ended_thread },
 	{ "straytimedsocket", stray_timed_socket },
 	{ "straytimedset", stray_timed_set },
 	{ "straychild", stray_child },

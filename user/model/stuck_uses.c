@@ -73,9 +73,15 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 		stuck_each_polled(s, t, count_polled, &c);
 		return;
 	}
-	/* a call needs none to what a descriptor of the thread's own table stands for */
-	if (!shares_table(t->proc))
+	/*
+	 * A call needs none to what a descriptor of the thread's own table stands for, but keeps
+	 * the one that it took while there were other threads.
+	 */
+	if (!shares_table(t->proc)) {
+		if (t->rec.flags & LENS_THREAD_HOLDS)
+			count(s, t, t->rec.arg[0]);
 		return;
+	}
 	if (lock && lock->rec.wanted) {
 		add(s, t, lock->rec.wanted);
 		return;
