@@ -153,7 +153,7 @@ static void order_item(struct look *l, const struct order *o, unsigned copy)
 	finish(l, &r.h, LENS_REC_ITEM, sizeof(r));
 }
 
-/* a poll set, a lock, operations on semaphores: a pattern over and over */
+/* a poll set, words, operations on semaphores: a pattern over and over */
 static void order_memory(struct look *l, const struct order *o, unsigned copy)
 {
 	struct {
@@ -164,6 +164,7 @@ static void order_memory(struct look *l, const struct order *o, unsigned copy)
 
 	rec.r.tid = rec.r.proc.tgid + (o->b[1] % 4) * 10000;
 	rec.r.call = o->b[2] % LENS_CALL_MAX;
+	rec.r.h.flags = o->b[3] & 128 ? LENS_F_TRUNCATED : 0;
 	rec.r.size = o->b[4] < 250 ? o->b[4] : (o->b[4] - 249) * 2720;
 	for (uint32_t i = 0; i < rec.r.size && i < sizeof(rec.bytes); i++)
 		rec.bytes[i] = o->b[5 + i % period];
@@ -216,6 +217,9 @@ static void order_lock(struct look *l, const struct order *o, unsigned copy)
 		.end = number(o->b[7]),
 		.ino = o->b[8],
 		.exclusive = o->b[9] & 1,
+		.wanted_start = number(o->b[10]),
+		.wanted_end = number(o->b[11]),
+		.wanted_exclusive = o->b[12] & 1,
 	};
 
 	finish(l, &r.h, LENS_REC_LOCK, sizeof(r));

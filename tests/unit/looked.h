@@ -20,6 +20,7 @@ LOOK void look_apply(struct stuck *s, void *rec, enum lens_rec_type type, size_t
 	size_t skip;
 
 	*h = (struct lens_rec){ .type = type,
+				.flags = h->flags,
 				.len = (len + 7) / 8 * 8,
 				.ts_ns = look_now_ns += 10 };
 	CHECK(event_decode(rec, h->len, &ev, &skip) > 0);
