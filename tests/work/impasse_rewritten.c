@@ -89,7 +89,7 @@ static void say_selected(unsigned thing)
 
 static void wait_selecting(void)
 {
-	select(in[READERS] + 1, &given->set, NULL, NULL, NULL);
+	syscall(SYS_pselect6, in[READERS] + 1, &given->set, NULL, NULL, NULL, NULL);
 }
 
 /* --------------------------------------------------------------- semaphores */
@@ -131,7 +131,7 @@ static void take_semaphore(unsigned thing)
 
 static void wait_for_semaphore(void)
 {
-	semop(sems, &given->operation, 1);
+	syscall(SYS_semop, sems, &given->operation, 1);
 }
 
 /* -------------------------------------------------------------------- locks */
@@ -297,8 +297,8 @@ static void rewritten(const struct call *of, bool by_thread)
 
 static const struct call
 	by_poll = { SYS_poll, make_ends, keep_out, say_polled, wait_polling },
-	by_select = { -1, make_ends, keep_out, say_selected, wait_selecting },
-	by_semop = { -1, make_sems, take_semaphore, say_semaphore, wait_for_semaphore },
+	by_select = { SYS_pselect6, make_ends, keep_out, say_selected, wait_selecting },
+	by_semop = { SYS_semop, make_sems, take_semaphore, say_semaphore, wait_for_semaphore },
 	by_lock = { SYS_fcntl, make_file, take_lock, say_lock, wait_for_lock },
 	by_end = { SYS_fcntl, make_file, take_lock, say_lock_by_end, wait_for_lock },
 	by_words = { SYS_futex_waitv, make_words, keep_word, say_word, wait_for_word };
