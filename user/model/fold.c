@@ -287,12 +287,14 @@ static void fold_unplaced(struct world *w, const struct lens_total_key *of, cons
 	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
 	key.kind = of->kind;
 	key.in_tree = p->in_tree;
+	key.is_self = p->is_self;
 	key.unplaced = true;
 	key.names[of->dir] = FOLD_ONE;
 	memcpy(key.comm[of->dir], p->comm, LENS_COMM_LEN);
 	f = fold_get(w, &key);
 	add_total(&f->total[of->dir], t);
-	w->unplaced[of->kind] += t->ops;
+	if (!p->is_self)
+		w->unplaced[of->kind] += t->ops;
 }
 
 void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t)
