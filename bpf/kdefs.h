@@ -75,6 +75,7 @@
 #define KDEF_SEND_SHUTDOWN 2
 /* the same: bit of skc_flags, the end of the stream came */
 #define KDEF_SOCK_DONE 1
+#define KDEF_SOCK_URGINLINE 2
 
 /* include/uapi/linux/if.h */
 #define KDEF_IFF_LOOPBACK 8

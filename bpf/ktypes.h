@@ -222,8 +222,7 @@ struct pipe_inode_info {
 	__u32 tail;
 	__u32 max_usage;
 	__u32 ring_size;
-	__u32 readers;
-	__u32 writers;
+	__u32 readers, writers;
 	__u32 r_counter;
 	__u32 w_counter;
 	struct pipe_buffer *bufs;
@@ -425,6 +424,7 @@ struct net {
 	__u32 hash_mix;
 	struct {
 		struct udp_table *udp_table;	/* v6.2 */
+		unsigned int sysctl_tcp_notsent_lowat;
 	} ipv4;
 };
 

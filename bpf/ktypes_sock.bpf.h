@@ -208,6 +208,9 @@ struct tcp_sock {
 	__u32 snd_nxt;
 	__u32 snd_wnd;
 	__u32 packets_out;
+	__u16 urg_data;
+	__u32 urg_seq;
+	__u32 notsent_lowat;
 	__u64 bytes_received;
 	__u64 bytes_acked;
 };

@@ -78,6 +78,24 @@ static __always_inline bool is_sending(struct tcp_sock *tcp)
 	       (core_load(tcp, write_seq) != next && room > 0);
 }
 
+/* an urgent byte that is the next one does not count, unless it is to be read with the others */
+static __always_inline bool is_urgent(struct sock *sk, struct tcp_sock *tcp)
+{
+	return core_load(tcp, urg_data) && core_load(tcp, urg_seq) == core_load(tcp, copied_seq) &&
+	       !(core_load(sk, __sk_common.skc_flags) >> KDEF_SOCK_URGINLINE & 1);
+}
+
+/* who waits for room hears when less than half of the limit is unsent: tcp_stream_memory_free() */
+static __always_inline bool is_held_back(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u32 unsent = core_load(tcp, write_seq) - core_load(tcp, snd_nxt);
+	__u32 limit = core_load(tcp, notsent_lowat);
+
+	if (!limit)
+		limit = core_load_of(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_notsent_lowat);
+	return unsent * 2ull >= limit;
+}
+
 static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens_rec_desc *d)
 {
 	__u16 protocol = core_load(sk, sk_protocol);
@@ -98,8 +116,11 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
 		d->flags |= LENS_DESC_USER_TIMEOUT;
 	d->queued_bytes = (__u32)(core_load(tcp, rcv_nxt) - core_load(tcp, copied_seq));
-	if (d->queued_bytes < core_load(sk, sk_rcvlowat) && !(d->flags & LENS_DESC_RECV_SHUT))
+	if (d->queued_bytes < core_load(sk, sk_rcvlowat) + is_urgent(sk, tcp) &&
+	    !(d->flags & LENS_DESC_RECV_SHUT))
 		d->flags |= LENS_DESC_TOO_LITTLE;
+	if (is_held_back(sk, tcp))
+		d->flags |= LENS_DESC_HELD_BACK;
 	d->sent_bytes = (__u32)(core_load(tcp, write_seq) - core_load(tcp, snd_una));
 }
 

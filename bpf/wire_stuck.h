@@ -149,12 +149,14 @@ enum lens_object {
 #define LENS_DESC_USER_TIMEOUT 16384	/* TCP_USER_TIMEOUT: gives up what is not acknowledged */
 #define LENS_DESC_OPENING 8192		/* not there yet: fd is the thread that waits in open(2) */
 #define LENS_DESC_IDLE 32768	/* timerfd: not set */
-#define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less than SO_RCVLOWAT to be read */
+#define LENS_DESC_TOO_LITTLE 65536	/* tcp: has less to be read than poll(2) tells of */
 #define LENS_DESC_NONBLOCK 131072
 #define LENS_DESC_SENDING 262144	/* tcp: what it sent is on its way, or may go */
 #define LENS_DESC_USED 524288	/* pipe: something has been written to it */
 #define LENS_DESC_READ_TIMED 1048576	/* pty: a read may have a time limit (VTIME) */
 #define LENS_DESC_OUTPUT_STOPPED 2097152	/* pty: takes nothing until somebody says so */
+#define LENS_DESC_REDIRECTED 4194304	/* socket in a sockmap: BPF programs move what is sent */
+#define LENS_DESC_HELD_BACK 8388608	/* tcp: takes no more while so much is unsent */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -52,7 +52,8 @@ REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgram
 ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"
            " younger sends output").split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
-LEASTS = "leastunix leasttcp leastpoll pollapart epollapart waitall peekall".split()
+LEASTS = ("leastunix leasttcp leastpoll pollapart epollapart waitall peekall urgentpoll unsentpoll"
+          " unsentsend edgeset").split()
 THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Readers for whom what is there is not enough: "reader" has the end that the rest
- * would have to come from, and waits until "waiter" goes on.
+ * Waiters for whom what is there is not enough: "reader" has the end that the rest
+ * would have to come from, or go to, and waits until "waiter" goes on.
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -122,14 +123,19 @@ static void need_least(void)
 		work_die("SO_RCVLOWAT");
 }
 
-static void knot(void (*waits)(void *), long call)
+static void begin(void (*waits)(void *), long call)
 {
-	send_part();
 	role("waiter", work_spawn(waits, NULL));
 	role("reader", work_spawn(read_q_with_s1, NULL));
 	let_go();
 	asleep("waiter", call);
 	asleep("reader", SYS_read);
+}
+
+static void knot(void (*waits)(void *), long call)
+{
+	send_part();
+	begin(waits, call);
 }
 
 static void least_unix(void)
@@ -184,6 +190,80 @@ static void peek_at_all(void)
 	knot(peek, SYS_recvmsg);
 }
 
+/* it comes first, and is not among what is read with the others */
+static void urgent(void)
+{
+	int marked = 0;
+
+	make_pipe(q);
+	tcp_pair();
+	if (send(s[1], data, 1, MSG_OOB) != 1)
+		work_die("send");
+	while (!marked)
+		if (ioctl(s[0], SIOCATMARK, &marked))
+			work_die("SIOCATMARK");
+	begin(poll_s0, SYS_poll);
+}
+
+static void poll_s0_for_room(void *unused)
+{
+	poll_s0_for(POLLOUT);
+}
+
+static void send_on(void *unused)
+{
+	close_others(s[0], q[1]);
+	send(s[0], data, sizeof(data), 0);
+}
+
+/* of a buffer that has room for much more only little may be unsent, once the peer takes nothing */
+static void unsent(void (*waits)(void *), long call)
+{
+	int room = 4 << 20, limit = 1;
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	make_pipe(q);
+	tcp_pair();
+	if (setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) ||
+	    setsockopt(s[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit)))
+		work_die("setsockopt");
+	/* until probes have filled the last of its window, too: the rest stays here */
+	do {
+		fill(s[0]);
+		if (getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &info, &len))
+			work_die("TCP_INFO");
+	} while (!info.tcpi_notsent_bytes || info.tcpi_unacked || info.tcpi_snd_wnd);
+	begin(waits, call);
+}
+
+static void unsent_poll(void) { unsent(poll_s0_for_room, SYS_poll); }
+static void unsent_send(void) { unsent(send_on, SYS_sendto); }
+
+/* a set that has told of the other one, which is as ready as before, and tells when that changes */
+static void wait_for_set_of_sets(void *unused)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	int inner, outer;
+
+	close_others(s[0], q[1]);
+	inner = epoll_create1(0);
+	outer = epoll_create1(0);
+	if (epoll_ctl(inner, EPOLL_CTL_ADD, s[0], &e))
+		work_die("epoll");
+	e.events = EPOLLIN | EPOLLET;
+	if (epoll_ctl(outer, EPOLL_CTL_ADD, inner, &e) || epoll_wait(outer, &e, 1, -1) != 1)
+		work_die("epoll");
+	epoll_wait(outer, &e, 1, -1);
+}
+
+static void edge_of_set(void)
+{
+	make_pipe(q);
+	make_socket_pair(s, SOCK_STREAM);
+	knot(wait_for_set_of_sets, SYS_epoll_wait);
+}
+
 static const struct work_mode modes[] = {
 	{ "leastunix", least_unix },
 	{ "leasttcp", least_tcp },
@@ -192,6 +272,10 @@ static const struct work_mode modes[] = {
 	{ "epollapart", epoll_apart },
 	{ "waitall", all_of_message },
 	{ "peekall", peek_at_all },
+	{ "urgentpoll", urgent },
+	{ "unsentpoll", unsent_poll },
+	{ "unsentsend", unsent_send },
+	{ "edgeset", edge_of_set },
 };
 
 int main(int argc, char **argv)

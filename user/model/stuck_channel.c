@@ -249,7 +249,8 @@ static bool has_room(const struct stuck *s, const struct stuck_desc *d)
 	/* so much may be taken when the kernel calls it writable: unix_writable() */
 	unsigned part = d->rec.object == LENS_OBJECT_TCP ? 2 : 4;
 
-	if (d->rec.sent_bytes * part > d->rec.send_capacity_bytes)
+	if (d->rec.sent_bytes * part > d->rec.send_capacity_bytes ||
+	    d->rec.flags & LENS_DESC_HELD_BACK)
 		return false;
 	return d->rec.object != LENS_OBJECT_UNIX_DGRAM || !peer ||
 	       peer->rec.queued_msgs <= peer->rec.capacity_msgs;

@@ -263,7 +263,7 @@ void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_
 /* stuck_set.c: poll, select, epoll */
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
-		      unsigned depth);
+		      unsigned depth, bool edge);
 /* calls fn for each wait queue that a thread in poll or select waits at */
 void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
 		       void (*fn)(void *ctx, const struct lens_polled *p), void *ctx);
@@ -271,6 +271,7 @@ void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
 /* ... what one that waits for events of a descriptor needs */
 void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		       uint32_t fd, uint32_t events, unsigned depth);
+/* edge: as of stuck_need_desc() */
 
 /* stuck_uring.c: requests to rings */
 void stuck_take_request(struct stuck *s, const struct lens_rec_request *r);

@@ -36,7 +36,7 @@ void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stu
 	bool edge = events & EPOLL_EDGE;
 
 	if (d->rec.object == LENS_OBJECT_EPOLL) {
-		stuck_need_epoll(s, t, d, depth + 1);
+		stuck_need_epoll(s, t, d, depth + 1, edge);
 		return;
 	}
 	if (d->rec.object == LENS_OBJECT_IO_URING) {
@@ -57,13 +57,15 @@ static bool is_disarmed(const struct stuck_item *i)
 	return !(i->rec.events & ~EPOLL_PRIVATE);
 }
 
+/* edge: of the set itself only changes are told */
 static void need_item(struct stuck *s, struct stuck_thread *t, const struct stuck_item *i,
-		      unsigned depth)
+		      unsigned depth, bool edge)
 {
 	const struct stuck_desc *d = stuck_find_file(s, i->rec.file);
+	uint32_t events = i->rec.events | (edge ? EPOLL_EDGE : 0);
 
 	if (d)
-		stuck_need_events(s, t, d, i->rec.fd, i->rec.events, depth);
+		stuck_need_events(s, t, d, i->rec.fd, events, depth);
 	else
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a descriptor that is not seen");
 }
@@ -121,7 +123,7 @@ static void need_arming(struct stuck *s, struct stuck_thread *t, const struct st
 }
 
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
-		      unsigned depth)
+		      unsigned depth, bool edge)
 {
 	const struct stuck_item *i = hash_get(stuck_look(s)->items, &set->rec.self);
 	const struct stuck_desc *first = stuck_find_self(s, set->rec.self);
@@ -136,7 +138,7 @@ void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuc
 		if (is_disarmed(i))
 			disarmed++;
 		else
-			need_item(s, t, i, depth);
+			need_item(s, t, i, depth, edge);
 	}
 	if (i)
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");
@@ -219,7 +221,7 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 	    call == LENS_CALL_EPOLL_PWAIT2) {
 		set = stuck_find_fd(s, t->proc, arg[0]);
 		if (set && set->rec.object == LENS_OBJECT_EPOLL)
-			stuck_need_epoll(s, t, set, 0);
+			stuck_need_epoll(s, t, set, 0, false);
 		else
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a set that is not seen");
 	} else {
