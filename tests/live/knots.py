@@ -54,7 +54,8 @@ ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchi
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = ("leastunix leasttcp leastpoll pollapart epollapart waitall peekall urgentpoll unsentpoll"
           " unsentsend edgeset").split()
-THIRDS = "devtty tracedthread wakeupfd semtogether deletedfile epollshared fifoalone".split()
+THIRDS = ("devtty tracedthread wakeupfd semtogether semlittle semeach deletedfile epollshared"
+          " fifoalone").split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"

@@ -42,6 +42,9 @@ REACHED = {
     "wakeupfd": ({"reader": "external"}, {"reader": ["reader"]}, {}),
     "semtogether": ({"taker": "external", "reader": "external"},
                     {"reader": ["taker"]}, {}),
+    "semlittle": ({"taker": "peer-slow", "reader": "external"},
+                  {"taker": ["reader", "spender"], "reader": ["taker"]},
+                  {"reader": ("peer-slow", 1)}),
     "deletedfile": ({"waiter": "external", "reader": "external"},
                     {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
     # the handler of a signal that the sender could cause
@@ -72,6 +75,8 @@ OUT_OF_REACH = {
     "waitidgroup": {"waiter": "reader", "reader": "waiter"},
     # nor is it one that is asked about
     "waitclone": {"waiter": "reader", "reader": "waiter"},
+    # somebody else owes a part of what is missing
+    "semeach": {"taker": "reader", "reader": "taker"},
     # it has room, but not for what is written
     "eventfull": {"waiter": "reader", "reader": "waiter"},
     # whom a sendmsg(2) names is in memory that is not read

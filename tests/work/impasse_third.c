@@ -186,10 +186,9 @@ static void take_both(void *unused)
 	semop(semaphores, both, ARRAY_SIZE(both));
 }
 
-/* the first semaphore looks as if it were in the way, which "reader" owes */
-static void semaphores_together(void)
+static void make_semaphores(short value)
 {
-	struct sembuf give = { .sem_num = 0, .sem_op = 1 };
+	struct sembuf give = { .sem_num = 0, .sem_op = value };
 
 	make_pipe(q);
 	semaphores = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600);
@@ -199,10 +198,54 @@ static void semaphores_together(void)
 	semop(semaphores, &give, 1);
 	role("reader", work_spawn(owe, NULL));
 	asleep("reader", SYS_read);
-	role("taker", work_spawn(take_both, NULL));
+}
+
+static void taken_by(void (*takes)(void *))
+{
+	role("taker", work_spawn(takes, NULL));
 	let_go();
 	asleep("taker", SYS_semtimedop);
 }
+
+/* the first semaphore looks as if it were in the way, which "reader" owes */
+static void semaphores_together(void)
+{
+	make_semaphores(1);
+	taken_by(take_both);
+}
+
+static void take_two(void *unused)
+{
+	struct sembuf two = { .sem_num = 0, .sem_op = -2 };
+
+	close_others(q[1], -1);
+	semop(semaphores, &two, 1);
+}
+
+static void take_one(short flags)
+{
+	struct sembuf one = { .sem_num = 0, .sem_op = -1, .sem_flg = flags };
+
+	close_others(-1, -1);
+	semop(semaphores, &one, 1);
+	pause();
+}
+
+static void spend_one(void *unused) { take_one(0); }
+static void owe_one(void *unused) { take_one(SEM_UNDO); }
+
+static void one_each(const char *name, void (*takes)(void *))
+{
+	make_semaphores(2);
+	role(name, work_spawn(takes, NULL));
+	asleep(name, SYS_pause);
+	taken_by(take_two);
+}
+
+/* what "reader" owes is one, and two are missing: the other one has to come from elsewhere */
+static void too_little_owed(void) { one_each("spender", spend_one); }
+/* what "debtor" owes is not enough without that of "reader" */
+static void owed_by_each(void) { one_each("debtor", owe_one); }
 
 /* --------------------------------------------------------------------- memory */
 
@@ -315,6 +358,7 @@ static void fifo_alone(void)
 static const struct work_mode modes[] = {
 	{ "devtty", controlling_terminal }, { "tracedthread", traced_thread },
 	{ "wakeupfd", wake_up_descriptor }, { "semtogether", semaphores_together },
+	{ "semlittle", too_little_owed }, { "semeach", owed_by_each },
 	{ "deletedfile", deleted_file },
 	{ "epollshared", shared_set }, { "fifoalone", fifo_alone },
 };

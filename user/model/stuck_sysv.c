@@ -120,27 +120,43 @@ static const struct lens_rec_sem *find_value(const struct stuck *s, uint32_t ipc
 	return NULL;
 }
 
-/* processes whose SEM_UNDO list says that they took this one and owe it back; false: not all */
+/* those who share the list r of SEM_UNDO; false: not all */
+static bool add_debtor(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *r,
+		       uint32_t group)
+{
+	for (size_t k = 0; k < s->thread_count; k++) {
+		if (s->threads[k]->rec.undo != r->undo || s->threads[k]->is_dead)
+			continue;
+		if (!stuck_may_visit(s, n))
+			return false;
+		stuck_add_grouped(n, s->threads[k]->proc, WHY_OWES_UNDO, 0, group);
+	}
+	return true;
+}
+
+/*
+ * Processes whose SEM_UNDO list says that they took this one and owe it back; where that is just
+ * what is missing, all of them are needed. False: not all of them, or they owe less than that.
+ */
 static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *value,
-			bool wants_zero)
+			int64_t missing)
 {
 	const struct stuck_look *l = stuck_look(s);
+	int64_t owed = 0, sign = missing < 0 ? -1 : 1;
+	uint32_t group = 0;
 
 	for (size_t i = 0; i < l->sem_count; i++) {
 		const struct lens_rec_sem *r = &l->sems[i];
 
 		if (!r->undo || r->ipcns != value->ipcns || r->id != value->id ||
-		    r->num != value->num || (wants_zero ? r->adjust > 0 : r->adjust < 0))
+		    r->num != value->num || r->adjust * sign <= 0)
 			continue;
-		for (size_t k = 0; k < s->thread_count; k++) {
-			if (s->threads[k]->rec.undo != r->undo || s->threads[k]->is_dead)
-				continue;
-			if (!stuck_may_visit(s, n))
-				return false;
-			stuck_add_provider(n, s->threads[k]->proc, WHY_OWES_UNDO, 0);
-		}
+		if (!add_debtor(s, n, r, ++group))
+			return false;
+		owed += r->adjust;
 	}
-	return true;
+	n->all_groups = owed == missing;
+	return owed * sign >= missing * sign;
 }
 
 /* what the operations before this one of the same call make of the value */
@@ -158,9 +174,12 @@ static int64_t value_then(const struct stuck_memory *m, size_t end,
 	return then;
 }
 
-/* the operation of the call that cannot be done now; false: none of those read */
+/*
+ * The operation of the call that cannot be done now; false: none of those read. missing: what
+ * its semaphore must have more, or less, for that.
+ */
 static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, uint32_t id,
-			 struct sem_op *ret)
+			 struct sem_op *ret, int64_t *ret_missing)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	const struct lens_rec_sem *value;
@@ -176,6 +195,7 @@ static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, ui
 		if (op.op ? then + op.op >= 0 : !then)
 			continue;
 		*ret = op;
+		*ret_missing = -(then + op.op);
 		return true;
 	}
 	return false;
@@ -187,16 +207,17 @@ void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 	const struct lens_rec_sem *value;
 	struct stuck_proc *last;
 	struct sem_op op;
+	int64_t missing;
 
 	n->inferred = true;
 	n->outside = HOPE_OUTSIDE;
 	n->outside_why = "any process that may use the semaphore";
-	if (!find_blocked(s, t, id, &op))
+	if (!find_blocked(s, t, id, &op, &missing))
 		return;
 	value = find_value(s, t->rec.ipcns, id, op.num);
 	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->key);
 	n->detail = op.num;
-	if (add_debtors(s, n, value, !op.op) && n->provider_count && !stuck_is_inside(s)) {
+	if (add_debtors(s, n, value, missing) && n->provider_count && !stuck_is_inside(s)) {
 		/* taken as a lock is: who took it is the one to give it back */
 		n->outside = HOPE_NONE;
 		return;
