@@ -81,6 +81,16 @@ static __always_inline struct file *file_address(const struct lens_rec_desc *d)
 	return (struct file *)*(const volatile __u64 *)&d->file;
 }
 
+#define MUTEX_FLAGS 7ull /* of mutex.owner, beside the address */
+
+/* which splice(2) keeps while it waits for a socket */
+static __always_inline __u64 has_lock(struct inode *i)
+{
+	if (!bpf_core_field_exists(((struct mutex *)NULL)->owner)) /* PREEMPT_RT */
+		return 0;
+	return core_load_of(i, i_pipe, mutex.owner.counter) & ~MUTEX_FLAGS;
+}
+
 static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 {
 	struct lens_depth depth = {};
@@ -97,6 +107,7 @@ static __always_inline void fill_pipe(struct inode *i, struct lens_rec_desc *d)
 	/* counts from when the pipe was made, or was given another size */
 	if (core_load_of(i, i_pipe, head))
 		d->flags |= LENS_DESC_USED;
+	d->peer = has_lock(i);
 }
 
 static __always_inline void fill_mq(struct file *f, struct inode *i, struct lens_rec_desc *d,

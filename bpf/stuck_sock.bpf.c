@@ -4,6 +4,7 @@
  * them; and descriptors that are inside a unix socket's queue, which no
  * process has at that moment although they keep a pipe open.
  */
+#include "redirect.bpf.h"
 #include "stuck.bpf.h"
 
 /* -------------------------------------------------------------------- unix */
@@ -152,6 +153,8 @@ int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 		d->flags |= LENS_DESC_RECV_TIMEOUT;
 	if (core_field(typed, sk_sndtimeo) != KDEF_SCHEDULE_FOREVER)
 		d->flags |= LENS_DESC_SEND_TIMEOUT;
+	if (redirect_of(sk))
+		d->flags |= LENS_DESC_REDIRECTED;
 	d->object = core_load(sk, sk_type);
 	if (family == KDEF_AF_UNIX)
 		fill_unix(sk, d, name);

@@ -164,7 +164,8 @@ struct lens_rec_desc {
 	struct lens_proc proc;
 	__u64 file;		/* token of the open file description */
 	__u64 refs;		/* references to it, ours not counted */
-	__u64 self, peer;	/* tokens of the end behind it, and of the other end */
+	__u64 self;		/* token of the end behind it */
+	__u64 peer;		/* ... of the other end; pipe: of the thread that has its lock */
 	__u64 carrier;		/* token of the socket whose queue holds it */
 	__u64 cred;		/* token of the credentials that it was opened with */
 	__u64 signalled;	/* token: who is sent a signal of what happens there, 0: nobody */

@@ -69,6 +69,7 @@ RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
           " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
+RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
@@ -76,6 +77,7 @@ PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROO
             "impasse_rwlock": RWLOCKS, "impasse_lease": LEASES, "impasse_signal": SIGNALS,
             "impasse_third": THIRDS, "impasse_hidden": HIDDEN, "impasse_idle": IDLES,
             "impasse_guise": GUISES, "impasse_stray": STRAYS, "impasse_origin": ORIGINS,
+            "impasse_relay": RELAYS,
             "impasse_futex": FUTEXES, "impasse_reach": REACHES, "impasse_view": VIEWS,
             "impasse_sock": SOCKETS, "impasse": IMPASSES}
 

@@ -277,6 +277,15 @@ static void ready_socket(const struct stuck *s, struct stuck_need *n, const stru
 		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
 }
 
+void stuck_doubt_ends(struct stuck_need *n, const struct stuck_desc *one,
+		      const struct stuck_desc *other)
+{
+	if (one->rec.flags & LENS_DESC_REDIRECTED ||
+	    (other && other->rec.flags & LENS_DESC_REDIRECTED))
+		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever BPF programs take it from, or give it"
+						    " to (sockmap)");
+}
+
 static void need_unix(const struct stuck *s, struct stuck_need *n, const struct stuck_desc *d)
 {
 	const struct stuck_desc *other = stuck_find_self(s, d->rec.peer);
@@ -287,6 +296,7 @@ static void need_unix(const struct stuck *s, struct stuck_need *n, const struct 
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that sends to its address");
 	n->outlives = d->rec.object == LENS_OBJECT_UNIX_DGRAM && n->want != WANT_ROOM;
 	stuck_add_holders(s, n, other, 0, unaccepted ? WHY_LISTENS : WHY_HOLDS_END);
+	stuck_doubt_ends(n, d, other);
 	if (!other)
 		stuck_hope_outside(n, HOPE_OUTSIDE,
 			     d->rec.flags & LENS_DESC_CONNECTED ? "a peer that is not seen"

@@ -8,7 +8,9 @@
 
 #include "model/model.h"
 
-#define STUCK_STATE_TRACED 8 /* in lens_rec_thread.state: stopped by its tracer */
+/* in lens_rec_thread.state; include/linux/sched.h, not exported */
+#define STUCK_STATE_UNINTERRUPTIBLE 2
+#define STUCK_STATE_TRACED 8 /* stopped by its tracer */
 
 /* a descriptor, also one that is in flight (proc NULL) */
 struct stuck_desc {
@@ -227,12 +229,19 @@ bool stuck_awaits_tracer(const struct stuck_thread *t);
 /* stuck_own.c */
 void stuck_set_own(const struct stuck *s, struct stuck_thread *t);
 
+/* stuck_held.c: the thread that has the lock of the pipe which t waits to read or write, or NULL */
+struct stuck_thread *stuck_find_locker(const struct stuck *s, const struct stuck_thread *t);
+void stuck_need_locker(struct stuck *s, struct stuck_thread *t, struct stuck_thread *locker);
+
 /* stuck_channel.c */
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
 /* edge: the thread hears of changes only, not of what is ready already */
 void stuck_need_desc(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		     uint32_t fd, enum stuck_want want, bool edge);
 void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd);
+/* either is in a sockmap: then others may read what is sent, or send what is read */
+void stuck_doubt_ends(struct stuck_need *n, const struct stuck_desc *one,
+		      const struct stuck_desc *other);
 /* open(2) of a FIFO */
 void stuck_need_partner(struct stuck *s, struct stuck_thread *t);
 /* adds all who have an end in hand, or could receive it; returns how many open descriptions */
@@ -262,6 +271,7 @@ void stuck_need_syn(struct stuck *s, struct stuck_thread *t, const struct stuck_
 
 /* stuck_set.c: poll, select, epoll */
 void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, const uint64_t *arg);
+/* edge: as of stuck_need_desc() */
 void stuck_need_epoll(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *set,
 		      unsigned depth, bool edge);
 /* calls fn for each wait queue that a thread in poll or select waits at */
@@ -271,7 +281,6 @@ void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
 /* ... what one that waits for events of a descriptor needs */
 void stuck_need_events(struct stuck *s, struct stuck_thread *t, const struct stuck_desc *d,
 		       uint32_t fd, uint32_t events, unsigned depth);
-/* edge: as of stuck_need_desc() */
 
 /* stuck_uring.c: requests to rings */
 void stuck_take_request(struct stuck *s, const struct lens_rec_request *r);

@@ -7,7 +7,6 @@
 #include "model/stuck_look.h"
 
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
-#define STATE_UNINTERRUPTIBLE 2
 #define STATE_STOPPED_OR_TRACED (4 | STUCK_STATE_TRACED)
 #define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 
@@ -56,8 +55,8 @@ void stuck_set_own(const struct stuck *s, struct stuck_thread *t)
 	} else if (r->flags & LENS_THREAD_WORKER) {
 		t->own = HOPE_OUTSIDE;
 		t->own_why = "working for io_uring";
-	} else if (r->state & STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
-		   r->call != LENS_CALL_CLONE) {
+	} else if (r->state & STUCK_STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
+		   r->call != LENS_CALL_CLONE && !stuck_find_locker(s, t)) {
 		t->own = HOPE_RUNS;
 		t->own_why = "waiting for a device";
 	} else if (r->flags & LENS_THREAD_TIMER) {

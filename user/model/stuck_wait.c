@@ -436,6 +436,7 @@ void stuck_need_tracer(struct stuck *s, struct stuck_thread *t)
 void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 {
 	const struct stuck_memory *memory = stuck_find_memory(s, t->rec.tid);
+	struct stuck_thread *locker = stuck_find_locker(s, t);
 	unsigned call = t->rec.call;
 	uint64_t arg[6];
 
@@ -458,6 +459,10 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 				   "what its descriptor stood for before");
 		if (t->rec.flags & LENS_THREAD_TIMED)
 			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
+		return;
+	}
+	if (locker) {
+		stuck_need_locker(s, t, locker);
 		return;
 	}
 	if (t->rec.flags & LENS_THREAD_LISTENS)

@@ -228,7 +228,7 @@ static const char *role_wanted(const struct stuck_need *n)
 	case WANT_ROOM:
 		return "read from it";
 	case WANT_LOCK:
-		return "release it";
+		return n->thing && n->thing->is_channel ? "release its lock" : "release it";
 	case WANT_ACCEPT:
 		return "accept the connection";
 	case WANT_PARTNER:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""Where the kernel takes a hand: BPF programs give one socket what another was sent, and splice(2)
+keeps its pipe to itself while it waits for a socket."""
+
+import lens
+from knots import KNOTS, RINGS, Knot, knot_test, ring_test
+
+for _mode in ("relayedtcp", "relayedunix"):
+    KNOTS[_mode] = ({"waiter": "external", "reader": "external"},
+                    {"waiter": ["reader"], "reader": ["waiter"]}, {})
+KNOTS["lockedwriter"] = ({"writer": "peer-slow", "waiter": "external"},
+                         {"writer": ["waiter"], "waiter": ["holder"]}, {"waiter": ("peer-slow", 1)})
+RINGS["lockedcrossed"] = {"waiter": "reader", "reader": "waiter"}
+
+for _mode in ("relayedtcp", "relayedunix", "lockedwriter"):
+    lens.register("stuck_" + _mode, knot_test(_mode))
+lens.register("stuck_lockedcrossed", ring_test("lockedcrossed"))
+
+
+@lens.test()
+def stuck_relay_in_words():
+    """What the hand of the kernel is is said."""
+    for mode, role, words in (("relayedtcp", "waiter", "whoever BPF programs take it from"),
+                              ("lockedwriter", "writer", "could release its lock")):
+        knot = Knot(mode)
+        said = knot.wait(role)["explanation"]
+        lens.require(words in said, said)
+        knot.work.end()

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Connections that the kernel takes a hand in: "sender" has another one, whose data a BPF
+ * program gives to "waiter"; or a call keeps a pipe to itself while a connection is silent.
+ */
+#define _GNU_SOURCE 1
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "knot.h"
+#include "knot_pipes.h"
+#include "redirect.h"
+#include "work.h"
+
+static int s[2];
+
+static void tcp_pair(int ret_fd[2])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(ret_fd[0], (struct sockaddr *)&at, len))
+		work_die("connect");
+	ret_fd[1] = accept(listener, NULL, NULL);
+	close(listener);
+}
+
+static void unix_pair(int ret_fd[2])
+{
+	make_socket_pair(ret_fd, SOCK_STREAM);
+}
+
+/* ------------------------------------------------------------------- sockmap */
+
+static int other[2];
+
+static void read_s0(void *unused)
+{
+	close_others(s[0], q[1]);
+	get(s[0]);
+}
+
+static void read_q_with_s1(void *unused)
+{
+	close_others(s[1], q[0]);
+	get(q[0]);
+}
+
+/* the map is that of who has it: all that was made stays */
+static void could_send(void *unused)
+{
+	close_pair(q);
+	close_pair(s);
+}
+
+static void relayed(void (*pair)(int ret_fd[2]))
+{
+	int map = redirect_map();
+
+	make_pipe(q);
+	pair(s);
+	pair(other);
+	redirect_received(map);
+	redirect_put(map, 0, s[0]);
+	redirect_put(map, 1, other[1]);
+	role("waiter", work_spawn(read_s0, NULL));
+	role("reader", work_spawn(read_q_with_s1, NULL));
+	role("sender", work_spawn(could_send, NULL));
+	let_go();
+	asleep("waiter", SYS_read);
+	asleep("reader", SYS_read);
+	asleep("sender", -1);
+}
+
+static void relayed_tcp(void) { relayed(tcp_pair); }
+static void relayed_unix(void) { relayed(unix_pair); }
+
+/* ------------------------------------------------------------- a locked pipe */
+
+static void splice_into_p(void *unused)
+{
+	close_others(s[0], p[1]);
+	splice(s[0], NULL, p[1], NULL, 1, 0);
+}
+
+/* in a state in which no signal wakes it */
+static void read_p_with_s1(void *unused)
+{
+	close_others(s[1], p[0]);
+	get(p[0]);
+}
+
+/* has the other end, too: to close the last one takes the lock as well */
+static void write_p(void *unused)
+{
+	close_others(p[1], p[0]);
+	put(p[1]);
+}
+
+static bool waits_for_lock(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%*d %*s %c", &state) != 1)
+		work_die("a process that waits for a lock");
+	fclose(f);
+	return state == 'D';
+}
+
+static void until_it_waits_for_lock(const char *name, pid_t pid)
+{
+	role(name, pid);
+	while (!waits_for_lock(pid))
+		usleep(1000);
+}
+
+static void locked(void (*waits)(void *), const char *name)
+{
+	make_pipes();
+	unix_pair(s);
+	role("waiter", work_spawn(splice_into_p, NULL));
+	asleep("waiter", SYS_splice);
+	until_it_waits_for_lock(name, work_spawn(waits, NULL));
+}
+
+/* who would write to the connection cannot read the empty pipe, nor is told that it is empty */
+static void locked_crossed(void)
+{
+	locked(read_p_with_s1, "reader");
+	let_go();
+}
+
+static void keep_s1(void *unused)
+{
+	close_others(s[1], -1);
+}
+
+/* ... nor write, though there is all the room one could want */
+static void locked_writer(void)
+{
+	locked(write_p, "writer");
+	role("holder", work_spawn(keep_s1, NULL));
+	let_go();
+	asleep("holder", -1);
+}
+
+static const struct work_mode modes[] = {
+	{ "relayedtcp", relayed_tcp },
+	{ "relayedunix", relayed_unix },
+	{ "lockedcrossed", locked_crossed },
+	{ "lockedwriter", locked_writer },
+};
+
+int main(int argc, char **argv)
+{
+	return work_main(argc, argv, modes, ARRAY_SIZE(modes));
+}
