@@ -302,6 +302,16 @@ static void add_providers(struct buf *out, const struct stuck_thread *t, const s
 		buf_printf(out, ", or %s", n->outside_why);
 }
 
+static void label_alone(struct buf *out, const struct stuck_proc *w, const struct stuck_proc *p)
+{
+	buf_puts(out, "; it waits for ");
+	if (w != p) {
+		label_stuck_proc(out, p);
+		buf_puts(out, ", which waits for ");
+	}
+	buf_puts(out, "itself");
+}
+
 static void explain_deadlock(struct buf *out, const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_proc *p = t->main_provider;
@@ -310,6 +320,10 @@ static void explain_deadlock(struct buf *out, const struct stuck *s, const struc
 	add_providers(out, t, t->main);
 	if (!ring) {
 		buf_puts(out, "; that leads into a cycle of waits");
+		return;
+	}
+	if (s->rings[ring - 1].count == 1) {
+		label_alone(out, t->proc, s->rings[ring - 1].procs[0]);
 		return;
 	}
 	buf_puts(out, t->proc->on_ring ? "; each waits for the next: "
