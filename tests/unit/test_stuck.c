@@ -223,6 +223,29 @@ TEST(ring_goes_by_others)
 	CHECK_EQ_U64(s->rings[c->proc->ring - 1].count, 1);
 }
 
+/* nor are two that pass on what others say, and listen to each other, what a cycle is about */
+TEST(ring_goes_by_relays)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stuck_thread *client = thread_of(s, 1), *server = thread_of(s, 2);
+	struct stuck_thread *user = thread_of(s, 3), *command = thread_of(s, 4);
+
+	waits_for(client, server->proc);
+	waits_for(client, user->proc);
+	waits_for(server, client->proc);
+	waits_for(server, command->proc);
+	stuck_add_provider(stuck_add_need(user, WANT_EXIT), client->proc, WHY_IS_CHILD, 0);
+	stuck_add_provider(stuck_add_need(command, WANT_LOCK), user->proc, WHY_OWNS_LOCK, 0);
+	stuck_judge(s);
+	CHECK_EQ_U64(s->ring_count, 1);
+	CHECK(client->proc->on_ring && user->proc->on_ring);
+	/* whoever waits for a lock, not those who just listen, is where it begins */
+	CHECK_EQ_U64(s->rings[0].count, 2);
+	client->needs[1].provider_count = 0;
+	stuck_judge(s);
+	CHECK_EQ_U64(s->rings[0].count, 4);
+}
+
 TEST(orphan_withholds_end_of_file)
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();

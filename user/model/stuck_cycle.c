@@ -15,7 +15,7 @@ struct edge_at {
 /*
  * Who does nothing but wait for children to end has what they have, as a rule: their locks and
  * pipes, which it made. It is seldom the one who should give them what they wait for, so that
- * a cycle without such tells more.
+ * a cycle without such tells more; unless nobody else has it.
  */
 static bool only_reaps(const struct stuck_proc *p)
 {
@@ -26,6 +26,19 @@ static bool only_reaps(const struct stuck_proc *p)
 			if (p->threads[i]->needs[j].want != WANT_EXIT)
 				return false;
 	return needs;
+}
+
+/*
+ * ... and so does one from somebody who waits for one thing. Two that wait for any of several, as
+ * ssh(1) and sshd(8), mostly do so for each other, too, whatever it is that they are to pass on.
+ */
+static bool waits_for_one(const struct stuck_proc *p)
+{
+	size_t needs = 0;
+
+	for (size_t i = 0; i < p->thread_count; i++)
+		needs += p->threads[i]->need_count;
+	return needs == 1;
 }
 
 /* the next process that p, of which nothing is to be hoped, waits for; NULL: no more */
@@ -49,7 +62,8 @@ static struct stuck_proc *next_edge(const struct stuck_proc *p, struct edge_at *
 
 				if (v->proc->hope == HOPE_NONE && v->why != WHY_OWN_THREADS &&
 				    n->hope == HOPE_NONE &&
-				    !(at->to_actors && only_reaps(v->proc)))
+				    !(at->to_actors && n->provider_count > 1 &&
+				      only_reaps(v->proc)))
 					return v->proc;
 			}
 		}
@@ -219,11 +233,13 @@ void stuck_cycle_settle(struct stuck *s)
 		acts[i] = s->procs[i]->ring;
 	s->ring_count = find_components(s, false);
 	s->rings = xcalloc(s->ring_count + 1, sizeof(*s->rings));
-	for (unsigned to_actors = 2; to_actors-- > 0;)
+	for (unsigned choice = 4; choice-- > 0;)
 		for (size_t i = 0; i < s->proc_count; i++) {
 			struct stuck_proc *p = s->procs[i];
+			unsigned to_actors = choice / 2, alone = choice % 2;
 
-			if (p->ring && acts[i] >= to_actors && !s->rings[p->ring - 1].count)
+			if (p->ring && acts[i] >= to_actors && waits_for_one(p) >= alone &&
+			    !s->rings[p->ring - 1].count)
 				find_ring(s, p, to_actors, &s->rings[p->ring - 1]);
 		}
 }
