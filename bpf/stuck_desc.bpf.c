@@ -83,7 +83,7 @@ static __always_inline struct file *file_address(const struct lens_rec_desc *d)
 
 #define MUTEX_FLAGS 7ull /* of mutex.owner, beside the address */
 
-/* which splice(2) keeps while it waits for a socket */
+/* whose it is: splice(2) keeps it while it waits for a socket */
 static __always_inline __u64 has_lock(struct inode *i)
 {
 	if (!bpf_core_field_exists(((struct mutex *)NULL)->owner)) /* PREEMPT_RT */

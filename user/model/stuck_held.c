@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * The lock of a pipe. Nobody has it for long but splice(2) and sendfile(2), which keep that of the
- * pipe they write to while they wait for a socket: who reads or writes the pipe then waits until
- * they let it go, and not for data or room.
+ * The lock of a pipe. Nobody has it for long but splice(2), which keeps it while it waits for the
+ * socket that it moves data from, or to: who reads or writes the pipe then waits until that lets
+ * it go, and not for data or room.
  */
 #include "model/stuck_look.h"
 
