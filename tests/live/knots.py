@@ -63,7 +63,7 @@ HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leader
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
-         " queuescrossed streamends datagramends eventscrossed").split()
+         " queuescrossed streamends datagramends eventscrossed eventsbeside").split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"

@@ -13,7 +13,7 @@ STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader"
 KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED})
 for _mode in ("ttytimed", "ttysome", "ttystopped"):
     lens.register("stuck_" + _mode, knot_test(_mode))
-BOTH = "samewait sameword streamends datagramends eventscrossed".split()
+BOTH = "samewait sameword streamends datagramends eventscrossed eventsbeside".split()
 RINGS.update(dict.fromkeys(BOTH, {"one": "two", "two": "one"}))
 for _mode in BOTH:
     lens.register("stuck_" + _mode, ring_test(_mode))

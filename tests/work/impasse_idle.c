@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,15 +337,60 @@ static void read_event1(void *unused)
 	read_count(events[1]);
 }
 
-static void events_crossed(void)
+static void *never(void *unused)
+{
+	static uint32_t word;
+
+	for (;;)
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+static void nothing(int unused)
+{
+}
+
+/* the handlers of a C library with threads, and of a language that tells of faults: not sent */
+static void idle_beside(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	pthread_t thread;
+
+	if (sigaction(SIGSEGV, &action, NULL) || pthread_create(&thread, NULL, never, NULL))
+		work_die("a thread beside");
+}
+
+static void read_event0_beside(void *unused)
+{
+	idle_beside();
+	read_event0(NULL);
+}
+
+static void read_event1_beside(void *unused)
+{
+	idle_beside();
+	read_event1(NULL);
+}
+
+static void events_of_two(void (*one)(void *), void (*two)(void *))
 {
 	events[0] = eventfd(0, 0);
 	events[1] = eventfd(0, 0);
-	role("one", work_spawn(read_event0, NULL));
-	role("two", work_spawn(read_event1, NULL));
+	role("one", work_spawn(one, NULL));
+	role("two", work_spawn(two, NULL));
 	let_go();
-	asleep("one", SYS_read);
-	asleep("two", SYS_read);
+	asleep_wholly("one", SYS_read);
+	asleep_wholly("two", SYS_read);
+}
+
+static void events_crossed(void)
+{
+	events_of_two(read_event0, read_event1);
+}
+
+static void events_beside(void)
+{
+	events_of_two(read_event0_beside, read_event1_beside);
 }
 
 static void hold_q(void *unused)
@@ -389,6 +435,7 @@ static const struct work_mode modes[] = {
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
 	{ "sameword", words_of_two },	 { "streamends", ends_of_stream },
 	{ "datagramends", ends_of_datagrams }, { "eventscrossed", events_crossed },
+	{ "eventsbeside", events_beside },
 };
 
 int main(int argc, char **argv)

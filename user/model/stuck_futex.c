@@ -54,13 +54,8 @@ static bool others_do_else(const struct stuck_thread *t)
 }
 
 #define SIGNAL(number) (1ull << ((number) - 1))
-/*
- * Handlers that say nothing: of faults, and of what the process does itself; for SIGINT, which
- * every Python program has; and those by which threads of glibc reach each other.
- */
-#define NOT_SENT (SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGFPE) | SIGNAL(SIGILL) | \
-		  SIGNAL(SIGTRAP) | SIGNAL(SIGSYS) | SIGNAL(SIGABRT) | SIGNAL(SIGPIPE) | \
-		  SIGNAL(SIGCHLD) | SIGNAL(SIGINT) | SIGNAL(32) | SIGNAL(33))
+/* handlers that say nothing: for SIGINT every Python program has one */
+#define NOT_SENT (SIGNAL(SIGABRT) | SIGNAL(SIGCHLD) | SIGNAL(SIGINT))
 
 static bool has_thread(const struct stuck_proc *p, uint32_t nstid)
 {

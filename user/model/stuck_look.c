@@ -232,7 +232,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		return;
 	p->parent = r->parent;
 	p->tracer = r->tracer;
-	p->handlers = r->handlers;
+	p->handlers = stuck_handlers_for_others(r->handlers);
 	p->ignored = r->ignored;
 	p->pid = r->pid;
 	p->group = r->group;

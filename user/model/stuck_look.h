@@ -315,6 +315,8 @@ void stuck_need_queue(struct stuck *s, struct stuck_thread *t, uint32_t id, bool
 
 /* stuck_signal.c: whom a message in a queue, or what is at a descriptor, sends a signal */
 void stuck_find_notices(struct stuck *s);
+/* of signals with a handler, those that somebody else may send */
+uint64_t stuck_handlers_for_others(uint64_t handlers);
 /* NULL: nothing would have a signal reach the thread */
 const char *stuck_find_notice(const struct stuck *s, const struct stuck_thread *t);
 

@@ -14,6 +14,19 @@
 #define IGNORED_BY_DEFAULT (BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH))
 #define SIGNAL_MAX 64
 
+/*
+ * Of faults, which Rust has in every program, and of what the process does itself; and those by
+ * which threads of glibc reach each other, which it has in every program with threads.
+ */
+#define OF_ITS_OWN                                                                            \
+	(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGSYS) | \
+	 BIT(SIGPIPE) | BIT(32) | BIT(33))
+
+uint64_t stuck_handlers_for_others(uint64_t handlers)
+{
+	return handlers & ~OF_ITS_OWN;
+}
+
 void stuck_find_notices(struct stuck *s)
 {
 	struct stuck_look *l = stuck_look(s);
