@@ -139,3 +139,13 @@ TEST(others_are_not_the_waiter)
 	text = text_of(s);
 	CHECK(strstr(text, "only p(11) by descriptor 3, which is sleeping in read, could write"));
 }
+
+/* one that waits for itself is no cycle of several, in which one can be ended */
+TEST(waits_for_itself)
+{
+	_cleanup_(stuck_told_freep) struct stuck_told *told = stuck_told_new();
+	_cleanup_free_ char *text = changes(told, 1, 0, 1000);
+
+	CHECK(strstr(text, "could write to it; it waits for itself\n"));
+	CHECK(!strstr(text, "each waits for the next"));
+}
