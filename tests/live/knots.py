@@ -69,7 +69,7 @@ RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
           " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
-RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter lockedfull".split()
+RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 

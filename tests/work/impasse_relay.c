@@ -127,18 +127,13 @@ static void until_it_waits_for_lock(const char *name, pid_t pid)
 		usleep(1000);
 }
 
-static void locked_by(void (*splices)(void *), void (*waits)(void *), const char *name)
-{
-	role("waiter", work_spawn(splices, NULL));
-	asleep("waiter", SYS_splice);
-	until_it_waits_for_lock(name, work_spawn(waits, NULL));
-}
-
 static void locked(void (*waits)(void *), const char *name)
 {
 	make_pipes();
 	unix_pair(s);
-	locked_by(splice_into_p, waits, name);
+	role("waiter", work_spawn(splice_into_p, NULL));
+	asleep("waiter", SYS_splice);
+	until_it_waits_for_lock(name, work_spawn(waits, NULL));
 }
 
 /* who would write to the connection cannot read the empty pipe, nor is told that it is empty */
@@ -162,35 +157,11 @@ static void locked_writer(void)
 	asleep("holder", -1);
 }
 
-static void splice_out_of_p(void *unused)
-{
-	close_others(s[0], p[0]);
-	splice(p[0], NULL, s[0], NULL, 1, 0);
-}
-
-static void write_p_with_s1(void *unused)
-{
-	close_others(s[1], p[1]);
-	put(p[1]);
-}
-
-/* ... nor while what comes out of the pipe has no room elsewhere */
-static void locked_full(void)
-{
-	make_pipes();
-	unix_pair(s);
-	fill(s[0]);
-	put(p[1]);
-	locked_by(splice_out_of_p, write_p_with_s1, "writer");
-	let_go();
-}
-
 static const struct work_mode modes[] = {
 	{ "relayedtcp", relayed_tcp },
 	{ "relayedunix", relayed_unix },
 	{ "lockedcrossed", locked_crossed },
 	{ "lockedwriter", locked_writer },
-	{ "lockedfull", locked_full },
 };
 
 int main(int argc, char **argv)
