@@ -6,10 +6,15 @@
 #include "stuck.bpf.h"
 
 #define POLLED_MAX 511 /* of one record; a mask, which verifiers believe longer than a bound */
-#define PARTS_MAX 4
+#define PARTS_MAX 3
+#define SEQ_BYTES 32768 /* bpf_seq_read(), kernel/bpf/bpf_iter.c: of all that is told of a task */
 
 _Static_assert(sizeof(struct lens_rec_memory) + (POLLED_MAX + 1) * sizeof(struct lens_polled) <=
 	       SCRATCH_SIZE + SCRATCH_SLACK, "room for a record");
+
+_Static_assert(PARTS_MAX * (sizeof(struct lens_rec_memory) +
+			    POLLED_MAX * sizeof(struct lens_polled)) < SEQ_BYTES,
+	       "room for a task");
 
 struct poll_walk {
 	__u64 at, end;	/* the next one, and behind the last that follows it */

@@ -9,6 +9,8 @@ the same machine. It is processor time, the least of some looks: what others do 
 import os
 import re
 import resource
+import subprocess
+import sys
 
 import lens
 from test_memory import memory_kb
@@ -93,3 +95,26 @@ def stuck_scale():
     print("# %d threads, %d descriptors: %.0f ms of processor time to load, look and print, peak %d"
           " kB; %.0f ms to read them out of /proc"
           % (PROCESSES, opened, look_s * 1000, peak, reading_s * 1000))
+
+
+POLLER = """
+import os, resource, select
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+poll, (end, other) = select.poll(), os.pipe()
+for _ in range(2100):
+    poll.register(os.dup(end), select.POLLIN)
+print("ready", flush=True)
+poll.poll()
+"""
+
+
+@lens.test()
+def stuck_many_polled():
+    """Of who polls more than is told of one thread just that is said, and of others all."""
+    poller = lens.start([sys.executable, "-c", POLLER], stdout=subprocess.PIPE)
+    lens.equal("said", b"ready\n", poller.stdout.readline())
+    waits = lens.wait_for(lambda: lens.parse(lens.run(
+        "stuck", "--json", "-p", str(poller.pid))[0])["waits"], lens.LIMIT_S, "wait")
+    mine = [w for w in waits if w["process"].split("@")[0] == str(poller.pid)]
+    lens.equal("verdicts", ["external"], [w["verdict"] for w in mine])
+    lens.require("could not be read" in mine[0]["explanation"], mine[0]["explanation"])
