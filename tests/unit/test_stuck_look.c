@@ -45,6 +45,56 @@ TEST(sets_in_sets_are_bounded)
 	CHECK_STR(stuck_verdict_name(judged->verdict), "external");
 }
 
+/* 2 are wanted of semaphore 0 in set 7, of which there are none; process 6 owes 1 */
+static void tell_semaphore(struct stuck *s)
+{
+	struct {
+		struct lens_rec_memory r;
+		struct { uint16_t num; int16_t op, flags, pad; } op;
+	} wanted = { { .proc = { .start_ns = 1, .tgid = 5 }, .tid = 5, .size = 6,
+		       .call = LENS_CALL_SEMOP }, { .op = -2 } };
+	struct lens_rec_sem value = { .ipcns = 1, .id = 7, .count = 1 }, owed = value;
+
+	owed.adjust = 1;
+	owed.undo = 66;
+	look_apply(s, &value, LENS_REC_SEM, sizeof(value));
+	look_apply(s, &owed, LENS_REC_SEM, sizeof(owed));
+	look_apply(s, &wanted, LENS_REC_MEMORY, sizeof(wanted.r) + 6);
+}
+
+/* the whole set is told of for each thread that waits there */
+static void tell_semaphore_twice(struct stuck *s)
+{
+	tell_semaphore(s);
+	tell_semaphore(s);
+}
+
+TEST(what_is_owed_of_a_semaphore_counts_once)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct lens_rec_thread t[] = {
+		look_sleeper(5, LENS_CALL_SEMOP, 7), look_sleeper(6, LENS_CALL_PAUSE, 0),
+	};
+	const struct stuck_thread *judged;
+
+	t[1].undo = 66;
+	look_mark(s, LENS_MARK_STUCK_BEGIN);
+	for (unsigned i = 0; i < 2; i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_HOLDERS);
+	tell_semaphore_twice(s);
+	look_mark(s, LENS_MARK_STUCK_AGAIN);
+	for (unsigned i = 0; i < 2; i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_END);
+	stuck_settle(s);
+	judged = look_thread(s, 5);
+	CHECK_EQ_U64(judged->need_count, 1);
+	CHECK_EQ_U64(judged->needs[0].provider_count, 1);
+	/* the other one has to come from somebody else */
+	CHECK(judged->needs[0].outside != HOPE_NONE);
+}
+
 enum { CROWD = 400 };
 
 static void make_crowd(struct stuck *s)

@@ -32,6 +32,7 @@ void *stuck_look_new(void)
 	l->users = hash_new(sizeof(struct stuck_user));
 	l->submitters = hash_new(sizeof(uint64_t));
 	l->memory = hash_new(sizeof(uint32_t));
+	l->sems_known = hash_new(sizeof(struct stuck_sem));
 	l->moved = hash_new(sizeof(uint32_t));
 	l->locks = hash_new(sizeof(uint32_t));
 	l->notices = hash_new(sizeof(uint64_t));
@@ -103,6 +104,7 @@ void stuck_look_free(void *look)
 	hash_free(l->things);
 	hash_free(l->by_chan);
 	free(l->mappings);
+	hash_free(l->sems_known);
 	free(l->sems);
 	free(l);
 }
@@ -137,7 +139,16 @@ bool stuck_is_inside(const struct stuck *s)
 
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid)
 {
-	return hash_get(stuck_look(s)->memory, &tid);
+	struct stuck_memory *m = hash_get(stuck_look(s)->memory, &tid);
+
+	return m && !m->polls ? m : NULL;
+}
+
+struct stuck_memory *stuck_find_polled(const struct stuck *s, uint32_t tid)
+{
+	struct stuck_memory *m = hash_get(stuck_look(s)->memory, &tid);
+
+	return m && m->polls ? m : NULL;
 }
 
 /* ------------------------------------------------------------------- threads */
@@ -293,10 +304,11 @@ static void take_memory(struct stuck_look *l, const struct event *ev)
 
 	if (!m) {
 		m = xcalloc(1, sizeof(*m));
+		m->polls = polls;
 		m->elsewhere = r->flags & LENS_MEMORY_ELSEWHERE;
 		m->before = r->before;
 		hash_add(l->memory, &r->tid, m);
-	} else if (!m->truncated || m->size > POLLED_BYTES_MAX) {
+	} else if (!m->truncated || !polls || m->size > POLLED_BYTES_MAX) {
 		/* ... the other, or listed twice */
 		m->served |= r->flags & LENS_MEMORY_SERVED;
 		return;
@@ -328,6 +340,18 @@ static void take_lock(struct stuck_look *l, const struct lens_rec_lock *r)
 	} else {
 		hash_add(l->locks, &r->tid, lock);
 	}
+}
+
+/* all of a set are told of for each thread that waits there, and must count once */
+static void take_sem(struct stuck_look *l, const struct lens_rec_sem *r)
+{
+	struct stuck_sem key = { .undo = r->undo, .ipcns = r->ipcns, .id = r->id, .num = r->num };
+
+	if (hash_get(l->sems_known, &key))
+		return;
+	hash_add(l->sems_known, &key, l);
+	l->sems = xrealloc(l->sems, l->sem_count + 1, sizeof(*l->sems));
+	l->sems[l->sem_count++] = *r;
 }
 
 /* ---------------------------------------------------------------------- look */
@@ -410,8 +434,7 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 		take_futex(l, ev->lens_rec_futex);
 		break;
 	case LENS_REC_SEM:
-		l->sems = xrealloc(l->sems, l->sem_count + 1, sizeof(*l->sems));
-		l->sems[l->sem_count++] = *ev->lens_rec_sem;
+		take_sem(l, ev->lens_rec_sem);
 		break;
 	case LENS_REC_LOCK:
 		take_lock(l, ev->lens_rec_lock);

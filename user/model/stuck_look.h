@@ -42,6 +42,7 @@ struct stuck_room {
 
 struct stuck_memory {
 	uint32_t size;
+	bool polls;	/* struct lens_polled, of poll or select */
 	bool truncated; /* there is more */
 	bool served; /* some of what the call was given somebody else may have to bring in */
 	bool elsewhere; /* as LENS_THREAD_ELSEWHERE */
@@ -136,6 +137,7 @@ struct stuck_look {
 	size_t mapping_count;
 	struct lens_rec_sem *sems;
 	size_t sem_count;
+	struct hash *sems_known;    /* struct stuck_sem */
 	bool sees_all;		    /* a thread of the initial pid namespace, so all of them */
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
 	size_t shared;			 /* see stuck_may_share() */
@@ -146,6 +148,12 @@ struct stuck_look {
 
 struct stuck_fd {
 	uint32_t tgid, fd;
+};
+
+/* a semaphore, or what one list of SEM_UNDO has of it */
+struct stuck_sem {
+	uint64_t undo;
+	uint32_t ipcns, id, num, pad;
 };
 
 /* a channel, but for its generation, which is not always known */
@@ -180,6 +188,8 @@ bool stuck_has_other_threads(const struct stuck_thread *t);
 /* the look is from inside a pid namespace: there may be processes that it does not tell of */
 bool stuck_is_inside(const struct stuck *s);
 struct stuck_memory *stuck_find_memory(const struct stuck *s, uint32_t tid);
+/* ... or what it waits for, in poll or select: struct lens_polled */
+struct stuck_memory *stuck_find_polled(const struct stuck *s, uint32_t tid);
 
 /* stuck_desc.c; they are found once they are all indexed */
 void stuck_descs_init(struct stuck_look *l);

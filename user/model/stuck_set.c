@@ -21,7 +21,7 @@ static bool is_for_hangup(uint32_t events)
 void stuck_each_polled(const struct stuck *s, const struct stuck_thread *t,
 		       void (*fn)(void *ctx, const struct lens_polled *p), void *ctx)
 {
-	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
+	const struct stuck_memory *m = stuck_find_polled(s, t->rec.tid);
 	struct lens_polled p;
 
 	for (size_t at = 0; m && at + sizeof(p) <= m->size; at += sizeof(p)) {
@@ -153,6 +153,7 @@ struct resolving {
 	struct stuck *s;
 	struct stuck_thread *t;
 	struct lens_polled last;
+	bool more; /* than may be visited */
 };
 
 #define CHAIN_MAX 64 /* of those who have a file: who inherits it has it by the same number */
@@ -185,12 +186,16 @@ static uint32_t events_of(const struct stuck_thread *t, const struct lens_polled
 static void need_polled(void *ctx, const struct lens_polled *p)
 {
 	struct resolving *r = ctx;
-	const struct stuck_desc *d = find_polled(r->s, r->t->proc, p->file);
+	const struct stuck_desc *d;
 
 	/* it waits at two queues of the file */
 	if (r->last.file == p->file && r->last.events == p->events)
 		return;
 	r->last = *p;
+	r->more |= !stuck_may_visit(r->s, NULL);
+	if (r->more)
+		return;
+	d = find_polled(r->s, r->t->proc, p->file);
 	if (d)
 		stuck_need_events(r->s, r->t, d, d->proc == r->t->proc ? d->rec.fd : UINT32_MAX,
 				  events_of(r->t, p), 0);
@@ -225,10 +230,12 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 		else
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "a set that is not seen");
 	} else {
-		if (!is_complete(stuck_find_memory(s, t->rec.tid)) && !is_empty(call, arg))
+		if (!is_complete(stuck_find_polled(s, t->rec.tid)) && !is_empty(call, arg))
 			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 					   "members of its set that could not be read");
 		stuck_each_polled(s, t, need_polled, &r);
+		if (r.more)
+			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");
 	}
 	/* an empty set is a way to wait for a signal */
 	if (!t->need_count)
