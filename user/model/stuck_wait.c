@@ -461,10 +461,6 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		return;
 	}
-	if (locker) {
-		stuck_need_locker(s, t, locker);
-		return;
-	}
 	if (t->rec.flags & LENS_THREAD_LISTENS)
 		stuck_own_hope(t, HOPE_OUTSIDE, "waiting for a signal as well");
 	if (t->rec.flags & LENS_THREAD_SUPERVISED)
@@ -477,6 +473,10 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 	/* whose descriptor it is cannot be told by process and number */
 	if (t->proc->has_several_tables)
 		stuck_own_hope(t, HOPE_OUTSIDE, "in a process with several tables of descriptors");
+	if (locker) {
+		stuck_need_locker(s, t, locker);
+		return;
+	}
 	if (!resolve_descriptor(s, t, call, arg) && !resolve_set(s, t, call, arg) &&
 	    !resolve_object(s, t, call, arg))
 		resolve_rest(s, t, call, arg);
