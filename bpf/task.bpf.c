@@ -36,6 +36,20 @@ struct {
 
 /* ------------------------------------------------------------ who is who */
 
+/* one of us writes there; what shows a terminal reads that at its other end */
+static __noinline int own_output(const struct lens_chan *wanted)
+{
+	struct lens_chan chan = *wanted;
+	__u32 one = 1;
+
+	bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
+	if (chan.kind != LENS_KIND_PTY)
+		return 0;
+	chan.gen ^= LENS_PTY_SLAVE;
+	bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
+	return 0;
+}
+
 /*
  * Looked at once per endpoint. The collector is left out, and where operations go
  * out as they happen, who reads that as well: it would make more of them by doing
@@ -53,7 +67,7 @@ __u32 task_end_flags(const struct lens_proc *proc, const struct lens_chan *chan,
 	if (bpf_map_lookup_elem(&lens_self_procs, proc)) {
 		flags |= LENS_END_SELF;
 		if (dir == LENS_WRITE)
-			bpf_map_update_elem(&lens_self_chans, chan, &one, BPF_ANY);
+			own_output(chan);
 	} else if (lens_feeds_output && dir == LENS_READ &&
 		   bpf_map_lookup_elem(&lens_self_chans, chan)) {
 		flags |= LENS_END_SELF;
@@ -94,12 +108,7 @@ int core__run__hello(__u64 *args)
 		if (!f || !(ident_pipe_probe(f, &k) || ident_pty(f, &k)))
 			continue;
 		ident_split(&k, &chan, &unused);
-		bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
-		if (k.kind != LENS_KIND_PTY)
-			continue;
-		/* what shows our terminal reads at its other end */
-		chan.gen ^= LENS_PTY_SLAVE;
-		bpf_map_update_elem(&lens_self_chans, &chan, &one, BPF_ANY);
+		own_output(&chan);
 	}
 	return 0;
 }

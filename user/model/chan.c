@@ -104,3 +104,11 @@ bool chan_is_own(const struct chan *c)
 		return is_used_by_us(c);
 	return !is_written_by_others(c) && !(c->peer && is_written_by_others(c->peer));
 }
+
+bool chan_gives_own(const struct chan *c)
+{
+	const struct chan *source = chan_source(c);
+
+	return source && source->is_self && !event_kind_has_target(c->key.kind) &&
+	       !is_written_by_others(source);
+}

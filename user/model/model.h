@@ -460,6 +460,8 @@ static inline bool chan_has_queue(const struct chan *c)
 struct endpoint *chan_find_endpoint(const struct chan *c, const struct proc *p);
 /* carries our own output and nothing else; both halves of a connection are asked */
 bool chan_is_own(const struct chan *c);
+/* is what is read there our own output and nothing else? */
+bool chan_gives_own(const struct chan *c);
 
 /* the end of the process that is the channel itself; NULL: there is none, or it is not known */
 const struct endpoint *chan_target(const struct chan *c);
@@ -473,9 +475,9 @@ void world_settle(struct world *w);
 struct chan *chan_source(const struct chan *c);
 /* where the ends of one direction of c's queue are; may be NULL */
 const struct chan *chan_side(const struct chan *c, enum lens_dir dir);
-/* both halves of a connection as one channel for a document; a copy that shares the ends */
 /* a BPF program may move what is sent over it, past its stream and elsewhere */
 bool chan_is_redirected(const struct chan *c);
+/* both halves of a connection as one channel for a document; a copy that shares the ends */
 struct chan *chan_whole_new(const struct chan *c);
 void chan_whole_free(struct chan *whole);
 

@@ -45,7 +45,8 @@ static bool wanted(const struct world *w, const struct traced *t, const struct r
 	/* what nobody announced cannot match a filter, but is not hidden without one either */
 	if (!t->end)
 		return !filter_is_set(f);
-	if (t->end->proc->is_self && !f->with_self)
+	if (!f->with_self && (t->end->proc->is_self ||
+			      (t->dir == LENS_READ && chan_gives_own(t->end->chan))))
 		return false;
 	all.idle = true;
 	return render_wants_chan(w, t->end->chan, &all);
