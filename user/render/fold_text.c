@@ -73,7 +73,10 @@ static void fold_row(struct table *t, const struct fold *f)
 	names_cell(t, &f->names[LENS_WRITE]);
 	names_cell(t, &f->names[LENS_READ]);
 	table_cell(t, PAINT_NONE, event_kind_name(f->kind));
-	count_cell(t, f->channels);
+	if (f->unplaced)
+		table_cell(t, PAINT_RED, "(no room)");
+	else
+		count_cell(t, f->channels);
 	count_cell(t, f->total[LENS_WRITE].msgs);
 	count_cell(t, f->total[LENS_WRITE].bytes);
 	count_cell(t, f->total[LENS_READ].bytes);
@@ -91,7 +94,7 @@ void section_folded(FILE *out, const struct world *w, const struct view *v,
 
 	for (size_t i = 0; i < v->fold_count; i++)
 		chans += v->folds[i]->channels;
-	if (!chans && !v->unfiltered_chans)
+	if (!v->fold_count && !v->unfiltered_chans)
 		return;
 	buf_puts(&text, "besides these, ");
 	label_count(&text, chans);
