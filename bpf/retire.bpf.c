@@ -27,12 +27,29 @@ int chan_keep_inode(const struct lens_total_key *wanted, __u64 file)
 	if (!inode_is_of(inode, &key))
 		return 0;
 	u = bpf_map_lookup_elem(&lens_chans, &chan);
-	if (u)
-		u->inode = (__u64)inode;
+	if (!u)
+		return 0;
+	u->inode = (__u64)inode;
+	u->gone_in = 0;
 	return 0;
 }
 
-static long retire_row(__u32 index, void *unused)
+/*
+ * Has it gone, and was that so when the caches were emptied for this reading? Then nobody
+ * adds to its entries any more, which must not happen while they are taken.
+ */
+static __always_inline bool has_long_gone(struct users *u, struct lens_retire_row *row,
+					  const struct lens_total_key *key, __u32 reading)
+{
+	if (!u->inode || inode_is_of((struct inode *)u->inode, key))
+		return false;
+	if (!u->gone_in)
+		u->gone_in = reading;
+	row->leaves = u->gone_in == reading;
+	return !row->leaves;
+}
+
+static long retire_row(__u32 index, __u32 *reading)
 {
 	struct lens_retire_row *row;
 	struct lens_total_key key;
@@ -46,13 +63,13 @@ static long retire_row(__u32 index, void *unused)
 		return 1;
 	row = (struct lens_retire_row *)lens_retire_rows[index];
 	left = row->wanted ? LENS_LEFT : 0;
-	row->left = 0;
+	row->left = row->leaves = 0;
 	key = row->key;
 	ident_split(&key, &chan, &nobody);
 	u = bpf_map_lookup_elem(&lens_chans, &chan);
 	if (!u)
 		left = LENS_LEFT_ALONE;
-	else if (u->inode && !inode_is_of((struct inode *)u->inode, &key))
+	else if (has_long_gone(u, row, &key, *reading))
 		left = LENS_LEFT_GONE;
 	t = left ? bpf_map_lookup_elem(&lens_totals, &key) : NULL;
 	if (!t)
@@ -67,6 +84,8 @@ static long retire_row(__u32 index, void *unused)
 SEC("?raw_tp/sys_exit")
 int core__run__retire(__u64 *args)
 {
-	bpf_loop(args[0], retire_row, NULL, 0);
+	__u32 reading = args[1];
+
+	bpf_loop(args[0], retire_row, &reading, 0);
 	return 0;
 }

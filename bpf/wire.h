@@ -176,6 +176,8 @@ struct lens_retire_row {
 	struct lens_total total;	/* its last counts, if it left */
 	__u32 wanted;			/* it is to leave whether its channel is gone or not */
 	__u32 left;			/* LENS_LEFT*, 0: it stays */
+	__u32 leaves;			/* if it stays: will the next reading find it to leave? */
+	__u32 pad;
 };
 #define LENS_RETIRE_ROWS 1024
 #define LENS_LEFT 1

@@ -3,6 +3,26 @@
 #include "mapped.h"
 #include "render/render.h"
 
+/* nobody had it when the last look came by; who has it now is not to find it forgotten */
+TEST(mapped_anew_is_not_forgotten_between_looks)
+{
+	_feed_ struct feed f = feed_new();
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 16, 0));
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 100, 16, 0));
+	f.w->max_ended = 8;
+	feed_look_begin(&f);
+	feed_look_end(&f);
+	feed_look_settled(&f);
+	f.w->max_ended = 0;
+	feed_map(&f, range(LENS_MAP_MAP, &mem, 1, 100, 16, 0));
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	feed_map(&f, range(LENS_MAP_UNMAP, NULL, 1, 104, 2, 0));
+	CHECK_EQ_U64(mapped(&f, mem, 1), 14);
+}
+
 TEST(life_of_a_mapping)
 {
 	_feed_ struct feed f = feed_new();

@@ -49,7 +49,9 @@ static bool has_ended(const struct world *w, const struct chan *c)
 	bool complete = true;
 	struct moved moved;
 
-	if (c->live || !(c->missed || c->told_gone))
+	/* between looks, too: what is mapped now the last one may have missed */
+	if (c->live || c->in_look || chan_memory(c)->mappers || target_lives(c) ||
+	    !(c->missed || c->told_gone))
 		return false;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
@@ -424,4 +426,11 @@ void fold_ended(struct world *w)
 {
 	fold_chans(w);
 	fold_procs(w);
+}
+
+void fold_between_looks(struct world *w)
+{
+	/* these name what may be forgotten */
+	w->map_change_count = 0;
+	fold_ended(w);
 }

@@ -129,13 +129,13 @@ void look_mark(struct world *w, enum lens_mark mark, uint64_t ts_ns)
 	else if (mark == LENS_MARK_LOOK_SETTLED)
 		settled(w);
 	else if (mark == LENS_MARK_FOLD)
-		fold_ended(w);
+		fold_between_looks(w);
 }
 
 void look_found(struct world *w, struct chan *c, const struct lens_depth *depth, uint64_t ts_ns)
 {
 	c->in_look = true;
-	c->gone = false;
+	c->gone = c->told_gone = false;
 	glimpse_found(c, depth);
 	if (!depth->valid)
 		return;

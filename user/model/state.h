@@ -196,6 +196,8 @@ void flow_settle_chan(struct world *w, struct chan *c);
 
 /* fold.c: a look is complete; what it shows to have ended and is too much is summed up */
 void fold_ended(struct world *w);
+/* ... so much was told to be gone that this is not to wait for a look */
+void fold_between_looks(struct world *w);
 struct hash *fold_table(void);
 /* what a process did to channels that had no room */
 void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t);

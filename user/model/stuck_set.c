@@ -235,7 +235,8 @@ void stuck_need_set(struct stuck *s, struct stuck_thread *t, unsigned call, cons
 					   "members of its set that could not be read");
 		stuck_each_polled(s, t, need_polled, &r);
 		if (r.more)
-			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE, "more members of its set");
+			stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
+					   "more members of its set");
 	}
 	/* an empty set is a way to wait for a signal */
 	if (!t->need_count)

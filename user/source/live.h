@@ -57,7 +57,9 @@ struct live {
 	bool sees_all;			/* not in a pid namespace, whose walks stay inside */
 	uint32_t news;			/* channels, processes that came or went since the last */
 	uint32_t entries;		/* in the totals map, when it was last read */
+	uint32_t leaving;		/* ... of which the next reading will take these */
 	uint32_t entries_made;		/* ever, when that reading began */
+	uint32_t reading;		/* its number, never 0 */
 	struct lens_chan *gone;		/* channels that the last reading found gone */
 	size_t gone_count, gone_size;
 	uint32_t gone_told;		/* since the world was last asked to forget */

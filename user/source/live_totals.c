@@ -221,6 +221,7 @@ static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_
 
 	if (!row->left) {
 		l->entries++;
+		l->leaving += row->leaves;
 		return emit_total(&row->key, read, 0, sink, arg);
 	}
 	if (row->left == LENS_LEFT_GONE && !hash_get(v->chans, &chan)) {
@@ -237,7 +238,8 @@ static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_
 static int sweep_rows(struct live *l, struct leavers *v, const struct lens_total_key *keys,
 		      const struct lens_total *totals, uint64_t count, source_sink sink, void *arg)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &count, .ctx_size_in = sizeof(count));
+	uint64_t args[] = { count, l->reading };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
 	struct lens_retire_row *rows = (void *)l->skel->bss->lens_retire_rows;
 	int err;
 
@@ -259,7 +261,8 @@ static int sweep(struct live *l, struct leavers *v, source_sink sink, void *arg)
 	uint32_t count;
 	int err;
 
-	l->entries = 0;
+	l->entries = l->leaving = 0;
+	l->reading += l->reading == UINT32_MAX ? 2 : 1;
 	l->entries_made = l->skel->bss->lens_entries_made;
 	map_walk_init(&w, l->skel->maps.lens_totals);
 	do {
@@ -431,14 +434,14 @@ int live_totals(struct live *l, source_sink sink, void *arg)
 	return read_and_rest(l, &v, sink, arg);
 }
 
-/* a quarter of the room that the last reading left has been taken since */
+/* a quarter of the room that the last reading left has been taken since, or another makes that */
 bool live_totals_are_due(const struct live *l)
 {
 	uint32_t size = bpf_map__max_entries(l->skel->maps.lens_totals);
 	uint32_t room = size > l->entries ? size - l->entries : 0;
+	uint32_t made = l->skel->bss->lens_entries_made - l->entries_made;
 
-	return !l->opt.snapshot &&
-	       l->skel->bss->lens_entries_made - l->entries_made > room / ROOM_SHARE &&
+	return !l->opt.snapshot && (made > room / ROOM_SHARE || l->leaving > room / ROOM_SHARE) &&
 	       live_now_ns() >= l->next_reading_ns;
 }
 
