@@ -4,9 +4,7 @@
  * program gives to "waiter"; or a call keeps a pipe to itself while a connection is silent.
  */
 #define _GNU_SOURCE 1
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,22 +16,6 @@
 #include "work.h"
 
 static int s[2];
-
-static void tcp_pair(int ret_fd[2])
-{
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(at);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *)&at, &len) ||
-	    connect(ret_fd[0], (struct sockaddr *)&at, len))
-		work_die("connect");
-	ret_fd[1] = accept(listener, NULL, NULL);
-	close(listener);
-}
 
 static void unix_pair(int ret_fd[2])
 {
@@ -82,7 +64,7 @@ static void relayed(void (*pair)(int ret_fd[2]))
 	asleep("sender", -1);
 }
 
-static void relayed_tcp(void) { relayed(tcp_pair); }
+static void relayed_tcp(void) { relayed(redirect_pair); }
 static void relayed_unix(void) { relayed(unix_pair); }
 
 /* ------------------------------------------------------------- a locked pipe */

@@ -2,8 +2,11 @@
 #define _GNU_SOURCE 1
 #include "redirect.h"
 
+#include <arpa/inet.h>
 #include <linux/bpf.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,4 +64,20 @@ void redirect_put(int map, uint32_t key, int fd)
 
 	if (kernel(BPF_MAP_UPDATE_ELEM, &a))
 		work_die("put a socket into a map");
+}
+
+void redirect_pair(int ret_fd[2])
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(ret_fd[0], (struct sockaddr *)&at, len))
+		work_die("connect");
+	ret_fd[1] = accept(listener, NULL, NULL);
+	close(listener);
 }

@@ -17,5 +17,7 @@ void redirect_all(int map, uint32_t type, uint32_t attach, int helper, int flags
 /* what any socket of the map receives is given to the reader of the first */
 void redirect_received(int map);
 void redirect_put(int map, uint32_t key, int fd);
+/* both ends of a connection over TCP, which may go into a map */
+void redirect_pair(int ret_fd[2]);
 
 #endif

@@ -4,10 +4,7 @@
  * number of them tells of it, or on to another connection, whose process does nothing.
  */
 #define _GNU_SOURCE 1
-#include <arpa/inet.h>
 #include <linux/bpf.h>
-#include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,22 +12,6 @@
 #include "work.h"
 
 static char bytes[1000];
-
-static void connect_pair(int ret_fd[2])
-{
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(at);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
-	    getsockname(listener, (struct sockaddr *)&at, &len) ||
-	    connect(ret_fd[0], (struct sockaddr *)&at, len))
-		work_die("connect");
-	ret_fd[1] = accept(listener, NULL, NULL);
-	close(listener);
-}
 
 static int reader;
 
@@ -60,7 +41,7 @@ static void run_bypass(void)
 {
 	int fd[2], map = redirect_map();
 
-	connect_pair(fd);
+	redirect_pair(fd);
 	redirect_all(map, BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT, BPF_FUNC_msg_redirect_map,
 		     BPF_F_INGRESS);
 	redirect_put(map, 0, fd[1]);
@@ -73,8 +54,8 @@ static void run_relay(void)
 {
 	int in[2], out[2], map = redirect_map();
 
-	connect_pair(in);
-	connect_pair(out);
+	redirect_pair(in);
+	redirect_pair(out);
 	redirect_all(map, BPF_PROG_TYPE_SK_SKB, BPF_SK_SKB_VERDICT, BPF_FUNC_sk_redirect_map, 0);
 	redirect_put(map, 0, out[0]);
 	redirect_put(map, 1, in[1]);
