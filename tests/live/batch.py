@@ -21,7 +21,8 @@ class Batch:
         self.options = options
         # name of the test, or NAME/PART of it: (program, mode, is its channel born under it?)
         self.members = {}
-        self.seen = {}      # name of the test: (document, truth), or why there is none
+        # name of the test: (document, truth), or why there is none, or None where the run failed
+        self.seen = {}
 
     def add(self, name, program, mode, late=False):
         self.members[name] = (program, mode, late)
@@ -32,6 +33,9 @@ class Batch:
             self.observe([name])
         elif name not in self.seen:
             self.observe(self.together_with(name))
+        if not self.seen[name]:
+            # what ended one run says nothing of the others that it was to observe
+            self.observe([name])
         seen = self.seen[name]
         if isinstance(seen, Exception):
             raise seen
@@ -46,7 +50,7 @@ class Batch:
         return chosen[first:first + size]
 
     def observe(self, names):
-        self.seen.update(dict.fromkeys(names, lens.Failure("failed together with others")))
+        self.seen.update(dict.fromkeys(names))
         works, truths = {}, {}
         for name in names:
             program, mode, late = self.members[name]

@@ -109,7 +109,7 @@ class Knot:
     def __init__(self, mode, *args, numbers=(), seen=True):
         self.work = lens.Workload(program_of(mode), mode, *numbers)
         self.work.go()
-        self.pid = self.work.truth()["facts"]
+        self.pid = self.work.truth(lens.LIMIT_S / 4)["facts"]
         self.name = {pid: name for name, pid in self.pid.items()}
         self.options = args
         if seen:
@@ -156,7 +156,7 @@ class Together:
 
     def __init__(self):
         self.modes = []
-        self.seen = {}  # mode: its knot, or why there is none
+        self.seen = {}  # mode: its knot, or why there is none, or None where the look failed
 
     def add(self, mode):
         self.modes.append(mode)
@@ -172,18 +172,24 @@ class Together:
         knot = self.seen[mode]
         if isinstance(knot, Exception):
             raise knot
-        return knot
+        # what ended one look says nothing of the others that it was to see
+        return knot or Knot(mode)
 
     def look_at(self, modes):
-        self.seen.update(dict.fromkeys(modes, lens.Failure("failed together with others")))
-        for mode in modes:
-            try:
-                self.seen[mode] = Knot(mode, seen=False)
-            except (lens.Failure, lens.Skip) as reason:
-                self.seen[mode] = reason
-        tied = [self.seen[m] for m in modes if isinstance(self.seen[m], Knot)]
+        self.seen.update(dict.fromkeys(modes))
+        found = {mode: self.tie(mode) for mode in modes}
+        tied = [knot for knot in found.values() if isinstance(knot, Knot)]
         if tied:
             self.see(tied)
+        self.seen.update(found)
+
+    @staticmethod
+    def tie(mode):
+        """A knot, or why there is none."""
+        try:
+            return Knot(mode, seen=False)
+        except (lens.Failure, lens.Skip, lens.Timeout) as reason:
+            return reason
 
     @staticmethod
     def see(knots):

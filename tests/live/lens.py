@@ -34,7 +34,7 @@ import time
 from comparison import compare, compare_counts, find_channel  # noqa: F401
 from document import (GROUPS, LOSSES, QUEUES, check_document, check_variants,  # noqa: F401
                       group_of, parse, unescape)  # noqa: F401
-from verdict import Failure, Skip, Timeout, equal, require  # noqa: F401
+from verdict import Failure, OutOfTime, Skip, Timeout, equal, require  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get("IPCLENS", os.path.join(ROOT, "build/ipclens")))

@@ -11,7 +11,11 @@ class Skip(Exception):
 
 
 class Timeout(Exception):
-    """A test, or a step of it, took longer than it may."""
+    """A step of a test took longer than it may."""
+
+
+class OutOfTime(Exception):
+    """A test took longer than it may, and has no time left for whatever it was about to do."""
 
 
 def require(condition, text):

@@ -216,24 +216,32 @@ static void send_on(void *unused)
 	send(s[0], data, sizeof(data), 0);
 }
 
+/* its window is full, to the last byte that probes have put there: the rest stays here */
+static int peer_takes_nothing(int socket)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len))
+		work_die("TCP_INFO");
+	return info.tcpi_notsent_bytes && !info.tcpi_unacked && !info.tcpi_snd_wnd;
+}
+
 /* of a buffer that has room for much more only little may be unsent, once the peer takes nothing */
 static void unsent(void (*waits)(void *), long call)
 {
 	int room = 4 << 20, limit = 1;
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
 
 	make_pipe(q);
 	tcp_pair();
 	if (setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) ||
 	    setsockopt(s[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit)))
 		work_die("setsockopt");
-	/* until probes have filled the last of its window, too: the rest stays here */
-	do {
+	do
 		fill(s[0]);
-		if (getsockopt(s[0], IPPROTO_TCP, TCP_INFO, &info, &len))
-			work_die("TCP_INFO");
-	} while (!info.tcpi_notsent_bytes || info.tcpi_unacked || info.tcpi_snd_wnd);
+	while (!peer_takes_nothing(s[0]));
+	/* whatever the limit, more may join the last segment since its beginning was sent */
+	fill(s[0]);
 	begin(waits, call);
 }
 
