@@ -438,8 +438,9 @@ def record_refuses_symlink():
     with Directory() as where:
         path = os.path.join(where, "link")
         os.symlink(os.path.join(where, "target"), path)
-        lens.run("record", "-o", path, "--duration", "1s", status=1)
+        _, said = lens.run("record", "-o", path, "--duration", "1s", status=1)
         lens.require(not os.path.exists(os.path.join(where, "target")), "wrote through a symlink")
+        lens.require(path + " is a symbolic link" in said, said)
 
 
 @lens.test()

@@ -36,6 +36,7 @@ static const char setup[] =
 /* where the file goes: names are looked up in a directory that is held open */
 struct place {
 	int dir;
+	const char *path;	/* as it was given, for messages */
 	char *name;
 	char *log;
 	uid_t owner;		/* of files that may be replaced */
@@ -54,6 +55,7 @@ static int place_init(struct place *place, const char *path, bool overwrite)
 	_cleanup_free_ char *for_dir = xstrdup(path);
 	_cleanup_free_ char *for_name = xstrdup(path);
 
+	place->path = path;
 	place->name = xstrdup(basename(for_name));
 	place->log = xasprintf("%s-wal", place->name);
 	place->owner = geteuid();
@@ -63,26 +65,28 @@ static int place_init(struct place *place, const char *path, bool overwrite)
 }
 
 /* 0: nothing is in the way any more */
-static int clear_name(const struct place *place, const char *name)
+static int clear_name(const struct place *place, const char *ending)
 {
+	_cleanup_free_ char *name = xasprintf("%s%s", place->name, ending);
+	_cleanup_free_ char *path = xasprintf("%s%s", place->path, ending);
 	struct stat st;
 
 	if (fstatat(place->dir, name, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (errno == ENOENT)
 			return 0;
-		return log_err(-errno, "cannot look at %s: %s", name, strerror(errno));
+		return log_err(-errno, "cannot look at %s: %s", path, strerror(errno));
 	}
 	if (S_ISLNK(st.st_mode))
 		return log_err(-ELOOP, "%s is a symbolic link, which is not followed; choose"
-			       " another name", name);
+			       " another name", path);
 	if (!S_ISREG(st.st_mode))
-		return log_err(-EEXIST, "%s is no regular file; choose another name", name);
+		return log_err(-EEXIST, "%s is no regular file; choose another name", path);
 	if (!place->overwrite)
-		return log_err(-EEXIST, "%s exists; remove it or choose another name", name);
+		return log_err(-EEXIST, "%s exists; remove it or choose another name", path);
 	if (st.st_uid != place->owner)
-		return log_err(-EPERM, "%s belongs to another user and is not replaced", name);
+		return log_err(-EPERM, "%s belongs to another user and is not replaced", path);
 	if (unlinkat(place->dir, name, 0))
-		return log_err(-errno, "cannot replace %s: %s", name, strerror(errno));
+		return log_err(-errno, "cannot replace %s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -92,8 +96,7 @@ static int clear_names(const struct place *place)
 	static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-		_cleanup_free_ char *name = xasprintf("%s%s", place->name, endings[i]);
-		int r = clear_name(place, name);
+		int r = clear_name(place, endings[i]);
 
 		if (r < 0)
 			return r;
@@ -106,7 +109,7 @@ static int create_file(const struct place *place, const char *name, int *ret_fd)
 	int fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return log_err(-errno, "cannot create %s: %s", name, strerror(errno));
+		return log_err(-errno, "cannot create %s: %s", place->path, strerror(errno));
 	*ret_fd = fd;
 	return 0;
 }
