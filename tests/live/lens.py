@@ -12,7 +12,7 @@ LENS_TIME_SCALE   how many times slower than a host of its own this machine is
 LENS_LONG=1       long versions of some tests
 LENS_OPTIONS      options for every run that observes, e.g. "--variant pipe=sys"
 LENS_EXPECT_VARIANT_<group>   variant that must have been chosen
-LENS_LEAVE_OUT    tests that run only when they are named; vm/natively says why
+LENS_LEAVE_OUT    tests that run only when named, not by a pattern; vm/natively says why
 LENS_PART=K/N     run only this part of all tests
 LENS_AGAIN=N      so many tests that fail are tried once more (default 0)
 LENS_NARROW=1     observe only the types of the workload, and several workloads in one run
@@ -20,6 +20,7 @@ LENS_NARROW=1     observe only the types of the workload, and several workloads 
 
 import contextlib
 import fnmatch
+import glob
 import json
 import os
 import select
@@ -74,20 +75,29 @@ def test(limit_s=LIMIT_S):
     return add
 
 
-def selected(patterns):
-    """Names of tests: those equal to, below or like one of the patterns, or all of this part."""
-    def like(some):
-        return [name for name in TESTS if any(
-            name == p or name.startswith(p + "_") or fnmatch.fnmatch(name, p) for p in some)]
-    if patterns:
-        return like(patterns)
-    left_out = []
+def like(patterns):
+    """Names of tests equal to, below or like one of the patterns."""
+    return [name for name in TESTS if any(
+        name == p or name.startswith(p + "_") or fnmatch.fnmatch(name, p) for p in patterns)]
+
+
+def left_out():
+    found = set()
     for pattern in os.environ.get("LENS_LEAVE_OUT", "").split():
-        found = like([pattern])
-        if not found:
+        names = like([pattern])
+        if not names:
             raise ValueError("no test is called %s, which is to be left out" % pattern)
-        left_out += found
-    rest = [name for name in TESTS if name not in left_out]
+        found.update(names)
+    return found
+
+
+def selected(patterns):
+    """Names of tests: those like one of the patterns, or all of this part."""
+    without = left_out()
+    if patterns:
+        named = like([p for p in patterns if p == glob.escape(p)])
+        return [name for name in like(patterns) if name in named or name not in without]
+    rest = [name for name in TESTS if name not in without]
     part, parts = (int(n) for n in os.environ.get("LENS_PART", "1/1").split("/"))
     # what takes long stands together, so that every part gets some of it
     return rest[part - 1::parts]
