@@ -73,6 +73,8 @@ void options_parse(const struct argp *own, int argc, char **argv, struct options
 error_t options_take_command(int key, char *arg, struct argp_state *state);
 /* the argument of an option that names a file: an empty one is a usage error */
 const char *options_file(const struct argp_state *state, const char *option, const char *name);
+/* ns that an option says something may take, more than 0 */
+uint64_t options_duration(const struct argp_state *state, const char *text);
 struct render_options options_render(const struct options *o);
 /* warns of what was asked for and does not exist in a settled world */
 void options_warn(const struct options *o, const struct world *w);

@@ -209,6 +209,15 @@ const char *options_file(const struct argp_state *state, const char *option, con
 	return name;
 }
 
+uint64_t options_duration(const struct argp_state *state, const char *text)
+{
+	uint64_t ns;
+
+	if (text_parse_duration(text, &ns) || !ns)
+		argp_error(state, "'%s' is not a duration such as 10s or 500ms", text);
+	return ns;
+}
+
 error_t options_take_command(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;

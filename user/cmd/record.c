@@ -16,8 +16,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[1] = o;
 		return 0;
 	case 'd':
-		if (text_parse_duration(arg, &o->duration_ns) || !o->duration_ns)
-			argp_error(state, "'%s' is not a duration such as 10s or 500ms", arg);
+		o->duration_ns = options_duration(state, arg);
 		return 0;
 	case 'o':
 		o->output = options_file(state, "-o", arg);

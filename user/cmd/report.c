@@ -20,8 +20,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->max_ended = WORLD_MAX_ENDED;
 		return 0;
 	case 'd':
-		if (text_parse_duration(arg, &o->duration_ns) || !o->duration_ns)
-			argp_error(state, "'%s' is not a duration such as 10s or 500ms", arg);
+		o->duration_ns = options_duration(state, arg);
 		return 0;
 	case 'i':
 		o->input = options_file(state, "-i", arg);
