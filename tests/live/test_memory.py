@@ -7,6 +7,7 @@ import tempfile
 import time
 
 import lens
+import recorded
 
 # 12 MB of it are the two rings, each mapped twice over
 PEAK_KB = 34 * 1024
@@ -303,6 +304,29 @@ def memory_map_full():
     lens.equal("map_full", 0, doc["loss"]["map_full"])
     lens.check_document(doc, lost=True)
     check_sums(doc, truth)
+
+
+@lens.test(limit_s=60)
+def memory_no_room_recorded():
+    """What had no room is in a recording when there is more of it, not at every reading."""
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "recording")
+        work = lens.Workload("churn", "crowd", 300)
+        observer = lens.Lens("record", "-o", path, "--max-channels", 256, *lens.OPTIONS,
+                             *lens.narrow("churn")).wait_observing()
+        work.go()
+        work.pause()
+        # of what had no room by then readings have told several times over
+        time.sleep(3 * NEXT_LOOK_S * lens.PATIENCE)
+        work.say("on")
+        truth = work.truth()
+        observer.interrupt()
+        doc = lens.parse(lens.run("report", "--json", "-i", path, "--comm", "churn")[0])
+        told = list(recorded.unplaced(path))
+    check_sums(doc, truth)
+    lens.require(doc["loss"].get("unplaced", 0) > 300, "all of it had room")
+    lens.require(len({key for key, _ in told}) > 300, "%d were told" % len(told))
+    lens.equal("told again", 0, len(told) - len(set(told)))
 
 
 def wait_look(observer):

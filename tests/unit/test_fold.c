@@ -483,3 +483,16 @@ TEST(books_are_doubted_where_something_had_no_room)
 	CHECK_EQ_U64(chan_ledger(feed_chan_of(&f, feed_pipe(5)))->discarded, 0);
 	CHECK(chan_ledger(feed_chan_of(&f, feed_pipe(6)))->known);
 }
+
+/* what we took ourselves is missing just as well, and is no loss to speak of */
+TEST(books_are_doubted_where_we_had_no_room)
+{
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	feed_total(&f, feed_pipe(5), 1, LENS_WRITE, feed_counts(1, 1, 9));
+	no_room(&f, 2, LENS_READ, 1, LENS_END_SELF);
+	feed_finish_gone(&f);
+	CHECK(!chan_ledger(feed_chan_of(&f, feed_pipe(5)))->known);
+	CHECK_EQ_U64(world_unplaced(f.w), 0);
+}

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,18 +38,24 @@ static void share_counts(void)
 		work_die("mmap");
 }
 
-/* a channel between two descriptors, from its birth to its end: [0] is read from */
-static void use(const int fds[2])
+/* a channel between two descriptors: [0] is read from */
+static void move(const int fds[2])
 {
 	char data[BYTES] = { 0 };
 
 	work_expect(write(fds[1], data, BYTES), BYTES, "write");
 	work_expect(read(fds[0], data, BYTES), BYTES, "read");
-	close(fds[0]);
-	close(fds[1]);
 	sum->pipes++;
 	sum->calls += 2;
 	sum->bytes += BYTES;
+}
+
+/* ... from its birth to its end */
+static void use(const int fds[2])
+{
+	move(fds);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void one_pipe(void)
@@ -219,10 +226,43 @@ static void run_processes(void)
 	tell();
 }
 
+static void linger(void)
+{
+	int fds[2];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pipe(fds))
+		work_die("pipe");
+	move(fds);
+	work_tick(3);
+	for (;;)
+		pause();
+}
+
+/* so many processes that have a pipe each, used once, and stay */
+static void run_crowd(void)
+{
+	long count = work_arg(0, 100);
+
+	share_counts();
+	work_ready();
+	for (long i = 0; i < count; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			work_die("fork");
+		if (!pid)
+			linger();
+		work_wait_ticks(3, i + 1);
+	}
+	work_pause();
+	tell();
+}
+
 static const struct work_mode modes[] = {
 	{ "pipes", run_pipes }, { "connections", run_connections },
 	{ "pairs", run_pairs }, { "queues", run_queues },
-	{ "flood", run_flood }, { "processes", run_processes },
+	{ "flood", run_flood }, { "processes", run_processes }, { "crowd", run_crowd },
 };
 
 int main(int argc, char **argv)

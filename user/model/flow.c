@@ -466,5 +466,6 @@ void world_settle(struct world *w)
 	flow_settle(w);
 	mapping_settle(w);
 	handoff_settle(w);
+	unplaced_settle(w);
 	ways_settle(w);
 }

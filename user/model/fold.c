@@ -6,6 +6,7 @@
  * many channels were told to be gone, and depends on the records only: a
  * replay forgets what the live run did.
  */
+#include "model/fold.h"
 #include "model/ops.h"
 
 /* names are chosen by whom we watch: so many rows, and one per kind for the rest */
@@ -13,13 +14,6 @@
 
 /* channels that must go at once for memory to be given back to the system */
 #define TRIM_MIN 1000
-
-struct fold_key {
-	uint32_t kind;
-	bool in_tree, is_self, unplaced;
-	uint8_t names[LENS_DIR_MAX];
-	char comm[LENS_DIR_MAX][LENS_COMM_LEN];
-};
 
 struct hash *fold_table(void)
 {
@@ -174,7 +168,7 @@ static void add_ledger(struct fold *f, const struct ledger *l)
 	f->unaccounted_msgs += magnitude(l->msgs_unaccounted);
 }
 
-static void add_total(struct lens_total *to, const struct lens_total *t)
+void fold_add_total(struct lens_total *to, const struct lens_total *t)
 {
 	to->ops += t->ops;
 	to->msgs += t->msgs;
@@ -210,11 +204,12 @@ static void name_users(const struct chan *c, enum lens_dir dir, struct fold_key 
 	}
 }
 
-static struct fold *fold_get(struct world *w, struct fold_key *k)
+struct fold *fold_get(struct world *w, struct fold_key *k)
 {
+	size_t named = hash_count(w->folds) - world_state(w)->unplaced_procs;
 	struct fold *f = hash_get(w->folds, k);
 
-	if (!f && hash_count(w->folds) >= FOLDS_MAX) {
+	if (!f && !k->proc.tgid && named >= FOLDS_MAX) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 			k->names[d] = FOLD_SEVERAL;
 		memset(k->comm, 0, sizeof(k->comm));
@@ -249,7 +244,7 @@ static void fold_half(struct world *w, struct fold *f, struct chan *c)
 	w->flow_count = 0;
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-			add_total(&f->total[d], &end_side(chan_ends(c)[i], d)->total);
+			fold_add_total(&f->total[d], &end_side(chan_ends(c)[i], d)->total);
 			f->blocked_ns[d] += end_side(chan_ends(c)[i], d)->blocked_ns;
 		}
 	}
@@ -277,47 +272,6 @@ static void fold_chan(struct world *w, struct chan *c)
 	f->channels++;
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
-}
-
-/* t: of what came since the last reading */
-static void fold_unplaced(struct world *w, const struct lens_total_key *of, const struct proc *p,
-			  const struct lens_total *t)
-{
-	struct fold_key key;
-	struct fold *f;
-
-	memset(&key, 0, sizeof(key));	/* its padding is compared, too */
-	key.kind = of->kind;
-	key.in_tree = p->in_tree;
-	key.is_self = p->is_self;
-	key.unplaced = true;
-	key.names[of->dir] = FOLD_ONE;
-	memcpy(key.comm[of->dir], p->comm, LENS_COMM_LEN);
-	f = fold_get(w, &key);
-	add_total(&f->total[of->dir], t);
-	if (!p->is_self)
-		w->unplaced[of->kind] += t->ops;
-}
-
-void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t)
-{
-	struct lens_proc proc = { .start_ns = key->start_ns, .tgid = key->tgid };
-	struct hash *told = world_state(w)->unplaced;
-	struct lens_total *before = hash_get(told, key), more = *t;
-
-	if (!before) {
-		before = xcalloc(1, sizeof(*before));
-		hash_add(told, key, before);
-	}
-	more.ops -= before->ops;
-	more.msgs -= before->msgs;
-	more.bytes -= before->bytes;
-	more.errors -= before->errors;
-	more.shorts -= before->shorts;
-	if (more.ops)
-		fold_unplaced(w, key, world_proc(w, &proc), &more);
-	/* the next one counts from zero */
-	*before = t->flags & LENS_END_LAST ? (struct lens_total){} : *t;
 }
 
 /* ----------------------------------------------------------------------- forget */
@@ -425,6 +379,7 @@ static void fold_procs(struct world *w)
 void fold_ended(struct world *w)
 {
 	fold_chans(w);
+	unplaced_forget(w);
 	fold_procs(w);
 }
 

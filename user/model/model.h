@@ -308,8 +308,9 @@ struct wait {
  */
 struct fold {
 	unsigned kind;
-	bool in_tree, is_self;		/* as of a channel that stands alone */
+	bool in_tree, is_self;		/* as of a channel alone; of one process: when settled */
 	bool unplaced;			/* of channels that had no room: not how many, nor which */
+	struct proc *proc;		/* unplaced: who did that, NULL: several */
 	/* who moved something, by direction */
 	struct fold_names {
 		enum { FOLD_NOBODY, FOLD_ONE, FOLD_SEVERAL } count;
@@ -339,7 +340,7 @@ struct world {
 	struct hash *chans;		/* struct lens_chan -> struct chan */
 	struct hash *folds;		/* sums of forgotten channels: struct fold */
 	uint64_t folded_chans, folded_procs;
-	/* operations that found the table full: in folds of their own, not in any channel */
+	/* operations that found the table full, ours too: in folds of their own, no channel's */
 	uint64_t unplaced[LENS_KIND_MAX];
 	size_t max_ended;		/* so many of each are kept one by one */
 	struct flow *flows;
@@ -372,7 +373,7 @@ void origin_of(const struct world *w, const struct endpoint *e, struct origin *r
 struct world *world_new(void);
 void world_free(struct world *w);
 void world_freep(struct world **w);
-/* of all kinds */
+/* of all kinds; without those of ourselves, which nobody misses */
 uint64_t world_unplaced(const struct world *w);
 
 /* setters that mech/ and world_apply() use; get = find or create */

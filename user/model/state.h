@@ -91,6 +91,7 @@ struct world_state {
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
 	struct pool *chans, *ends;
 	struct hash *unplaced;		/* struct lens_total_key -> what was told of it */
+	size_t unplaced_procs;		/* rows of one process */
 	struct hash *depths;		/* those that channels share: struct lens_depth */
 	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
@@ -199,8 +200,12 @@ void fold_ended(struct world *w);
 /* ... so much was told to be gone that this is not to wait for a look */
 void fold_between_looks(struct world *w);
 struct hash *fold_table(void);
-/* what a process did to channels that had no room */
+/* unplaced.c: what a process did to channels that had no room */
 void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t);
+/* ... what was told of those that can add no more */
+void unplaced_forget(struct world *w);
+/* ... what has become known of whose rows those are */
+void unplaced_settle(struct world *w);
 void chan_free(struct world *w, struct chan *c);
 /* the endpoint is not in the tables of its channel any more */
 void end_free(struct world *w, struct endpoint *e);

@@ -109,15 +109,6 @@ void world_free(struct world *w)
 	free(w);
 }
 
-uint64_t world_unplaced(const struct world *w)
-{
-	uint64_t sum = 0;
-
-	for (unsigned kind = 0; kind < LENS_KIND_MAX; kind++)
-		sum += w->unplaced[kind];
-	return sum;
-}
-
 void world_freep(struct world **w)
 {
 	world_free(*w);

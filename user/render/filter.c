@@ -164,7 +164,7 @@ static bool names_match(const struct fold *fold, const struct render_filter *f)
 	return !f->comm_count;
 }
 
-bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known)
+static bool several_match(const struct fold *fold, const struct render_filter *f, bool *ret_known)
 {
 	bool has_several = fold->names[LENS_READ].count == FOLD_SEVERAL ||
 			   fold->names[LENS_WRITE].count == FOLD_SEVERAL;
@@ -178,6 +178,30 @@ bool filter_matches_fold(const struct fold *fold, const struct render_filter *f,
 		return false;
 	*ret_known = match && !f->pid_count && !f->cgroup_count && !f->channel_count;
 	return true;
+}
+
+/* as a flow of that process, if what is known of the process tells */
+static bool unplaced_matches(const struct fold *fold, const struct render_filter *f,
+			     bool *ret_known)
+{
+	const struct proc *p = fold->proc;
+	bool named = p->known || (!f->comm_count && !f->tree_only &&
+				  (!f->pid_count || pid_matches(p, f)));
+
+	*ret_known = named && (p->cgroup || !f->cgroup_count) && !f->channel_count;
+	if (f->kinds && !(f->kinds & (UINT64_C(1) << fold->kind)))
+		return false;
+	if (p->known && ((f->tree_only && !p->in_tree) || !pid_matches(p, f) ||
+			 !comm_matches(p, f)))
+		return false;
+	return !p->cgroup || cgroup_matches(p, f);
+}
+
+bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known)
+{
+	if (fold->proc)
+		return unplaced_matches(fold, f, ret_known);
+	return several_match(fold, f, ret_known);
 }
 
 bool filter_matches_proc(const struct proc *p, const struct render_filter *f)

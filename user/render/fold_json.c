@@ -5,8 +5,9 @@
  */
 #include "render/json.h"
 
-static struct js_value *names_object(const struct fold_names *n)
+static struct js_value *names_object(const struct fold *f, enum lens_dir dir)
 {
+	const struct fold_names *n = &f->names[dir];
 	static const char *const counts[] = {
 		[FOLD_NOBODY] = "none", [FOLD_ONE] = "one", [FOLD_SEVERAL] = "several",
 	};
@@ -14,6 +15,8 @@ static struct js_value *names_object(const struct fold_names *n)
 
 	js_put(o, "names", js_str(counts[n->count]));
 	js_put(o, "comm", n->count == FOLD_ONE ? js_str(n->comm) : NULL);
+	if (f->proc && n->count == FOLD_ONE)
+		js_put(o, "process", js_proc_id(f->proc));
 	return o;
 }
 
@@ -35,8 +38,8 @@ static struct js_value *fold_object(const struct fold *f)
 	struct js_value *o = js_object();
 
 	js_put(o, "type", js_str(event_kind_name(f->kind)));
-	js_put(o, "from", names_object(&f->names[LENS_WRITE]));
-	js_put(o, "to", names_object(&f->names[LENS_READ]));
+	js_put(o, "from", names_object(f, LENS_WRITE));
+	js_put(o, "to", names_object(f, LENS_READ));
 	js_put(o, "in_tree", js_bool(f->in_tree));
 	if (f->unplaced)
 		js_put(o, "unplaced", js_bool(true));
@@ -61,5 +64,7 @@ void js_doc_folded(struct js_doc *d, const struct world *w, const struct view *v
 	js_doc_array_end(d);
 	/* of those only names are known, so nobody can say whether the filter wants them */
 	js_doc_put(d, "folded_channels_not_filtered", js_u64(v->unfiltered_chans));
+	if (v->unfiltered_ops)
+		js_doc_put(d, "unplaced_not_filtered", js_u64(v->unfiltered_ops));
 	js_doc_put(d, "folded_processes", js_u64(w->folded_procs));
 }

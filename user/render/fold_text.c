@@ -19,12 +19,15 @@ static const struct table_column columns[] = {
 	{ .title = "UNACCOUNTED", .right = true },
 };
 
-static void names_cell(struct table *t, const struct fold_names *n)
+static void names_cell(struct table *t, const struct fold *f, enum lens_dir dir)
 {
+	const struct fold_names *n = &f->names[dir];
 	_cleanup_(buf_fini) struct buf text = {};
 
 	if (n->count == FOLD_NOBODY)
 		buf_puts(&text, "-");
+	else if (f->proc)
+		label_proc(&text, f->proc);
 	else if (n->count == FOLD_SEVERAL)
 		buf_puts(&text, "(several)");
 	else if (!n->comm[0])
@@ -70,8 +73,8 @@ static void unaccounted_cell(struct table *t, const struct fold *f)
 
 static void fold_row(struct table *t, const struct fold *f)
 {
-	names_cell(t, &f->names[LENS_WRITE]);
-	names_cell(t, &f->names[LENS_READ]);
+	names_cell(t, f, LENS_WRITE);
+	names_cell(t, f, LENS_READ);
 	table_cell(t, PAINT_NONE, event_kind_name(f->kind));
 	if (f->unplaced)
 		table_cell(t, PAINT_RED, "(no room)");
@@ -84,6 +87,22 @@ static void fold_row(struct table *t, const struct fold *f)
 	unaccounted_cell(t, f);
 }
 
+static void say_unfiltered(struct buf *text, const struct view *v)
+{
+	if (v->unfiltered_chans) {
+		buf_puts(text, "; of ");
+		label_count(text, v->unfiltered_chans);
+		buf_puts(text, " more only names are known, which does not tell whether the "
+			 "filter wants them");
+	}
+	if (v->unfiltered_ops) {
+		buf_puts(text, "; of ");
+		label_count(text, v->unfiltered_ops);
+		buf_puts(text, " operations on channels that had no room nothing tells whether "
+			 "the filter wants them");
+	}
+}
+
 void section_folded(FILE *out, const struct world *w, const struct view *v,
 		    const struct render_options *opt)
 {
@@ -94,17 +113,12 @@ void section_folded(FILE *out, const struct world *w, const struct view *v,
 
 	for (size_t i = 0; i < v->fold_count; i++)
 		chans += v->folds[i]->channels;
-	if (!v->fold_count && !v->unfiltered_chans)
+	if (!v->fold_count && !v->unfiltered_chans && !v->unfiltered_ops)
 		return;
 	buf_puts(&text, "besides these, ");
 	label_count(&text, chans);
 	buf_puts(&text, " channels that are gone are summed up by the names of their ends");
-	if (v->unfiltered_chans) {
-		buf_puts(&text, "; of ");
-		label_count(&text, v->unfiltered_chans);
-		buf_puts(&text, " more only names are known, which does not tell whether the "
-			 "filter wants them");
-	}
+	say_unfiltered(&text, v);
 	putc('\n', out);
 	table_paragraph(out, "folded", text.data, opt->width);
 	if (!v->fold_count)

@@ -76,6 +76,9 @@ static void add_folds(struct view *v, const struct world *w, const struct render
 			v->own_bytes += bytes_of(fold->kind, fold->total[LENS_WRITE].bytes);
 		} else if (!known) {
 			v->unfiltered_chans += fold->channels;
+			if (fold->unplaced)
+				v->unfiltered_ops += fold->total[LENS_READ].ops +
+						     fold->total[LENS_WRITE].ops;
 		} else {
 			v->folds[v->fold_count++] = fold;
 		}
@@ -206,6 +209,8 @@ static int compare_folds(const void *left, const void *right)
 		return x < y ? 1 : -1;
 	if (a->channels != b->channels)
 		return a->channels < b->channels ? 1 : -1;
+	if (a->proc && b->proc && a->proc != b->proc)
+		return memcmp(&a->proc->key, &b->proc->key, sizeof(a->proc->key));
 	return memcmp(a->names, b->names, sizeof(a->names));
 }
 
@@ -306,6 +311,8 @@ const struct proc **view_procs(const struct view *v, const struct world *w,
 		mark(marked, v->flows[i]->from);
 		mark(marked, v->flows[i]->to);
 	}
+	for (size_t i = 0; i < v->fold_count; i++)
+		mark(marked, v->folds[i]->proc);
 	for (size_t i = 0; i < hash_count(w->procs); i++) {
 		const struct proc *p = hash_at(w->procs, i);
 

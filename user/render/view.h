@@ -22,6 +22,7 @@ struct view {
 	const struct fold **folds;	/* summed up: gone, and no longer told apart */
 	size_t fold_count;
 	uint64_t unfiltered_chans;	/* summed up, and the filter asks for more than names */
+	uint64_t unfiltered_ops;	/* likewise, of channels that had no room */
 	/* left out: files that everybody maps shared, and nobody to write */
 	uint64_t read_only_files, read_only_mappers;
 	/* left out: what ipclens itself does, or carries its output */
@@ -46,7 +47,7 @@ const struct proc **view_procs(const struct view *v, const struct world *w,
 bool filter_matches_chan(const struct chan *c, const struct render_filter *f);
 /* the ends of a flow; its channel is a question of its own */
 bool filter_matches_flow(const struct flow *flow, const struct render_filter *f);
-/* of channels that were summed up; *ret_known false: their names do not tell */
+/* of what was summed up; *ret_known false: what is known of its ends does not tell */
 bool filter_matches_fold(const struct fold *fold, const struct render_filter *f, bool *ret_known);
 /* of a channel by its id, or its name of so many bytes */
 bool filter_matches_name(const char *id, const char *name, size_t len,

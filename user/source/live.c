@@ -488,6 +488,7 @@ void live_freep(struct live **live)
 	free(l->links);
 	free(l->exited);
 	free(l->gone);
+	live_forget_told(l);
 	buf_fini(&l->held);
 	free(l);
 	*live = NULL;

@@ -62,6 +62,7 @@ struct live {
 	uint32_t reading;		/* its number, never 0 */
 	struct lens_chan *gone;		/* channels that the last reading found gone */
 	size_t gone_count, gone_size;
+	struct hash *told;		/* of what had no room: live_totals.c */
 	uint32_t gone_told;		/* since the world was last asked to forget */
 	uint64_t next_reading_ns;	/* ... not before, unless it is time */
 	uint32_t entries_at_look;
@@ -119,6 +120,8 @@ int live_totals_of_look(struct live *l, const struct hash *alive, uint64_t alive
 			source_sink sink, void *arg);
 /* live_read.c: names of this machine; needs /proc */
 void live_describe_host(struct lens_rec_host *ret);
+/* live_totals.c: of what was told of what had no room */
+void live_forget_told(struct live *l);
 /* live_messages.c: is it attached on demand? */
 bool live_is_numbering(const struct bpf_program *prog);
 /* live_messages.c: makes ready for that; 1: this variant does not work and is out of the plan */

@@ -312,26 +312,88 @@ static int sweep_chans(struct live *l, struct hash *left)
 	return err;
 }
 
-/* what had no room, by process; who has ended adds no more to it */
+/* its operations when it was told of last; it may be forgotten with the entry that it is of */
+struct told { struct lens_total_key key; uint64_t ops; };
+
+static bool keep_told(void *unused, void *value)
+{
+	struct told *t = value;
+
+	if (t->ops)
+		return true;
+	free(t);
+	return false;
+}
+
+static bool keep_nothing(void *unused, void *value)
+{
+	free(value);
+	return false;
+}
+
+void live_forget_told(struct live *l)
+{
+	if (l->told)
+		hash_filter(l->told, keep_nothing, NULL);
+	hash_free(l->told);
+}
+
+static struct told *told_of(struct live *l, const struct lens_total_key *k)
+{
+	struct told *t = hash_get(l->told, k);
+
+	if (t)
+		return t;
+	t = xcalloc(1, sizeof(*t));
+	t->key = *k;
+	hash_add(l->told, k, t);
+	return t;
+}
+
+/* whose traffic is left out of everything is so of this, too */
+static bool is_ours(const struct live *l, const struct lens_proc *p)
+{
+	uint32_t one;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.lens_self_procs), p, &one);
+}
+
+static int tell_unplaced_row(struct live *l, const struct leavers *v, int fd,
+			     const struct lens_total_key *k, struct lens_total t,
+			     source_sink sink, void *arg)
+{
+	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
+	bool last = has_ended(v, &proc) && !bpf_map_lookup_and_delete_elem(fd, k, &t);
+	struct told *told = told_of(l, k);
+
+	if (told->ops == t.ops && !last)
+		return 0;
+	told->ops = last ? 0 : t.ops;
+	t.flags = is_ours(l, &proc) ? LENS_END_SELF : 0;
+	return emit_total(k, &t, last ? LENS_END_LAST : 0, sink, arg);
+}
+
+/* what had no room, by process, if there is more; who has ended adds no more to it */
 static int tell_unplaced(struct live *l, const struct leavers *v, source_sink sink, void *arg)
 {
 	_cleanup_(map_walk_fini) struct map_walk w = {};
 	int err = 0;
 
+	if (!l->told)
+		l->told = hash_new_in_values(sizeof(struct lens_total_key));
 	map_walk_init(&w, l->skel->maps.lens_unplaced);
 	while (!err && !w.ended) {
 		err = map_walk_next(&w);
 		for (uint32_t i = 0; !err && i < w.count; i++) {
 			const struct lens_total_key *k =
 				(struct lens_total_key *)(void *)w.keys + i;
-			struct lens_total t = ((struct lens_total *)(void *)w.values)[i];
-			struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
-			bool last = has_ended(v, &proc) &&
-				    !bpf_map_lookup_and_delete_elem(w.fd, k, &t);
 
-			err = emit_total(k, &t, last ? LENS_END_LAST : 0, sink, arg);
+			err = tell_unplaced_row(l, v, w.fd, k,
+						((struct lens_total *)(void *)w.values)[i], sink,
+						arg);
 		}
 	}
+	hash_filter(l->told, keep_told, NULL);
 	return err;
 }
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""What is in a recording, record by record, as the file has it; see bpf/wire.h."""
+
+import lens
+
+HEAD = "<IHHQ"       # struct lens_rec
+TOTAL = 9            # LENS_REC_TOTAL
+TOTAL_KEY = "<QIIQIHH"
+UNPLACED = 0xffffffff
+LAST = 8             # LENS_END_LAST
+
+
+def records(path):
+    """(type, all of it) of each."""
+    try:
+        import ctypes
+        import sqlite3
+        import struct
+        zstd = ctypes.CDLL("libzstd.so.1")
+    except (ImportError, OSError) as missing:
+        raise lens.Skip("recordings cannot be read here: %s" % missing)
+    zstd.ZSTD_decompress.restype = ctypes.c_size_t
+    for size, data in sqlite3.connect(path).execute("SELECT raw_bytes, data FROM block "
+                                                    "ORDER BY seq"):
+        raw = ctypes.create_string_buffer(size)
+        zstd.ZSTD_decompress(raw, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data)))
+        at = 0
+        while at < size:
+            length, kind, _, _ = struct.unpack_from(HEAD, raw, at)
+            yield kind, raw[at:at + length]
+            at += length
+
+
+def unplaced(path):
+    """((kind, process, direction), operations) as often as it was told, but for farewells."""
+    import struct
+    head, key = struct.calcsize(HEAD), struct.calcsize(TOTAL_KEY)
+    for kind, rec in records(path):
+        if kind != TOTAL:
+            continue
+        _, device, _, start, pid, of, direction = struct.unpack_from(TOTAL_KEY, rec, head)
+        flags = struct.unpack_from("<I", rec, head + key + 44)[0]
+        if device == UNPLACED and not flags & LAST:
+            yield (of, pid, start, direction), struct.unpack_from("<Q", rec, head + key)[0]
