@@ -420,6 +420,48 @@ TEST(half_a_connection_waits_for_the_other)
 	CHECK(feed_chan_of(&f, feed_half(2)));
 }
 
+/* it waits no more: two looks have missed it, or a lost record may have told who that was */
+static void check_summed_up_alone(bool by_looks)
+{
+	_feed_ struct feed f = feed_new();
+	struct lens_rec_loss lost = {
+		.kind = LENS_KIND_UNIX_STREAM, .count[LENS_LOSS_RING_FULL] = 1,
+	};
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	if (!by_looks)
+		feed_raw(&f, &lost, LENS_REC_LOSS, sizeof(lost));
+	use_half(&f, 2, 1, LENS_WRITE, 70);
+	tell_gone(&f, feed_half(2));
+	feed_mark(&f, LENS_MARK_FOLD, 0);
+	for (unsigned i = 0; by_looks && i < 3; i++) {
+		feed_look_begin(&f);
+		feed_look_end(&f);
+		feed_look_settled(&f);
+	}
+	CHECK(!feed_chan_of(&f, feed_half(2)));
+	CHECK_EQ_U64(f.w->folded_chans, 1);
+	/* and now it is accepted */
+	f.w->max_ended = 10;
+	feed_peer(&f, feed_half(2), feed_half(3));
+	feed_total(&f, feed_half(3), 2, LENS_READ, feed_counts(7, 1, 70));
+	feed_total(&f, feed_half(3), 2, LENS_WRITE, feed_counts(8, 1, 5));
+	feed_finish_gone(&f);
+	CHECK(!feed_ledger(&f, feed_half(2))->known);
+	CHECK(!feed_ledger(&f, feed_half(3))->known);
+	CHECK_EQ_I64(feed_ledger(&f, feed_half(3))->unaccounted, 0);
+	CHECK(feed_flow(&f, 0, 2) && !feed_flow(&f, 0, 2)->exact);
+	CHECK_STR(feed_flow(&f, 0, 2)->why,
+		  "what the other end did was summed up before it was known whose it was");
+}
+
+TEST(half_a_connection_that_was_summed_up_is_missing_in_books)
+{
+	check_summed_up_alone(false);
+	check_summed_up_alone(true);
+}
+
 /* the announcement of an endpoint can be behind its last counts, in another queue */
 TEST(announced_after_it_was_retired)
 {

@@ -25,6 +25,8 @@ static const char why_anew[] =
 	"a socket was connected anew: its connections are counted as the first one";
 static const char why_redirected[] =
 	"in a sockmap: what is sent goes where a BPF program says";
+static const char why_summed_up[] =
+	"what the other end did was summed up before it was known whose it was";
 static const char why_peer[] = "the other end, which is of this host, was not found";
 static const char why_crowd[] = "too many writers and readers to tell apart";
 
@@ -304,12 +306,14 @@ static void add_flows(struct world *w, struct chan *c, const struct flow_matrix 
 }
 
 /* reasons to doubt what totals and order say otherwise */
-static const char *doubt(const struct chan *c)
+static const char *doubt(const struct world *w, const struct chan *c)
 {
 	if (inet_was_connected_anew(c))
 		return why_anew;
 	if (chan_is_redirected(c))
 		return why_redirected;
+	if (halves_lack_sums(w, c))
+		return why_summed_up;
 	if (inet_misses_peer(c))
 		return why_peer;
 	if (chan_ledger(c)->unaccounted < 0)
@@ -344,7 +348,7 @@ static void settle_unread(struct world *w, struct chan *c)
 	struct flow_matrix none = {};
 	struct ops_order order = {};
 
-	if (chan_ledger(c)->queued > 0 && !ops_match(w, c, &none, &order) && !doubt(c))
+	if (chan_ledger(c)->queued > 0 && !ops_match(w, c, &none, &order) && !doubt(w, c))
 		set_oldest(c, &order);
 	flow_matrix_fini(&none);
 }
@@ -354,7 +358,7 @@ static void settle_parties(struct world *w, struct chan *c, const struct party *
 {
 	struct flow_matrix totals = {}, ordered = {};
 	struct ops_order order = {};
-	const char *no_order = ops_match(w, c, &ordered, &order), *why = doubt(c);
+	const char *no_order = ops_match(w, c, &ordered, &order), *why = doubt(w, c);
 	bool is_counter = c->key.kind == LENS_KIND_EVENTFD;
 
 	if (!no_order && !covers(&ordered, readers))

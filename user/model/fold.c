@@ -269,6 +269,7 @@ static void fold_chan(struct world *w, struct chan *c)
 	fold_half(w, f, c);
 	if (c->peer)
 		fold_half(w, f, c->peer);
+	halves_forget(w, c);
 	f->channels++;
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;

@@ -31,11 +31,39 @@ static void join(struct chan *c, struct chan *peer)
 		c->is_second = true;
 }
 
+/* summed up alone, so many are remembered */
+#define LONE_MAX 16384
+
+void halves_forget(struct world *w, const struct chan *c)
+{
+	struct hash *lone = world_state(w)->lone;
+
+	if (!event_kind_has_halves(c->key.kind) || c->peer || hash_get(lone, &c->key))
+		return;
+	if (hash_count(lone) < LONE_MAX)
+		hash_add(lone, &c->key, lone);
+	else
+		world_state(w)->forgot_lone = true;
+}
+
+static bool lacks_sums(const struct world *w, const struct chan *c)
+{
+	/* one that is only known as a peer may be any of those */
+	return hash_get(world_state(w)->lone, &c->key) || (c->may_be_back && !c->end_count);
+}
+
+bool halves_lack_sums(const struct world *w, const struct chan *c)
+{
+	return event_kind_has_halves(c->key.kind) &&
+	       (lacks_sums(w, c) || (c->peer && lacks_sums(w, c->peer)));
+}
+
 /* of a pty each end tells which the other is */
 void halves_pair(struct world *w, struct chan *c)
 {
 	struct lens_chan other = c->key;
 
+	c->may_be_back = world_state(w)->forgot_lone;
 	if (c->key.kind != LENS_KIND_PTY || c->peer)
 		return;
 	other.gen ^= LENS_PTY_SLAVE;

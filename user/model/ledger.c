@@ -185,8 +185,8 @@ static void settle_messages(const struct chan *c, struct ledger *l, struct outsi
 /*
  * Without a look at its end nothing says what is still inside; neither does an
  * old look, when a recording broke off. Of half a connection nobody knows what
- * was written, of a socket that was connected anew not over which connection, and of one in a
- * sockmap not where it went.
+ * was written, or nobody any more, of a socket that was connected anew not over which connection,
+ * and of one in a sockmap not where it went.
  */
 static bool is_known(const struct world *w, const struct chan *c)
 {
@@ -194,7 +194,7 @@ static bool is_known(const struct world *w, const struct chan *c)
 	struct moved now;
 
 	if (!world_state(w)->looks || !chan_source(c) || inet_was_connected_anew(c) ||
-	    chan_is_redirected(c))
+	    chan_is_redirected(c) || halves_lack_sums(w, c))
 		return false;
 	if (c->gone)
 		return true;

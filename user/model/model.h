@@ -257,6 +257,7 @@ struct chan {
 	bool in_look : 1;		/* found by the look under way */
 	bool folded : 1;		/* about to be forgotten */
 	bool told_gone : 1;		/* by a record, not by a look */
+	bool may_be_back : 1;		/* first heard of when halves had been forgotten */
 	bool is_new : 1;		/* first heard of since the last look began */
 	bool is_later : 1;		/* first heard of when the first look was complete */
 	unsigned missed : 2;		/* completed looks in a row that did not find it, at most */

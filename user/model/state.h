@@ -93,6 +93,8 @@ struct world_state {
 	struct hash *unplaced;		/* struct lens_total_key -> what was told of it */
 	size_t unplaced_procs;		/* rows of one process */
 	struct hash *depths;		/* those that channels share: struct lens_depth */
+	struct hash *lone;		/* halves that were summed up alone: struct lens_chan */
+	bool forgot_lone;		/* ... and more of them than are remembered */
 	struct ways *ways;		/* ways.c: how things were passed before the start */
 };
 
@@ -200,6 +202,10 @@ void fold_ended(struct world *w);
 /* ... so much was told to be gone that this is not to wait for a look */
 void fold_between_looks(struct world *w);
 struct hash *fold_table(void);
+/* halves.c: it is summed up, and forgotten */
+void halves_forget(struct world *w, const struct chan *c);
+/* ... some of what it or its peer did was summed up before they were known as one connection */
+bool halves_lack_sums(const struct world *w, const struct chan *c);
 /* unplaced.c: what a process did to channels that had no room */
 void unplaced_apply(struct world *w, const struct lens_total_key *key, const struct lens_total *t);
 /* ... what was told of those that can add no more */

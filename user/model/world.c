@@ -24,6 +24,7 @@ struct world *world_new(void)
 	s->ends = pool_new(sizeof(struct endpoint));
 	s->window = window_new();
 	s->seats = seats_new();
+	s->lone = hash_new(sizeof(struct lens_chan));
 	s->ways = ways_new();
 	w->model_private = s;
 	return w;
@@ -102,6 +103,7 @@ void world_free(struct world *w)
 	window_free(s->window);
 	seats_free(s->seats);
 	ways_free(s->ways);
+	hash_free(s->lone);
 	free(s);
 	free(w->flows);
 	free(w->waits);
