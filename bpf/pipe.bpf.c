@@ -6,6 +6,7 @@
  */
 #include "fd.bpf.h"
 #include "pipe.bpf.h"
+#include "tables.bpf.h"
 
 int pipe_opened(__s64 fd)
 {
@@ -22,6 +23,8 @@ int pipe_opened(__s64 fd)
 	if (!file || !ident_pipe_probe(file, &key) || key.kind != LENS_KIND_FIFO)
 		return 0;
 	ident_split(&key, &r.chan, &unused);
+	/* the one it had may have been forgotten while nobody had it open */
+	chan_keep_inode(&key, (__u64)file);
 	ident_proc(t, &r.proc);
 	r.fd = fd;
 	r.mode = BPF_CORE_READ(file, f_mode) & (KDEF_FMODE_READ | KDEF_FMODE_WRITE);

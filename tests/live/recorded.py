@@ -4,10 +4,13 @@
 import lens
 
 HEAD = "<IHHQ"       # struct lens_rec
+GONE = 8             # LENS_REC_GONE
 TOTAL = 9            # LENS_REC_TOTAL
+CHAN = "<QIIII"      # struct lens_chan
 TOTAL_KEY = "<QIIQIHH"
 UNPLACED = 0xffffffff
 LAST = 8             # LENS_END_LAST
+FIFO = 2             # LENS_KIND_FIFO
 
 
 def records(path):
@@ -42,3 +45,12 @@ def unplaced(path):
         flags = struct.unpack_from("<I", rec, head + key + 44)[0]
         if device == UNPLACED and not flags & LAST:
             yield (of, pid, start, direction), struct.unpack_from("<Q", rec, head + key)[0]
+
+
+def gone(path):
+    """(kind, inode) of each channel that was told to be gone."""
+    import struct
+    for kind, rec in records(path):
+        if kind == GONE:
+            inode, _, _, of, _ = struct.unpack_from(CHAN, rec, struct.calcsize(HEAD))
+            yield of, inode

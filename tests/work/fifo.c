@@ -240,6 +240,93 @@ static void run_reopened(void)
 	work_expect(duct_get(&a, 50), 50, "read");
 }
 
+/* slots of ticks: 1 and 2 say whose turn it is */
+#define READY 3
+#define FORGOTTEN 4
+#define SOME_TURNS 20
+
+/* what one writes into it the other reads, and the other way round: no two calls overlap */
+static void ask(pid_t other, unsigned *turn)
+{
+	for (unsigned i = 0; i < SOME_TURNS; i++) {
+		work_expect(duct_put(&a, 100), 100, "write");
+		work_tick(1);
+		work_wait_ticks(2, ++*turn);
+		work_expect(duct_get(&a, 7), 7, "read");
+		work_flow(a.c, other, 1, 7);
+	}
+}
+
+static void answer(unsigned *turn)
+{
+	for (unsigned i = 0; i < SOME_TURNS; i++) {
+		work_wait_ticks(1, ++*turn);
+		work_expect(duct_get(&a, 100), 100, "read");
+		work_flow(a.c, owner, 1, 100);
+		work_expect(duct_put(&a, 7), 7, "write");
+		work_tick(2);
+	}
+}
+
+static void open_both(void)
+{
+	a.r = open_or_die("evicted", O_RDONLY | O_NONBLOCK);
+	a.w = open_or_die("evicted", O_WRONLY);
+	if (fcntl(a.r, F_SETFL, 0))
+		work_die("F_SETFL");
+}
+
+static void close_both(void)
+{
+	close(a.r);
+	close(a.w);
+}
+
+static void be_other(void *unused)
+{
+	unsigned turn = 0;
+
+	close_both();
+	open_both();
+	work_tick(READY);
+	answer(&turn);
+	close_both();
+	work_tick(READY);
+	work_wait_ticks(FORGOTTEN, 1);
+	open_both();
+	work_tick(READY);
+	answer(&turn);
+	work_wait_ticks(FORGOTTEN, 2);
+	answer(&turn);
+}
+
+/* twice while others stop: when nobody has it open, and after it was used again */
+static void run_evicted(void)
+{
+	unsigned turn = 0;
+	pid_t kid;
+
+	enter_directory();
+	a = fifo_new("evicted");
+	work_flows_by_hand(a.c);
+	work_ready();
+	kid = work_spawn(be_other, NULL);
+	work_wait_ticks(READY, 1);
+	ask(kid, &turn);
+	close_both();
+	work_wait_ticks(READY, 2);
+	work_pause();
+	open_both();
+	work_look_through(a.c, a.r);
+	work_tick(FORGOTTEN);
+	work_wait_ticks(READY, 3);
+	ask(kid, &turn);
+	work_pause();
+	work_tick(FORGOTTEN);
+	ask(kid, &turn);
+	work_wait(kid);
+}
+
 /* ------------------------------------------------------------------- names */
 
 static const char *const hostile[] = {
@@ -304,6 +391,7 @@ static const struct work_mode modes[] = {
 	{ "overlay", run_overlay },
 	{ "unlinked", run_unlinked },
 	{ "reopened", run_reopened },
+	{ "evicted", run_evicted },
 	{ "hostile", run_hostile },
 	{ "deep", run_deep },
 };
