@@ -10,7 +10,7 @@ CHAN = "<QIIII"      # struct lens_chan
 TOTAL_KEY = "<QIIQIHH"
 UNPLACED = 0xffffffff
 LAST = 8             # LENS_END_LAST
-FIFO = 2             # LENS_KIND_FIFO
+PIPE, FIFO = 1, 2    # LENS_KIND_*
 
 
 def records(path):
@@ -34,17 +34,21 @@ def records(path):
             at += length
 
 
-def unplaced(path):
-    """((kind, process, direction), operations) as often as it was told, but for farewells."""
+def totals(path):
+    """(inode, device, generation, start, pid, kind, direction), operations, is it the last"""
     import struct
     head, key = struct.calcsize(HEAD), struct.calcsize(TOTAL_KEY)
     for kind, rec in records(path):
-        if kind != TOTAL:
-            continue
-        _, device, _, start, pid, of, direction = struct.unpack_from(TOTAL_KEY, rec, head)
-        flags = struct.unpack_from("<I", rec, head + key + 44)[0]
-        if device == UNPLACED and not flags & LAST:
-            yield (of, pid, start, direction), struct.unpack_from("<Q", rec, head + key)[0]
+        if kind == TOTAL:
+            yield (struct.unpack_from(TOTAL_KEY, rec, head),
+                   struct.unpack_from("<Q", rec, head + key)[0],
+                   bool(struct.unpack_from("<I", rec, head + key + 44)[0] & LAST))
+
+
+def unplaced(path):
+    """(key, operations) as often as it was told, but for farewells."""
+    return [(key, operations) for key, operations, last in totals(path)
+            if key[1] == UNPLACED and not last]
 
 
 def gone(path):

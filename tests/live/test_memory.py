@@ -322,11 +322,33 @@ def memory_no_room_recorded():
         truth = work.truth()
         observer.interrupt()
         doc = lens.parse(lens.run("report", "--json", "-i", path, "--comm", "churn")[0])
-        told = list(recorded.unplaced(path))
+        told = recorded.unplaced(path)
     check_sums(doc, truth)
     lens.require(doc["loss"].get("unplaced", 0) > 300, "all of it had room")
     lens.require(len({key for key, _ in told}) > 300, "%d were told" % len(told))
     lens.equal("told again", 0, len(told) - len(set(told)))
+
+
+@lens.test(limit_s=60)
+def memory_taken_once_read():
+    """The counters of a channel that is gone are taken by the reading after the one that found
+    that: what was in a cache then is added to them meanwhile, and lost if they are just taken."""
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "recording")
+        work = lens.Workload("churn", "pipes", 1, 200)
+        observer = lens.Lens("record", "-o", path, *lens.OPTIONS).wait_observing()
+        work.go()
+        work.truth()
+        time.sleep(3 * NEXT_LOOK_S * lens.PATIENCE)
+        observer.interrupt()
+        seen, taken = set(), []
+        for key, _, last in recorded.totals(path):
+            if key[4] == work.pid and key[5] == recorded.PIPE and last:
+                taken.append(key in seen)
+            seen.add(key)
+        work.end()
+    lens.require(len(taken) >= 300, "%d were taken" % len(taken))
+    lens.equal("taken by the reading that found them", 0, taken.count(False))
 
 
 def forget_inodes():

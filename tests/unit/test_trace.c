@@ -232,3 +232,35 @@ TEST(header_and_loss_lines)
 	text = print(render_trace_loss, w, false);
 	CHECK_STR(text, "loss: last operations that were not shown 7\n");
 }
+
+/* who shows a terminal reads there what we write, and writes what is typed */
+TEST(what_we_wrote_is_not_read_at_the_other_half)
+{
+	_cleanup_(world_freep) struct world *w = scene_new();
+	struct proc *term = scene_proc(w, 11, "term"), *us = scene_proc(w, 12, "ipclens");
+	struct proc *cat = scene_proc(w, 13, "cat");
+	struct chan *master = scene_chan(w, LENS_KIND_PTY, 5);
+	struct chan *slave = master->peer;
+	struct lens_op read = { .ret = 80, .id = READER_ID, .tid = 11 };
+	struct lens_op typed = { .ret = 1, .id = WRITER_ID, .tid = 11 };
+	struct render_options all = { .filter.with_self = true };
+	_cleanup_free_ char *got = NULL, *of_us = NULL, *of_two = NULL, *written = NULL;
+
+	us->is_self = true;
+	scene_announce(w, master, term, LENS_READ, READER_ID);
+	scene_announce(w, master, term, LENS_WRITE, WRITER_ID);
+	scene_announce(w, slave, us, LENS_WRITE, 23);
+	end_side_get(chan_find_endpoint(slave, us), LENS_WRITE)->flags |= LENS_END_SELF;
+	slave->is_self = true;
+	CHECK(!chan_is_own(master));
+	got = trace(w, NULL, &read, false);
+	CHECK_STR(got, "");
+	of_us = trace(w, &all, &read, false);
+	scene_has(of_us, "term(11/11) read 80 ");
+	written = trace(w, NULL, &typed, false);
+	scene_has(written, "term(11/11) write 1 ");
+	/* whose it was is not known where others write, too */
+	scene_announce(w, slave, cat, LENS_WRITE, 24);
+	of_two = trace(w, NULL, &read, false);
+	scene_has(of_two, "term(11/11) read 80 ");
+}
