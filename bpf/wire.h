@@ -497,12 +497,12 @@ enum lens_mark {
 	LENS_MARK_COMMAND_EXIT,	/* value = wait status of `-- CMD` */
 	LENS_MARK_COMMAND,	/* a command is followed: what its tree does is of interest */
 	LENS_MARK_PROCS,	/* this look has come by every process there is */
-	LENS_MARK_STUCK_BEGIN,	/* all processes follow, and a first round of threads; its value is
-				   LENS_STUCK_VERSION */
+	LENS_MARK_STUCK_BEGIN,	/* all processes, a round of threads; value = LENS_STUCK_VERSION */
 	LENS_MARK_STUCK_HOLDERS,	/* who holds what follows */
 	LENS_MARK_STUCK_AGAIN,	/* a second round of threads follows */
 	LENS_MARK_STUCK_END,	/* value = 1: some records were lost */
 	LENS_MARK_FOLD,		/* many channels were told to be gone */
+	LENS_MARK_ORDERED,	/* no operation that ended until value (ns) follows */
 	LENS_MARK_MAX
 };
 

@@ -241,6 +241,9 @@ static void apply_mark(struct world *w, const struct event *ev)
 	case LENS_MARK_STUCK_END:
 		s->in_stuck = r->mark == LENS_MARK_STUCK_BEGIN;
 		break;
+	case LENS_MARK_ORDERED:
+		window_ordered(w, r->value);
+		break;
 	case LENS_MARK_ATTACHED:
 		w->start_ns = ev->ts_ns;
 		break;

@@ -186,6 +186,8 @@ void window_free(struct window *win);
 void window_add(struct world *w, const struct lens_op *op, uint32_t message);
 /* a reading of the totals began: what was older at the one before has arrived by now */
 void window_round(struct world *w, uint64_t ts_ns);
+/* nothing older comes any more: no operation that ended until then */
+void window_ordered(struct world *w, uint64_t until_ns);
 /* hands on all that waits */
 void window_flush(struct world *w);
 

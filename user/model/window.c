@@ -2,8 +2,9 @@
 /*
  * Puts streamed operations in the order of their return. Every CPU delivers
  * its own in order, but in batches, and a slow CPU's batch may wait until the
- * next reading of the totals empties it. So an operation is handed on when the
- * totals have been read twice since, or when too many wait.
+ * next reading of the totals empties it, and then in the ring. So an operation is handed on
+ * when the source says that nothing older comes, or when too many wait. Recordings that do
+ * not say so have readings far enough from each other: two of them.
  */
 #include "model/ops.h"
 
@@ -14,6 +15,7 @@ struct window {
 	size_t count, size;
 	uint64_t released_ns;		/* everything up to here was handed on */
 	uint64_t round_ns;		/* begin of the last reading of the totals */
+	bool is_told;			/* ... is not what counts */
 };
 
 struct window *window_new(void)
@@ -121,8 +123,16 @@ void window_round(struct world *w, uint64_t ts_ns)
 {
 	struct window *win = world_state(w)->window;
 
+	if (win->is_told)
+		return;
 	release(w, 0, win->round_ns);
 	win->round_ns = ts_ns;
+}
+
+void window_ordered(struct world *w, uint64_t until_ns)
+{
+	world_state(w)->window->is_told = true;
+	release(w, 0, until_ns);
 }
 
 void window_flush(struct world *w)

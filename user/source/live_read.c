@@ -68,6 +68,19 @@ static int hand_over_held(struct live *l, source_sink sink, void *arg)
 }
 
 /*
+ * What the caches held when they were last emptied was all in the ring then, and the ring has
+ * been taken empty since: nothing older can come any more. A reading alone does not say so,
+ * since the next one can be due before the ring is looked into again.
+ */
+static int tell_ordered(struct live *l, source_sink sink, void *arg)
+{
+	if (l->held_flush_ns <= l->ordered_ns)
+		return 0;
+	l->ordered_ns = l->held_flush_ns;
+	return live_emit_mark(sink, arg, LENS_MARK_ORDERED, l->ordered_ns);
+}
+
+/*
  * An endpoint is announced in one ring before its operations appear in the
  * other. So operations are taken first, and handed over when all is taken that
  * was announced before.
@@ -77,8 +90,10 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 	int n, more = 0;
 
 	l->budget = POLL_BUDGET;
-	if (!l->held.len)
+	if (!l->held.len) {
 		more = ring_buffer__consume(l->ops_ring) == -EXFULL;
+		l->held_flush_ns = more ? 0 : l->flush_ns;
+	}
 	l->sink = sink;
 	l->sink_arg = arg;
 	l->sink_err = 0;
@@ -89,6 +104,8 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 	if (n == -EXFULL)
 		return 1;
 	n = hand_over_held(l, sink, arg);
+	if (n >= 0)
+		n = tell_ordered(l, sink, arg);
 	live_numbering_poll(l);
 	return n < 0 ? n : more;
 }

@@ -46,6 +46,7 @@ static int flush_cpu(int prog_fd, uint64_t cpu)
 int live_flush(struct live *l)
 {
 	int fd = bpf_program__fd(l->skel->progs.core__run__flush), err;
+	uint64_t begin_ns = live_now_ns();
 
 	for (int cpu = 0; cpu < l->cpu_count; cpu++) {
 		err = flush_cpu(fd, cpu);
@@ -53,6 +54,7 @@ int live_flush(struct live *l)
 			return log_err(err, "cannot empty the counters of CPU %d: %s", cpu,
 				       strerror(-err));
 	}
+	l->flush_ns = begin_ns;
 	return 0;
 }
 
