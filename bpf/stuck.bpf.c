@@ -269,14 +269,34 @@ static __always_inline void fill_group(struct task_struct *t, struct lens_rec_th
 		pid_at_level(group, BPF_CORE_READ(t, real_parent, thread_pid, level));
 }
 
-static __always_inline void fill_stop(struct task_struct *t, struct lens_rec_thread *r)
+/* what controls a process, and whom that has in the foreground */
+static __always_inline struct tty_struct *terminal_of(struct task_struct *t,
+						      struct pid **ret_foreground)
 {
 	struct signal_struct___tty *s = (void *)core_load(t, signal);
-	struct pid *foreground = core_load_of(s, tty, ctrl.pgrp);
+	struct tty_struct *tty = core_load(s, tty);
 
+	*ret_foreground = tty ? core_load(tty, ctrl.pgrp) : NULL;
+	return tty;
+}
+
+static __always_inline void fill_stop(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct pid *foreground;
+
+	terminal_of(t, &foreground);
 	r->stop_signal = core_load(t, jobctl) & KDEF_JOBCTL_STOP_SIGMASK;
 	if (foreground && foreground != pid_of(t, PIDS_GROUP))
 		r->flags |= LENS_THREAD_BACKGROUND;
+}
+
+static __always_inline void fill_terminal(struct task_struct *t, struct lens_rec_thread *r)
+{
+	struct pid *foreground;
+
+	r->terminal = (__u64)terminal_of(t, &foreground);
+	if (foreground && foreground == pid_of(t, PIDS_GROUP))
+		r->flags |= LENS_THREAD_FOREGROUND;
 }
 
 static __always_inline void fill_process(struct task_struct *t, struct task_struct *u,
@@ -322,6 +342,7 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	}
 	r->written += core_field(s, ioac.wchar);
 	fill_group(t, r);
+	fill_terminal(t, r);
 	r->flags |= family_flags(t);
 	if (core_field(u, exit_signal) != KDEF_SIGCHLD)
 		r->flags |= LENS_THREAD_CLONED;

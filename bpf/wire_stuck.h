@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 5
+#define LENS_STUCK_VERSION 6
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -74,6 +74,7 @@ enum lens_call {
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
 #define LENS_THREAD_TIMED 524288	/* ... or it is io_uring_enter(2), and has a time limit */
 #define LENS_THREAD_HOLDS 1048576	/* its call has a reference to the file of the descriptor */
+#define LENS_THREAD_FOREGROUND 2097152	/* its terminal has its group in the foreground */
 
 /*
  * A look tells of each thread twice. What it compares is filled in the first time: proc,
@@ -94,6 +95,7 @@ struct lens_rec_thread {
 	__u64 blocked;		/* signals the thread does not take now */
 	__u64 pid, group;	/* tokens of what signals are sent to: thread, process group */
 	__u64 written;		/* bytes it has written by system calls, to anything */
+	__u64 terminal;		/* lens_rec_desc.self of what controls it; group leaders only */
 	__u32 tid;
 	__u32 nr;		/* system call number, as the caller's ABI has it */
 	__u32 call;		/* enum lens_call */
@@ -415,7 +417,7 @@ struct lens_rec_frames {
 };
 
 /* these are recorded: see LENS_STUCK_VERSION */
-_Static_assert(sizeof(struct lens_rec_thread) == 248, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_thread) == 256, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_desc) == 224, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_waiter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_item) == 40, "wire layout changed");

@@ -85,7 +85,7 @@ PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROO
 def program_of(mode):
     if mode.startswith("served"):
         return "impasse_served"
-    for family in ("told", "disarmed", "job", "requeue", "rewritten"):
+    for family in ("told", "disarmed", "job", "requeue", "rewritten", "hangup"):
         if mode.startswith(family):
             return "impasse_" + family.removeprefix("dis")
     if mode.endswith("32"):

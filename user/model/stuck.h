@@ -142,6 +142,8 @@ struct stuck_need {
 	bool all_groups; /* ... and one of each group is needed; else any one will do */
 	enum stuck_hope outside;
 	const char *outside_why; /* static text, if there is any such hope */
+	/* whose end would send a signal that ends the wait: a hope where there is no other */
+	const struct stuck_proc *hangs_up;
 	bool inferred;		 /* the providers are the likely ones, not the only possible */
 	bool owner_dead;	 /* who had to fulfil it is gone */
 	bool outlives;		 /* the end of who could fulfil it would not end the wait */
@@ -193,6 +195,7 @@ struct stuck_proc {
 	uint32_t parent, tracer;
 	uint64_t handlers, ignored, written;
 	uint64_t pid, group;	   /* tokens of what signals are sent to */
+	uint64_t terminal;	   /* token of the one that controls it */
 	uint64_t files;		   /* token of its table of descriptors ... */
 	bool has_several_tables;   /* ... of which some threads have their own */
 	bool shares_table;	   /* ... with another process */

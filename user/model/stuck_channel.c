@@ -239,6 +239,7 @@ static void need_pty(const struct stuck *s, const struct stuck_thread *t, struct
 	n->inferred = true;
 	if (!n->provider_count || (n->provider_count == 1 && n->providers[0].proc == t->proc))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a terminal's user");
+	stuck_need_session(s, t, n, d);
 }
 
 /* ------------------------------------------------------------------- sockets */

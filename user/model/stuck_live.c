@@ -107,14 +107,10 @@ static bool has_ended(const struct stuck_proc *p)
 	return p->thread_count;
 }
 
-void stuck_hope_settle(struct stuck *s)
+static void settle(struct stuck *s)
 {
 	bool changed = true;
 
-	for (size_t i = 0; i < s->proc_count; i++)
-		s->procs[i]->hope = has_ended(s->procs[i]) ? HOPE_RUNS : HOPE_NONE;
-	for (size_t i = 0; i < s->thread_count; i++)
-		s->threads[i]->hope = HOPE_NONE;
 	while (changed) {
 		changed = false;
 		for (size_t i = 0; i < s->thread_count; i++)
@@ -127,4 +123,25 @@ void stuck_hope_settle(struct stuck *s)
 			if (!s->threads[i]->is_dead)
 				changed |= raise_thread(s->threads[i]);
 	}
+}
+
+/* what ends whole jobs is asked for last: it is no hope for who waits for what is only stopped */
+static bool raise_jobs(struct stuck *s)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < s->thread_count; i++)
+		changed |= stuck_hope_hangup(s->threads[i]);
+	return changed;
+}
+
+void stuck_hope_settle(struct stuck *s)
+{
+	for (size_t i = 0; i < s->proc_count; i++)
+		s->procs[i]->hope = has_ended(s->procs[i]) ? HOPE_RUNS : HOPE_NONE;
+	for (size_t i = 0; i < s->thread_count; i++)
+		s->threads[i]->hope = HOPE_NONE;
+	do
+		settle(s);
+	while (raise_jobs(s));
 }

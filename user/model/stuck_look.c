@@ -20,6 +20,7 @@ void *stuck_look_new(void)
 	l->threads = hash_new(sizeof(uint32_t));
 	l->first = hash_new(sizeof(uint32_t));
 	l->creds = hash_new(sizeof(uint64_t));
+	l->sessions = hash_new(sizeof(uint64_t));
 	l->tables = hash_new(sizeof(uint64_t));
 	stuck_descs_init(l);
 	l->rooms = hash_new(sizeof(uint64_t));
@@ -100,6 +101,7 @@ void stuck_look_free(void *look)
 	hash_free(l->procs_by_tgid);
 	hash_free(l->threads);
 	hash_free(l->creds);
+	hash_free(l->sessions);
 	hash_free(l->tables);
 	hash_free(l->things);
 	hash_free(l->by_chan);
@@ -247,6 +249,9 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	p->ignored = r->ignored;
 	p->pid = r->pid;
 	p->group = r->group;
+	p->terminal = r->terminal;
+	if (r->terminal && r->flags & LENS_THREAD_LEADER && !t->is_dead)
+		hash_claim(l->sessions, &r->terminal, p);
 	p->flags = r->flags;
 }
 

@@ -108,6 +108,7 @@ struct stuck_look {
 	struct hash *threads;	    /* tid, uint32_t -> stuck_thread */
 	struct hash *first;	    /* tid of the first round -> lens_rec_thread */
 	struct hash *creds;	    /* token -> stuck_proc, whose they are */
+	struct hash *sessions;	    /* token of the terminal -> stuck_proc, who leads it */
 	struct hash *tables;	    /* token -> stuck_proc, the first that has it */
 	struct hash *by_fd;	    /* struct stuck_fd -> stuck_desc */
 	struct hash *by_self;	    /* token -> stuck_desc */
@@ -257,6 +258,12 @@ void stuck_need_partner(struct stuck *s, struct stuck_thread *t);
 /* adds all who have an end in hand, or could receive it; returns how many open descriptions */
 unsigned stuck_add_holders(const struct stuck *s, struct stuck_need *n,
 			   const struct stuck_desc *end, uint32_t mode, enum stuck_why why);
+
+/* stuck_hangup.c: who waits at a terminal, d, may be freed by the end of who leads its session */
+void stuck_need_session(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
+			const struct stuck_desc *d);
+/* for a thread without hope; true: it has some now */
+bool stuck_hope_hangup(struct stuck_thread *t);
 
 /* stuck_address.c: the unix socket at whose list of waiters the thread is; false: at none */
 bool stuck_need_room(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
