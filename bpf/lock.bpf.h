@@ -31,6 +31,13 @@ static __always_inline struct file *lock_file(void *at)
 		       : BPF_CORE_READ((struct file_lock___pre69 *)at, fl_file);
 }
 
+static __always_inline __u64 lock_owner(void *at)
+{
+	return bpf_core_type_exists(struct file_lock_core)
+		       ? (__u64)BPF_CORE_READ((struct file_lock_core *)at, flc_owner)
+		       : (__u64)BPF_CORE_READ((struct file_lock___pre69 *)at, fl_owner);
+}
+
 static __always_inline void *lock_blocker(void *at)
 {
 	return bpf_core_type_exists(struct file_lock_core)

@@ -23,7 +23,7 @@ static __always_inline void fill_lock(void *at, struct lens_rec_lock *r)
 	r->exclusive = BPF_CORE_READ(l, c.flc_type) == KDEF_F_WRLCK;
 	r->pid = BPF_CORE_READ(l, c.flc_pid);
 	r->file = (__u64)BPF_CORE_READ(l, c.flc_file);
-	r->owner = (__u64)BPF_CORE_READ(l, c.flc_owner);
+	r->owner = lock_owner(l);
 	r->start = BPF_CORE_READ(l, fl_start);
 	r->end = BPF_CORE_READ(l, fl_end);
 }
@@ -39,7 +39,7 @@ static __always_inline void fill_lock_pre69(void *at, struct lens_rec_lock *r)
 	r->exclusive = BPF_CORE_READ(l, fl_type) == KDEF_F_WRLCK;
 	r->pid = BPF_CORE_READ(l, fl_pid);
 	r->file = (__u64)BPF_CORE_READ(l, fl_file);
-	r->owner = (__u64)BPF_CORE_READ(l, fl_owner);
+	r->owner = lock_owner(l);
 	r->start = BPF_CORE_READ(l, fl_start);
 	r->end = BPF_CORE_READ(l, fl_end);
 }
@@ -63,6 +63,7 @@ static long lock_next(__u32 i, struct lock_walk *w)
 static __always_inline void fill_wanted(void *request, struct lens_rec_lock *r)
 {
 	r->wanted = (__u64)lock_file(request);
+	r->wanted_owner = lock_owner(request);
 	r->wanted_exclusive = lock_is_exclusive(request);
 	r->wanted_start = BPF_CORE_READ((struct file_lock *)request, fl_start);
 	r->wanted_end = BPF_CORE_READ((struct file_lock *)request, fl_end);

@@ -327,8 +327,9 @@ struct lens_rec_lock {
 	__u32 tid;		/* of the thread that waits */
 	__u32 flags;
 	__u64 file;		/* token: by which open file description */
-	__u64 owner;		/* token: of the table of descriptors (record locks) */
+	__u64 owner;		/* token: of the table of descriptors (record locks), or as file */
 	__u64 wanted;		/* token: open file description that the thread locks */
+	__u64 wanted_owner;	/* as owner, who it would have the lock for */
 	__u64 start, end;
 	__u64 wanted_start, wanted_end;
 	__u64 ino;
@@ -430,7 +431,7 @@ _Static_assert(sizeof(struct lens_word) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_mapping) == 104, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_futex) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");
-_Static_assert(sizeof(struct lens_rec_lock) == 104, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_lock) == 112, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_stack) == 384, "wire layout changed");
 _Static_assert(sizeof(struct lens_frame) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_frames) == 56, "wire layout changed");

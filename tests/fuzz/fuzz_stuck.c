@@ -213,6 +213,7 @@ static void order_lock(struct look *l, const struct order *o, unsigned copy)
 		.file = o->b[3] % 8 + (o->vary & VARY_FILE ? copy * 8 : 0),
 		.owner = o->b[4] % 8,
 		.wanted = o->b[5] % 8,
+		.wanted_owner = o->b[13] % 8,
 		.start = number(o->b[6]),
 		.end = number(o->b[7]),
 		.ino = o->b[8],

@@ -64,6 +64,7 @@ GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy 
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
          " queuescrossed streamends datagramends eventscrossed eventsbeside").split()
+LOCKS = "lockdescriptor lockitself lockother".split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
@@ -74,7 +75,8 @@ VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
 
 
 PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROOMS,
-            "impasse_rwlock": RWLOCKS, "impasse_lease": LEASES, "impasse_signal": SIGNALS,
+            "impasse_rwlock": RWLOCKS, "impasse_lease": LEASES, "impasse_lock": LOCKS,
+            "impasse_signal": SIGNALS,
             "impasse_third": THIRDS, "impasse_hidden": HIDDEN, "impasse_idle": IDLES,
             "impasse_guise": GUISES, "impasse_stray": STRAYS, "impasse_origin": ORIGINS,
             "impasse_relay": RELAYS,

@@ -338,7 +338,8 @@ static uint64_t wanted_from;
 static void make_lock(struct stuck *s)
 {
 	struct lens_rec_lock held = { .tid = 7, .file = 2, .owner = 108, .wanted = 1,
-				      .exclusive = 1, .start = 1000, .end = 1000,
+				      .wanted_owner = 107, .exclusive = 1,
+				      .start = 1000, .end = 1000,
 				      .wanted_start = wanted_from, .wanted_end = INT64_MAX };
 	struct lens_rec_thread owner = look_sleeper(8, LENS_CALL_READ, 3);
 

@@ -5,14 +5,14 @@
  */
 #include "model/stuck_look.h"
 
-static bool conflicts(const struct stuck_thread *t, const struct lens_rec_lock *l, bool flock)
+static bool conflicts(const struct lens_rec_lock *l, bool flock)
 {
 	if (flock != !!(l->flags & LENS_LOCK_FLOCK) || !(l->exclusive || l->wanted_exclusive))
 		return false;
 	if (flock)
 		return l->file != l->wanted;
-	/* what one owns already is no obstacle; OFD locks are owned by the description */
-	if (l->owner == t->rec.files || l->owner == l->wanted)
+	/* what one owns already is no obstacle; a process and a description of its own are two */
+	if (l->owner == l->wanted_owner)
 		return false;
 	return l->start <= l->wanted_end && l->wanted_start <= l->end;
 }
@@ -65,11 +65,10 @@ static bool same_owner(const struct lens_rec_lock *a, const struct lens_rec_lock
 }
 
 /* one owner may hold several ranges; whoever gives back one can give back all */
-static bool is_counted(const struct stuck_lock *first, const struct stuck_lock *lock,
-		       const struct stuck_thread *t, bool flock)
+static bool is_counted(const struct stuck_lock *first, const struct stuck_lock *lock, bool flock)
 {
 	for (; first != lock; first = first->next)
-		if (conflicts(t, &first->rec, flock) && same_owner(&first->rec, &lock->rec))
+		if (conflicts(&first->rec, flock) && same_owner(&first->rec, &lock->rec))
 			return true;
 	return false;
 }
@@ -105,7 +104,7 @@ void stuck_need_lock(struct stuck *s, struct stuck_thread *t, bool flock)
 	n->all_groups = true;
 	n->thing = lock_thing(s, t);
 	for (; lock; lock = lock->next)
-		if (conflicts(t, &lock->rec, flock) && !is_counted(first, lock, t, flock))
+		if (conflicts(&lock->rec, flock) && !is_counted(first, lock, flock))
 			add_owners(s, n, &lock->rec, ++group);
 	if (group)
 		return;
