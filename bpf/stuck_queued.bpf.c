@@ -45,18 +45,21 @@ static __always_inline __u64 takes_by(__u64 at)
 
 /*
  * Who waits for a lock, or a lease to be given up, has a request of his own, and is the only one
- * who waits for that one.
+ * who waits for that one. An entry that an earlier wait has left is in a list with itself.
  */
 static __always_inline __u64 locks_by(__u64 at, __u32 kinds)
 {
 	struct wait_queue_entry *e =
 		(void *)(at - bpf_core_field_offset(struct wait_queue_entry, private));
+	__u64 node = (__u64)e + bpf_core_field_offset(struct wait_queue_entry, entry);
 	void *head = (void *)core_load(e, entry.next);
 	void *request = head - lock_waiters_offset();
 
-	if (!(lock_flags(request) & kinds) || !lock_blocker(request) ||
-	    (void *)core_load((struct list_head *)head, next) !=
-		    (void *)e + bpf_core_field_offset(struct wait_queue_entry, entry))
+	if (!is_listed(node) || (__u64)core_load((struct list_head *)head, next) != node ||
+	    !(lock_flags(request) & kinds) || !lock_blocker(request))
+		return 0;
+	/* who breaks a lease has none */
+	if (!(kinds & KDEF_FL_LEASE) && !lock_file(request))
 		return 0;
 	return (__u64)request;
 }

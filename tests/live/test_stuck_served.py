@@ -8,9 +8,14 @@ from knots import KNOTS, Knot, knot_test
 RECEIVED = ({"receiver": "external", "reader": "external"},
             {"receiver": ["reader"], "reader": ["receiver"]}, {})
 
+LOCKED = ({"locker": "external", "reader": "external"},
+          {"locker": [], "reader": ["locker"]}, {})
+
 KNOTS.update({
     # it has taken the message, and waits for where to put it
     "servedmessage": RECEIVED, "servedvector": RECEIVED,
+    # what the server has locked, and for whom, it alone knows
+    "servedlock": LOCKED, "servedrecord": LOCKED,
     "servedset": ({"poll": "external", "reader": "external"}, {"reader": ["poll"]}, {}),
 })
 for _mode in KNOTS:

@@ -2,7 +2,7 @@
 /*
  * Memory that another process has to bring in: pages of a file in a file system whose server
  * lives, but has not answered yet. Who touches such a page waits for it, and so would whoever
- * read it from outside.
+ * read it from outside. And locks that such a server keeps.
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -53,6 +54,7 @@ static struct fuse_attr attributes(uint64_t node)
 static void serve_one(const struct fuse_in_header *in)
 {
 	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31,
+				      .flags = FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS,
 				      .max_write = PAGE };
 	struct fuse_entry_out entry = { .nodeid = 2, .attr = attributes(2) };
 	struct fuse_attr_out attr = { .attr = attributes(in->nodeid) };
@@ -72,6 +74,7 @@ static void serve_one(const struct fuse_in_header *in)
 		answer(in->unique, 0, &open, sizeof(open));
 		break;
 	case FUSE_READ: /* later */
+	case FUSE_SETLKW:
 		break;
 	default:
 		answer(in->unique, -ENOSYS, NULL, 0);
@@ -113,21 +116,30 @@ static void mount_here(void)
 		work_skip("no file system can be mounted here");
 }
 
-/* a page that nobody has touched */
-static char *served_page(void)
+static int served_file(void)
 {
 	char path[64];
-	char *page;
 	int fd;
 
 	mount_here();
 	role("server", work_spawn(serve, NULL));
 	snprintf(path, sizeof(path), "%s/file", directory);
 	fd = open(path, O_RDWR);
+	if (fd < 0)
+		work_die(path);
+	return fd;
+}
+
+/* a page that nobody has touched */
+static char *served_page(void)
+{
+	int fd = served_file();
+	char *page;
+
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	/* else the kernel asks for several pages, and sleeps in another way */
-	if (fd < 0 || page == MAP_FAILED || madvise(page, PAGE, MADV_RANDOM))
-		work_die(path);
+	if (page == MAP_FAILED || madvise(page, PAGE, MADV_RANDOM))
+		work_die("mmap");
 	close(fd);
 	close(device);
 	return page;
@@ -228,11 +240,50 @@ static void served_name(void)
 	asleep("reader", SYS_read);
 }
 
+/* a lock that only the server knows of: no request of the kernel's own tells what is waited for */
+static int locked;
+
+static void lock_there(void *unused)
+{
+	close_others(locked, q[1]);
+	flock(locked, LOCK_EX);
+}
+
+static void lock_record_there(void *unused)
+{
+	struct flock all = { .l_type = F_WRLCK };
+
+	close_others(locked, q[1]);
+	fcntl(locked, F_SETLKW, &all);
+}
+
+static void read_q_alone(void *unused)
+{
+	close_others(q[0], -1);
+	get(q[0]);
+}
+
+static void lock_of_server(void (*fn)(void *), long nr)
+{
+	locked = served_file();
+	make_pipe(q);
+	role("locker", work_spawn(fn, NULL));
+	role("reader", work_spawn(read_q_alone, NULL));
+	let_go();
+	asleep("locker", nr);
+	asleep("reader", SYS_read);
+}
+
+static void served_lock(void) { lock_of_server(lock_there, SYS_flock); }
+static void served_record(void) { lock_of_server(lock_record_there, SYS_fcntl); }
+
 static const struct work_mode modes[] = {
 	{ "servedmessage", served_message },
 	{ "servedvector", served_vector },
 	{ "servedset", served_set },
 	{ "servedname", served_name },
+	{ "servedlock", served_lock },
+	{ "servedrecord", served_record },
 };
 
 int main(int argc, char **argv)
