@@ -67,10 +67,6 @@ struct futex_vector {
 	struct futex_q q;
 };
 
-struct signal_struct___ended {
-	unsigned long long sum_sched_runtime;	/* of threads that have ended */
-};
-
 /* of wait4(2) and waitid(2) */
 struct wait_opts {
 	struct pid *wo_pid;

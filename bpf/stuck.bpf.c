@@ -430,14 +430,6 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	       (second != r->arg[0] && !stuck_subject(task, second, end));
 }
 
-/* other threads were there when its call began, maybe, and are no more */
-static __always_inline bool is_left(struct task_struct *u)
-{
-	struct signal_struct___ended *s = (void *)core_field(u, signal);
-
-	return core_field_of(u, signal, nr_threads) == 1 && core_load(s, sum_sched_runtime);
-}
-
 static __always_inline bool has_limit_in_memory(const struct lens_rec_thread *r)
 {
 	return r->call == LENS_CALL_IO_URING_ENTER && r->arg[3] & KDEF_IORING_ENTER_EXT_ARG;
@@ -475,10 +467,6 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	fill_process(t, u, r);
 	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r))
 		r->flags |= LENS_THREAD_ELSEWHERE;
-	else if (r->state & KDEF_TASK_SLEEPS && is_left(u) &&
-		 stuck_holds(ident_address(t), r->arg[0],
-			     ident_address((void *)bpf_task_pt_regs(t))))
-		r->flags |= LENS_THREAD_HOLDS;
 	if (r->flags & LENS_THREAD_ELSEWHERE || has_limit_in_memory(r))
 		r->flags |= timed(t);
 	BPF_CORE_READ_STR_INTO(&r->comm, t, comm);

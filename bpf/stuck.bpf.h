@@ -60,8 +60,6 @@ extern bool lens_words_shared;
  * stack. A global function, walked once.
  */
 int stuck_subject(__u64 task, __u32 fd, __u64 end);
-/* ... and does the call hold a reference of its own to it? False also where that is not known */
-int stuck_holds(__u64 task, __u32 fd, __u64 end);
 /* ... of one in waitid(2): is it the process that it waits for? */
 __hidden bool stuck_awaits(struct task_struct *t, __u32 pidfd);
 

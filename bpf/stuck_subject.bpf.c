@@ -7,13 +7,11 @@
  */
 #include "stuck.bpf.h"
 
-/* of struct fd since v6.12, beside the address */
-#define FLAGS_OF_FILE 3ull
-#define HOLDS_REFERENCE 1ull
+#define FLAGS_OF_FILE 3ull /* of struct fd since v6.12, beside the address */
 
 struct subject_walk {
 	__u64 sp;
-	__u64 file, inner, but; /* the file but for these bits */
+	__u64 file, inner;
 	bool found;
 };
 
@@ -23,7 +21,7 @@ static long subject_word(__u32 i, struct subject_walk *w)
 
 	if (bpf_probe_read_kernel(&word, sizeof(word), (void *)(w->sp + i * sizeof(word))))
 		return 1;
-	w->found = (word & ~w->but) == w->file || word == w->inner;
+	w->found = (word & ~FLAGS_OF_FILE) == w->file || word == w->inner;
 	return w->found;
 }
 
@@ -37,41 +35,22 @@ static __always_inline __u64 inside(struct file *f)
 	return 0;
 }
 
-/* w->found: what is said where there is more than is looked at */
-static __always_inline bool search(struct task_struct *t, __u64 end, struct subject_walk *w)
-{
-	__u64 words;
-
-	w->sp = BPF_CORE_READ(t, thread.sp);
-	words = (end - w->sp) / sizeof(__u64);
-	if (words <= STUCK_STACK_WORDS)
-		bpf_loop(words, subject_word, w, 0);
-	return w->found;
-}
-
-/* is it on the stack up to end? Of a descriptor of nothing by now that need not be told */
+/* is it on the stack between sp and end? Of a descriptor of nothing by now that need not be told */
 int stuck_subject(__u64 task, __u32 fd, __u64 end)
 {
+	struct subject_walk w = { .sp = BPF_CORE_READ((struct task_struct *)task, thread.sp) };
 	struct file *f = ident_fd_probe((void *)task, fd);
-	struct subject_walk w = { .file = (__u64)f, .but = FLAGS_OF_FILE, .found = true };
+	__u64 words = (end - w.sp) / sizeof(__u64);
 
-	if (!f)
+	if (!f || words > STUCK_STACK_WORDS)
 		return true;
+	w.file = (__u64)f;
 	w.inner = inside(f);
 	/* a word of 0 is none of either */
 	if (!w.inner)
 		w.inner = w.file;
-	return search((void *)task, end, &w);
-}
-
-/* so its struct fd says, where that is one word */
-int stuck_holds(__u64 task, __u32 fd, __u64 end)
-{
-	__u64 file = (__u64)ident_fd_probe((void *)task, fd) | HOLDS_REFERENCE;
-	struct subject_walk w = { .file = file, .inner = file,
-				  .but = FLAGS_OF_FILE & ~HOLDS_REFERENCE };
-
-	return file != HOLDS_REFERENCE && search((void *)task, end, &w);
+	bpf_loop(words, subject_word, &w, 0);
+	return w.found;
 }
 
 static __always_inline __u64 process_of(struct file *f)

@@ -73,8 +73,7 @@ enum lens_call {
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
 #define LENS_THREAD_TIMED 524288	/* ... or it is io_uring_enter(2), and has a time limit */
-#define LENS_THREAD_HOLDS 1048576	/* its call has a reference to the file of the descriptor */
-#define LENS_THREAD_FOREGROUND 2097152	/* its terminal has its group in the foreground */
+#define LENS_THREAD_FOREGROUND 1048576	/* its terminal has its group in the foreground */
 
 /*
  * A look tells of each thread twice. What it compares is filled in the first time: proc,

@@ -10,6 +10,8 @@ TWO = {"waiter": ["reader"], "reader": ["waiter"]}
 MOVED = ({"mover": "external", "reader": "external"},
          {"mover": ["reader"], "reader": ["mover"]}, {})
 
+AFTER = ({}, {}, {})
+
 # as in knots.py; a deadlock or dead end would be a false alarm in each of these
 DOUBTFUL = {
     "hiddenset": (dict.fromkeys(TWO, "external"), TWO, {}),
@@ -45,6 +47,14 @@ DOUBTFUL = {
     "lockeddirectory": ({"waiter": "peer-slow"}, {"waiter": ["holder"]},
                         {"holder": ("peer-slow", 1)}),
 }
+
+# eight times, as it depends on where the kernel begins its stack
+for _pair in ("after%d other%d" % (_i, _i) for _i in range(8)):
+    _one, _other = _pair.split()
+    for _part, _of in zip(AFTER, ({_one: "external", _other: "external"},
+                                  {_one: [_other], _other: [_one]})):
+        _part.update(_of)
+DOUBTFUL["afterthread"] = AFTER
 
 KNOTS.update(DOUBTFUL)
 RINGS["namedpipe"] = {"writer": "reader", "reader": "writer"}

@@ -2,8 +2,6 @@
 """`ipclens stuck` where a descriptor stands for something else than the call is about that was
 given it: another thread has put that in its place, or another process of the same table."""
 
-import os
-
 import lens
 from knots import KNOTS, RINGS, STRAYS, TOGETHER, knot_test, ring_test
 
@@ -26,13 +24,9 @@ for _mode in ("straytimedsocket", "straytimedset"):
 RINGS["polledtwice"] = {"poll": "reader", "reader": "poll"}
 lens.register("stuck_polledtwice", ring_test("polledtwice"))
 
-# its call has a reference that it would need no more; older kernels do not say so in one place
-if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 12):
-    RINGS["endedthread"] = {"process": "reader", "reader": "process"}
-    lens.register("stuck_endedthread", ring_test("endedthread"))
-else:
-    KNOTS["endedthread"] = (TWO, {"process": ["reader"], "reader": ["process"]}, {})
-    lens.register("stuck_endedthread", knot_test("endedthread"))
+# its call has a reference that it would need no more, and which might be somebody else's
+KNOTS["endedthread"] = (TWO, {"process": ["reader"], "reader": ["process"]}, {})
+lens.register("stuck_endedthread", knot_test("endedthread"))
 
 TOGETHER.add("sharedtable")
 

@@ -34,8 +34,8 @@ static void keep_hiding(void *unused)
 	close_others(hiding[0], hiding[1]);
 }
 
-/* in a connection that nobody has accepted: "keeper" can have it, and no look finds it */
-static void hide(int fd)
+/* a connection that nobody has accepted */
+static void make_hiding_place(void)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int n = snprintf(a.sun_path + 1, 32, "lens-hiding-%d", getpid());
@@ -46,6 +46,12 @@ static void hide(int fd)
 	if (bind(hiding[0], (void *)&a, len) || listen(hiding[0], 1) ||
 	    connect(hiding[1], (void *)&a, len))
 		work_die("hide");
+}
+
+/* "keeper" can have it, and no look finds it */
+static void hide(int fd)
+{
+	make_hiding_place();
 	send_descriptor(hiding[1], fd);
 	role("keeper", work_spawn(keep_hiding, NULL));
 }
@@ -385,6 +391,76 @@ static void connected_before(void)
 	asleep("holder", SYS_pause);
 }
 
+#define PAIRS 8
+
+static int pair[PAIRS][2];
+
+static volatile pid_t beside;
+
+static void *await_end(void *told)
+{
+	beside = gettid();
+	get(*(int *)told);
+	return NULL;
+}
+
+/*
+ * Calls beside another thread hold a reference, and leave on the kernel stack that they do. The
+ * call to come holds none: where the stack begins differs from call to call.
+ */
+static void read_after_thread(void *at)
+{
+	int fd = *(int *)at, end[2];
+	pthread_t thread;
+	char byte;
+
+	close_others(fd, -1);
+	make_pipe(end);
+	if (pthread_create(&thread, NULL, await_end, &end[0]) || fcntl(fd, F_SETFL, O_NONBLOCK))
+		work_die("pthread_create");
+	while (!beside)
+		usleep(1000);
+	for (int i = 0; i < 50; i++)
+		if (read(fd, &byte, 1) > 0)
+			work_die("read");
+	fcntl(fd, F_SETFL, 0);
+	put(end[1]);
+	/* calls that leave most of the stack as it is */
+	while (!syscall(SYS_tgkill, getpid(), beside, 0))
+		usleep(1000);
+	get(fd);
+}
+
+static void read_other(void *at)
+{
+	close_others(*(int *)at, -1);
+	get(*(int *)at);
+}
+
+/* each pair waits for each other, unless the one who could have one end receives it */
+static void after_thread(void)
+{
+	static char name[PAIRS][2][8];
+
+	make_hiding_place();
+	for (int i = 0; i < PAIRS; i++) {
+		make_socket_pair(pair[i], SOCK_STREAM);
+		send_descriptor(hiding[1], pair[i][0]);
+	}
+	role("keeper", work_spawn(keep_hiding, NULL));
+	for (int i = 0; i < PAIRS; i++) {
+		snprintf(name[i][0], sizeof(name[i][0]), "after%d", i);
+		snprintf(name[i][1], sizeof(name[i][1]), "other%d", i);
+		role(name[i][0], work_spawn(read_after_thread, &pair[i][0]));
+		role(name[i][1], work_spawn(read_other, &pair[i][1]));
+	}
+	let_go();
+	for (int i = 0; i < PAIRS; i++) {
+		asleep_wholly(name[i][0], SYS_read);
+		asleep(name[i][1], SYS_read);
+	}
+}
+
 static const struct work_mode modes[] = {
 	{ "hiddenset", hidden_set },
 	{ "hiddensplice", splice_beside_hidden },
@@ -395,6 +471,7 @@ static const struct work_mode modes[] = {
 	{ "intransit", in_transit },
 	{ "acceptedhidden", accepted_and_hidden },
 	{ "connectedbefore", connected_before },
+	{ "afterthread", after_thread },
 };
 
 int main(int argc, char **argv)

@@ -74,14 +74,13 @@ static void count_call(struct stuck *s, struct stuck_thread *t)
 		return;
 	}
 	/*
-	 * A call needs none to what a descriptor of the thread's own table stands for, but keeps
-	 * the one that it took while there were other threads.
+	 * A call needs none to what a descriptor of the thread's own table stands for. One that
+	 * began while there were other threads has one nevertheless, which is left over then: that
+	 * its stack has a pointer with the mark of a reference does not prove it, as an earlier
+	 * call may have left that there.
 	 */
-	if (!shares_table(t->proc)) {
-		if (t->rec.flags & LENS_THREAD_HOLDS)
-			count(s, t, t->rec.arg[0]);
+	if (!shares_table(t->proc))
 		return;
-	}
 	if (lock && lock->rec.wanted) {
 		add(s, t, lock->rec.wanted);
 		return;
