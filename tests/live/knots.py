@@ -59,7 +59,7 @@ THIRDS = ("devtty tracedthread wakeupfd semtogether semlittle semeach deletedfil
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
-          " acceptedhidden connectedbefore afterthread").split()
+          " acceptedhidden connectedbefore afterthread hiddenstopped").split()
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"

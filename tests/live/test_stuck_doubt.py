@@ -20,6 +20,7 @@ DOUBTFUL = {
     # "reader" is one who could receive, but not the only one
     "hiddenreceiver": ({"sender": "peer-slow", "reader": "external"},
                        {"sender": ["reader"], "reader": ["sender"]}, {"reader": ("peer-slow", 1)}),
+    "hiddenstopped": ({"reader": "external"}, {"reader": ["process"]}, {}),
     "nobodyreceives": ({"sender": "external"}, {"sender": []}, {}),
     "leadergone": ({"one": "external", "two": "external"}, {"one": ["two"], "two": ["one"]}, {}),
     "intransit": ({"client": "waiting", "server": "waiting"},

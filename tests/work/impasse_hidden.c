@@ -461,6 +461,34 @@ static void after_thread(void)
 	}
 }
 
+static void *read_in_thread(void *fd)
+{
+	get(*(int *)fd);
+	return NULL;
+}
+
+static void read_s0_beside(void *unused)
+{
+	pthread_t thread;
+
+	close_others(s[0], -1);
+	if (pthread_create(&thread, NULL, read_in_thread, &s[0]))
+		work_die("pthread_create");
+}
+
+/* a call that was left to be stopped holds nothing, and goes on from its beginning later */
+static void stopped_beside_hidden(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	hide(s[0]);
+	role("process", work_spawn(read_s0_beside, NULL));
+	role("reader", work_spawn(read_other, &s[1]));
+	let_go();
+	asleep_anywhere("process", SYS_read);
+	asleep("reader", SYS_read);
+	stop("process");
+}
+
 static const struct work_mode modes[] = {
 	{ "hiddenset", hidden_set },
 	{ "hiddensplice", splice_beside_hidden },
@@ -472,6 +500,7 @@ static const struct work_mode modes[] = {
 	{ "acceptedhidden", accepted_and_hidden },
 	{ "connectedbefore", connected_before },
 	{ "afterthread", after_thread },
+	{ "hiddenstopped", stopped_beside_hidden },
 };
 
 int main(int argc, char **argv)

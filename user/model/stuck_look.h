@@ -10,6 +10,7 @@
 
 /* in lens_rec_thread.state; include/linux/sched.h, not exported */
 #define STUCK_STATE_UNINTERRUPTIBLE 2
+#define STUCK_STATE_STOPPED 4
 #define STUCK_STATE_TRACED 8 /* stopped by its tracer */
 
 /* a descriptor, also one that is in flight (proc NULL) */

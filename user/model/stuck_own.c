@@ -7,7 +7,7 @@
 #include "model/stuck_look.h"
 
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
-#define STATE_STOPPED_OR_TRACED (4 | STUCK_STATE_TRACED)
+#define STATE_STOPPED_OR_TRACED (STUCK_STATE_STOPPED | STUCK_STATE_TRACED)
 #define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 
 /* the terminal stops a whole job for what one process of it does */

@@ -105,11 +105,21 @@ static bool is_about_descriptor(unsigned call)
 	       call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL;
 }
 
+/* its registers show a call that it has left to stop, and goes back to, or has not begun */
+static bool is_outside(const struct lens_rec_thread *r)
+{
+	return r->flags & LENS_THREAD_FROZEN ||
+	       r->state & (STUCK_STATE_STOPPED | STUCK_STATE_TRACED);
+}
+
 void stuck_count_uses(struct stuck *s)
 {
-	for (size_t i = 0; i < s->thread_count; i++)
-		if (!s->threads[i]->is_dead && is_about_descriptor(s->threads[i]->rec.call))
-			count_call(s, s->threads[i]);
+	for (size_t i = 0; i < s->thread_count; i++) {
+		struct stuck_thread *t = s->threads[i];
+
+		if (!t->is_dead && !is_outside(&t->rec) && is_about_descriptor(t->rec.call))
+			count_call(s, t);
+	}
 }
 
 /*
