@@ -208,6 +208,7 @@ struct stuck_proc {
 	uint64_t provides; /* serial of the last need that it was added to */
 	/* results */
 	enum stuck_hope hope;
+	bool is_busy;  /* one of its threads runs, or ran during the look */
 	bool idles;    /* one of its threads lives and waits for nobody */
 	const struct stuck_thread *telling; /* says most about it; NULL: it has ended */
 	uint32_t ring; /* number of the cycle it is on, 0: none */

@@ -28,11 +28,9 @@ static const struct stuck_desc *locked_pipe(const struct stuck *s, const struct 
 struct stuck_thread *stuck_find_locker(const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_desc *d = locked_pipe(s, t);
+	struct stuck_thread *locker = d ? hash_get(stuck_look(s)->tasks, &d->rec.peer) : NULL;
 
-	for (size_t i = 0; d && i < s->thread_count; i++)
-		if (s->threads[i]->rec.task == d->rec.peer && s->threads[i] != t)
-			return s->threads[i];
-	return NULL;
+	return locker != t ? locker : NULL;
 }
 
 void stuck_need_locker(struct stuck *s, struct stuck_thread *t, struct stuck_thread *locker)

@@ -18,6 +18,7 @@ void *stuck_look_new(void)
 	l->procs = hash_new(sizeof(struct lens_proc));
 	l->procs_by_tgid = hash_new(sizeof(uint32_t));
 	l->threads = hash_new(sizeof(uint32_t));
+	l->tasks = hash_new(sizeof(uint64_t));
 	l->first = hash_new(sizeof(uint32_t));
 	l->creds = hash_new(sizeof(uint64_t));
 	l->sessions = hash_new(sizeof(uint64_t));
@@ -33,7 +34,8 @@ void *stuck_look_new(void)
 	l->users = hash_new(sizeof(struct stuck_user));
 	l->submitters = hash_new(sizeof(uint64_t));
 	l->memory = hash_new(sizeof(uint32_t));
-	l->sems_known = hash_new(sizeof(struct stuck_sem));
+	l->sems = hash_new(sizeof(struct stuck_sem));
+	l->debtors = hash_new(sizeof(uint64_t));
 	l->moved = hash_new(sizeof(uint32_t));
 	l->locks = hash_new(sizeof(uint32_t));
 	l->notices = hash_new(sizeof(uint64_t));
@@ -100,14 +102,17 @@ void stuck_look_free(void *look)
 	hash_free(l->procs);
 	hash_free(l->procs_by_tgid);
 	hash_free(l->threads);
+	hash_free(l->tasks);
 	hash_free(l->creds);
 	hash_free(l->sessions);
 	hash_free(l->tables);
 	hash_free(l->things);
 	hash_free(l->by_chan);
 	free(l->mappings);
-	hash_free(l->sems_known);
-	free(l->sems);
+	for (size_t i = 0; i < hash_count(l->debtors); i++)
+		free(((struct stuck_debtors *)hash_at(l->debtors, i))->threads);
+	free_values(l->debtors);
+	free_values(l->sems);
 	free(l);
 }
 
@@ -210,6 +215,19 @@ static void take_table(struct stuck_look *l, struct stuck_proc *p, uint64_t toke
 		first->shares_table = p->shares_table = true;
 }
 
+static void add_debtor(struct stuck_look *l, struct stuck_thread *t)
+{
+	struct stuck_debtors *d = hash_get(l->debtors, &t->rec.undo);
+
+	if (!d) {
+		d = xcalloc(1, sizeof(*d));
+		hash_add(l->debtors, &t->rec.undo, d);
+	}
+	if (!(d->count & (d->count - 1)))
+		d->threads = xrealloc(d->threads, d->count ? d->count * 2 : 1, sizeof(*d->threads));
+	d->threads[d->count++] = t;
+}
+
 static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 {
 	struct stuck_look *l = stuck_look(s);
@@ -241,6 +259,10 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		take_table(l, p, r->files);
 	if (r->cred)
 		hash_claim(l->creds, &r->cred, p);
+	if (r->task)
+		hash_claim(l->tasks, &r->task, t);
+	if (r->undo && !t->is_dead)
+		add_debtor(l, t);
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;
@@ -351,12 +373,20 @@ static void take_lock(struct stuck_look *l, const struct lens_rec_lock *r)
 static void take_sem(struct stuck_look *l, const struct lens_rec_sem *r)
 {
 	struct stuck_sem key = { .undo = r->undo, .ipcns = r->ipcns, .id = r->id, .num = r->num };
+	struct stuck_value *value, *first;
 
-	if (hash_get(l->sems_known, &key))
+	if (hash_get(l->sems, &key))
 		return;
-	hash_add(l->sems_known, &key, l);
-	l->sems = xrealloc(l->sems, l->sem_count + 1, sizeof(*l->sems));
-	l->sems[l->sem_count++] = *r;
+	value = xcalloc(1, sizeof(*value));
+	value->rec = *r;
+	hash_add(l->sems, &key, value);
+	key.undo = 0;
+	first = hash_get(l->sems, &key);
+	/* its value is told of before what is owed */
+	if (!first || first == value)
+		return;
+	value->next = first->next;
+	first->next = value;
 }
 
 /* ---------------------------------------------------------------------- look */

@@ -107,6 +107,8 @@ struct stuck_look {
 	struct hash *procs;	    /* struct lens_proc -> stuck_proc */
 	struct hash *procs_by_tgid; /* uint32_t -> stuck_proc */
 	struct hash *threads;	    /* tid, uint32_t -> stuck_thread */
+	struct hash *tasks;	    /* token of the thread -> stuck_thread */
+	struct hash *debtors;	    /* token of a list of undos -> stuck_debtors */
 	struct hash *first;	    /* tid of the first round -> lens_rec_thread */
 	struct hash *creds;	    /* token -> stuck_proc, whose they are */
 	struct hash *sessions;	    /* token of the terminal -> stuck_proc, who leads it */
@@ -137,9 +139,7 @@ struct stuck_look {
 	size_t desc_count;
 	struct lens_rec_mapping *mappings;
 	size_t mapping_count;
-	struct lens_rec_sem *sems;
-	size_t sem_count;
-	struct hash *sems_known;    /* struct stuck_sem */
+	struct hash *sems;	    /* struct stuck_sem -> stuck_value; of undo 0: with a list */
 	bool sees_all;		    /* a thread of the initial pid namespace, so all of them */
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
 	size_t shared;			 /* see stuck_may_share() */
@@ -156,6 +156,18 @@ struct stuck_fd {
 struct stuck_sem {
 	uint64_t undo;
 	uint32_t ipcns, id, num, pad;
+};
+
+/* what is told of a semaphore, and of who owes it what */
+struct stuck_value {
+	struct lens_rec_sem rec;
+	struct stuck_value *next; /* of the same semaphore */
+};
+
+/* who shares a list of undos */
+struct stuck_debtors {
+	struct stuck_thread **threads;
+	size_t count;
 };
 
 /* a channel, but for its generation, which is not always known */

@@ -108,28 +108,23 @@ struct sem_op {
 	int16_t flags;
 };
 
-static const struct lens_rec_sem *find_value(const struct stuck *s, uint32_t ipcns, uint32_t id,
-					     uint32_t num)
+static const struct stuck_value *find_value(const struct stuck *s, uint32_t ipcns, uint32_t id,
+					    uint32_t num)
 {
-	const struct stuck_look *l = stuck_look(s);
+	const struct stuck_sem key = { .ipcns = ipcns, .id = id, .num = num };
 
-	for (size_t i = 0; i < l->sem_count; i++)
-		if (!l->sems[i].undo && l->sems[i].ipcns == ipcns && l->sems[i].id == id &&
-		    l->sems[i].num == num)
-			return &l->sems[i];
-	return NULL;
+	return hash_get(stuck_look(s)->sems, &key);
 }
 
-/* those who share the list r of SEM_UNDO; false: not all */
-static bool add_debtor(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *r,
-		       uint32_t group)
+/* those who share a list of SEM_UNDO; false: not all */
+static bool add_debtor(struct stuck *s, struct stuck_need *n, uint64_t undo, uint32_t group)
 {
-	for (size_t k = 0; k < s->thread_count; k++) {
-		if (s->threads[k]->rec.undo != r->undo || s->threads[k]->is_dead)
-			continue;
+	const struct stuck_debtors *d = hash_get(stuck_look(s)->debtors, &undo);
+
+	for (size_t i = 0; d && i < d->count; i++) {
 		if (!stuck_may_visit(s, n))
 			return false;
-		stuck_add_grouped(n, s->threads[k]->proc, WHY_OWES_UNDO, 0, group);
+		stuck_add_grouped(n, d->threads[i]->proc, WHY_OWES_UNDO, 0, group);
 	}
 	return true;
 }
@@ -138,91 +133,95 @@ static bool add_debtor(struct stuck *s, struct stuck_need *n, const struct lens_
  * Processes whose SEM_UNDO list says that they took this one and owe it back; where that is just
  * what is missing, all of them are needed. False: not all of them, or they owe less than that.
  */
-static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct lens_rec_sem *value,
+static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct stuck_value *value,
 			int64_t missing)
 {
-	const struct stuck_look *l = stuck_look(s);
 	int64_t owed = 0, sign = missing < 0 ? -1 : 1;
 	uint32_t group = 0;
 
-	for (size_t i = 0; i < l->sem_count; i++) {
-		const struct lens_rec_sem *r = &l->sems[i];
-
-		if (!r->undo || r->ipcns != value->ipcns || r->id != value->id ||
-		    r->num != value->num || r->adjust * sign <= 0)
+	for (const struct stuck_value *v = value->next; v; v = v->next) {
+		if (v->rec.adjust * sign <= 0)
 			continue;
-		if (!add_debtor(s, n, r, ++group))
+		if (!add_debtor(s, n, v->rec.undo, ++group))
 			return false;
-		owed += r->adjust;
+		owed += v->rec.adjust;
 	}
 	n->all_groups = owed == missing;
 	return owed * sign >= missing * sign;
 }
 
-/* what the operations before this one of the same call make of the value */
-static int64_t value_then(const struct stuck_memory *m, size_t end,
-			  const struct lens_rec_sem *value)
-{
-	int64_t then = value->value;
-	struct sem_op op;
+/* what the operations of a call have made of each semaphore so far */
+struct sem_values {
+	struct hash *by_num; /* uint32_t -> int64_t */
+	int64_t *values;
+	size_t count;
+};
 
-	for (size_t at = 0; at < end; at += sizeof(op)) {
-		memcpy(&op, m->bytes + at, sizeof(op));
-		if (op.num == value->num)
-			then += op.op;
-	}
-	return then;
+static int64_t *value_so_far(struct sem_values *w, uint32_t num, const struct stuck_value *now)
+{
+	int64_t *value = hash_get(w->by_num, &num);
+
+	if (value)
+		return value;
+	value = &w->values[w->count++];
+	*value = now->rec.value;
+	hash_add(w->by_num, &num, value);
+	return value;
 }
 
 /*
- * The operation of the call that cannot be done now; false: none of those read. missing: what
+ * The operation of the call that cannot be done now; NULL: none of those read. missing: what
  * its semaphore must have more, or less, for that.
  */
-static bool find_blocked(const struct stuck *s, const struct stuck_thread *t, uint32_t id,
-			 struct sem_op *ret, int64_t *ret_missing)
+static const struct stuck_value *find_blocked(const struct stuck *s, const struct stuck_thread *t,
+					      uint32_t id, int64_t *ret_missing)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-	const struct lens_rec_sem *value;
-	struct sem_op op;
-	int64_t then;
+	size_t count = m ? m->size / sizeof(struct sem_op) : 0;
+	_cleanup_(hash_freep) struct hash *by_num = hash_new(sizeof(uint32_t));
+	_cleanup_free_ int64_t *values = xcalloc(count + 1, sizeof(*values));
+	struct sem_values w = { .by_num = by_num, .values = values };
 
-	for (size_t at = 0; m && at + sizeof(op) <= m->size; at += sizeof(op)) {
-		memcpy(&op, m->bytes + at, sizeof(op));
-		value = find_value(s, t->rec.ipcns, id, op.num);
-		if (!value)
+	for (size_t i = 0; i < count; i++) {
+		const struct stuck_value *now;
+		int64_t *then;
+		struct sem_op op;
+
+		memcpy(&op, m->bytes + i * sizeof(op), sizeof(op));
+		now = find_value(s, t->rec.ipcns, id, op.num);
+		if (!now)
 			continue;
-		then = value_then(m, at, value);
-		if (op.op ? then + op.op >= 0 : !then)
-			continue;
-		*ret = op;
-		*ret_missing = -(then + op.op);
-		return true;
+		then = value_so_far(&w, op.num, now);
+		if (op.op ? *then + op.op < 0 : *then) {
+			*ret_missing = -(*then + op.op);
+			return now;
+		}
+		*then += op.op;
 	}
-	return false;
+	return NULL;
 }
 
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
-	const struct lens_rec_sem *value;
+	const struct stuck_value *value;
 	struct stuck_proc *last;
-	struct sem_op op;
 	int64_t missing;
 
 	n->inferred = true;
 	n->outside = HOPE_OUTSIDE;
 	n->outside_why = "any process that may use the semaphore";
-	if (!find_blocked(s, t, id, &op, &missing))
+	value = find_blocked(s, t, id, &missing);
+	if (!value)
 		return;
-	value = find_value(s, t->rec.ipcns, id, op.num);
-	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->key);
-	n->detail = op.num;
+	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->rec.key);
+	n->detail = value->rec.num;
 	if (add_debtors(s, n, value, missing) && n->provider_count && !stuck_is_inside(s)) {
 		/* taken as a lock is: who took it is the one to give it back */
 		n->outside = HOPE_NONE;
 		return;
 	}
-	last = stuck_find_proc(s, value->pid);
+	last = stuck_find_proc(s, value->rec.pid);
 	if (last && last != t->proc)
 		stuck_add_provider(n, last, WHY_LAST_USER, 0);
 }

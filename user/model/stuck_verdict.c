@@ -39,6 +39,7 @@ static bool runs_now(const struct stuck_proc *p)
 	return false;
 }
 
+/* asked of each process once: it may have as many threads as there are who wait for it */
 static bool is_busy(const struct stuck_proc *p)
 {
 	for (size_t i = 0; i < p->thread_count; i++) {
@@ -177,7 +178,7 @@ static bool is_held_up(const struct stuck_thread *t, const struct stuck_need *n)
 	if (n->want != WANT_ROOM && n->want != WANT_LOCK && n->want != WANT_ACCEPT)
 		return false;
 	for (size_t i = 0; i < n->provider_count; i++) {
-		if (is_busy(n->providers[i].proc))
+		if (n->providers[i].proc->is_busy)
 			return false;
 		others |= n->providers[i].proc != t->proc;
 	}
@@ -276,6 +277,8 @@ void stuck_judge(struct stuck *s)
 	stuck_compete_settle(s);
 	stuck_hope_settle(s);
 	stuck_cycle_settle(s);
+	for (size_t i = 0; i < s->proc_count; i++)
+		s->procs[i]->is_busy = is_busy(s->procs[i]);
 	for (size_t i = 0; i < s->thread_count; i++)
 		judge_thread(s, s->threads[i]);
 	for (size_t i = 0; i < s->proc_count; i++)
