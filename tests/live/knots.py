@@ -71,7 +71,7 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
           " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
 RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter".split()
-VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn vforkother".split()
+VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 
 
 PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROOMS,

@@ -11,11 +11,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -259,8 +261,12 @@ static int receive_descriptor(int from)
 	return fd;
 }
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1u << 5)
+#endif
+
 /* the listener of a filter that holds every read(2) of this process */
-static int hold_reads(void)
+static int hold_reads(unsigned flags)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -272,12 +278,12 @@ static int hold_reads(void)
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &filter);
 }
 
 static void read_p_held(void *unused)
 {
-	int fd = hold_reads();
+	int fd = hold_reads(0);
 
 	if (fd < 0)
 		work_skip("no notifications of seccomp here");
@@ -307,6 +313,78 @@ static void seccomp_held(void)
 	asleep("supervised", SYS_read);
 	asleep("supervisor", SYS_pause);
 	asleep("reader", SYS_read);
+}
+
+static int u[2];
+
+static void splice_into_p(void *unused)
+{
+	close_others(u[0], p[1]);
+	splice(u[0], NULL, p[1], NULL, 1, 0);
+}
+
+static void nothing(int unused)
+{
+}
+
+static void read_p_held_for_good(void *unused)
+{
+	int fd = hold_reads(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+
+	if (fd < 0)
+		work_skip("no such notifications of seccomp here");
+	signal(SIGUSR1, nothing);
+	send_descriptor(s[0], fd);
+	close_others(p[0], u[1]);
+	get(p[0]);
+}
+
+static void supervise_for_good(void *unused)
+{
+	/* larger than what any kernel has */
+	static uint64_t notification[64];
+	int fd;
+
+	close_others(s[1], -1);
+	fd = receive_descriptor(s[1]);
+	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, notification))
+		work_die("a notification");
+}
+
+static bool is_uninterruptible(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || fscanf(f, "%*d %*s %c", &state) != 1)
+		work_die("a process that is held");
+	fclose(f);
+	return state == 'D';
+}
+
+/*
+ * From the first signal on that comes when the supervisor has taken the notification, no other
+ * wakes it but one that ends it: as who waits for the lock of a pipe, which somebody has.
+ */
+static void seccomp_lock(void)
+{
+	pid_t held;
+
+	make_pipes();
+	make_socket_pair(s, SOCK_SEQPACKET);
+	make_socket_pair(u, SOCK_STREAM);
+	role("waiter", work_spawn(splice_into_p, NULL));
+	asleep("waiter", SYS_splice);
+	held = work_spawn(read_p_held_for_good, NULL);
+	role("supervised", held);
+	role("supervisor", work_spawn(supervise_for_good, NULL));
+	let_go();
+	asleep("supervisor", SYS_pause);
+	kill(held, SIGUSR1);
+	while (!is_uninterruptible(held))
+		usleep(1000);
 }
 
 /* --------------------------------------------------------------------- children */
@@ -368,7 +446,8 @@ static void vfork_other(void)
 static const struct work_mode modes[] = {
 	{ "memfdholder", memfd_holder }, { "sysvshm", sysv_segment },
 	{ "clonevm", clone_vm },	 { "pidnamespaces", two_namespaces },
-	{ "seccompn", seccomp_held },	 { "vforkother", vfork_other },
+	{ "seccompn", seccomp_held },	 { "seccomplock", seccomp_lock },
+	{ "vforkother", vfork_other },
 };
 
 int main(int argc, char **argv)
