@@ -52,14 +52,15 @@ REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgram
 ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"
            " younger sends output").split()
 ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
-LEASTS = ("leastunix leasttcp leastpoll pollapart epollapart waitall peekall urgentpoll unsentpoll"
-          " unsentsend edgeset").split()
+LEASTS = ("leastunix leasttcp leastpoll pollapart epollapart waitall peekall peeknew urgentpoll"
+          " unsentpoll unsentsend edgeset").split()
 THIRDS = ("devtty tracedthread wakeupfd semtogether semlittle semeach deletedfile epollshared"
           " fifoalone").split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
-          " acceptedhidden connectedbefore afterthread hiddenstopped").split()
+          " acceptedhidden connectedbefore afterthread hiddenstopped"
+          " listenerunix listenertcp").split()
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"

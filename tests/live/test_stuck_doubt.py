@@ -21,6 +21,8 @@ DOUBTFUL = {
     "hiddenreceiver": ({"sender": "peer-slow", "reader": "external"},
                        {"sender": ["reader"], "reader": ["sender"]}, {"reader": ("peer-slow", 1)}),
     "hiddenstopped": ({"reader": "external"}, {"reader": ["process"]}, {}),
+    "listenerunix": ({"client": "external"}, {"client": ["keeper"]}, {}),
+    "listenertcp": ({"client": "external"}, {"client": ["keeper"]}, {}),
     "nobodyreceives": ({"sender": "external"}, {"sender": []}, {}),
     "leadergone": ({"one": "external", "two": "external"}, {"one": ["two"], "two": ["one"]}, {}),
     "intransit": ({"client": "waiting", "server": "waiting"},

@@ -489,6 +489,57 @@ static void stopped_beside_hidden(void)
 	stop("process");
 }
 
+/* ------------------------------------------------------------ listeners on their way */
+
+static int carrier[2], client;
+
+static void keep_carrier(void *unused)
+{
+	close_others(carrier[1], -1);
+}
+
+static void read_client(void *unused)
+{
+	close_others(client, -1);
+	get(client);
+}
+
+/* whoever receives the listener can accept the connection */
+static void listener_on_its_way(int domain, const void *a, socklen_t len)
+{
+	struct sockaddr_storage name;
+	socklen_t name_len = sizeof(name);
+
+	listener = socket(domain, SOCK_STREAM, 0);
+	client = socket(domain, SOCK_STREAM, 0);
+	if (bind(listener, a, len) || listen(listener, 4) ||
+	    getsockname(listener, (void *)&name, &name_len) ||
+	    connect(client, (void *)&name, name_len))
+		work_die("connect");
+	make_socket_pair(carrier, SOCK_STREAM);
+	send_descriptor(carrier[0], listener);
+	role("keeper", work_spawn(keep_carrier, NULL));
+	role("client", work_spawn(read_client, NULL));
+	let_go();
+	asleep("keeper", SYS_pause);
+	asleep("client", SYS_read);
+}
+
+static void unix_listener_on_its_way(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	/* the kernel chooses a name */
+	listener_on_its_way(AF_UNIX, &a, sizeof(sa_family_t));
+}
+
+static void tcp_listener_on_its_way(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	listener_on_its_way(AF_INET, &a, sizeof(a));
+}
+
 static const struct work_mode modes[] = {
 	{ "hiddenset", hidden_set },
 	{ "hiddensplice", splice_beside_hidden },
@@ -501,6 +552,8 @@ static const struct work_mode modes[] = {
 	{ "connectedbefore", connected_before },
 	{ "afterthread", after_thread },
 	{ "hiddenstopped", stopped_beside_hidden },
+	{ "listenerunix", unix_listener_on_its_way },
+	{ "listenertcp", tcp_listener_on_its_way },
 };
 
 int main(int argc, char **argv)
