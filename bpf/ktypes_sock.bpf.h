@@ -106,6 +106,7 @@ struct sock {
 	int sk_sndbuf;
 	int sk_rcvbuf;
 	int sk_rcvlowat;
+	int sk_peek_off;
 	refcount_t sk_wmem_alloc;
 	struct dst_entry *sk_dst_cache;
 	struct {

@@ -155,6 +155,8 @@ int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 		d->flags |= LENS_DESC_SEND_TIMEOUT;
 	if (redirect_of(sk))
 		d->flags |= LENS_DESC_REDIRECTED;
+	if (core_field(typed, sk_peek_off) >= 0)
+		d->flags |= LENS_DESC_PEEK_OFF;
 	d->object = core_load(sk, sk_type);
 	if (family == KDEF_AF_UNIX)
 		fill_unix(sk, d, name);

@@ -158,6 +158,7 @@ enum lens_object {
 #define LENS_DESC_OUTPUT_STOPPED 2097152	/* pty: takes nothing until somebody says so */
 #define LENS_DESC_REDIRECTED 4194304	/* socket in a sockmap: BPF programs move what is sent */
 #define LENS_DESC_HELD_BACK 8388608	/* tcp: takes no more while so much is unsent */
+#define LENS_DESC_PEEK_OFF 16777216	/* socket: a peek begins behind what was peeked at */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -9,7 +9,7 @@ PAIR = {"waiter": "reader", "reader": "waiter"}
 ENDS = ({"waiter": "waiting", "reader": "waiting"},
         {"waiter": ["reader"], "reader": ["waiter"]}, {})
 NO_HELP = ("leastunix leasttcp leastpoll waitall timercycle alarmignored alarmblocked posixnotset"
-           " pollapart epollapart peekall posixsilent posixignored alarmchildless"
+           " pollapart epollapart peekall peeknew posixsilent posixignored alarmchildless"
            " heirpipe heirmutex urgentpoll unsentpoll unsentsend edgeset").split()
 
 RINGS.update(dict.fromkeys(NO_HELP, PAIR))

@@ -57,6 +57,18 @@ static void peek(void *unused)
 	receive_as(MSG_WAITALL | MSG_PEEK);
 }
 
+/* all that there is was looked at before */
+static void peek_behind(void *unused)
+{
+	int none = 0;
+
+	if (setsockopt(s[0], SOL_SOCKET, SO_PEEK_OFF, &none, sizeof(none)))
+		work_die("SO_PEEK_OFF");
+	while (recv(s[0], data, sizeof(data), MSG_PEEK | MSG_DONTWAIT) > 0)
+		continue;
+	receive_as(MSG_PEEK);
+}
+
 static void poll_s0_for(short events)
 {
 	struct pollfd f = { .fd = s[0], .events = events };
@@ -190,6 +202,13 @@ static void peek_at_all(void)
 	knot(peek, SYS_recvmsg);
 }
 
+static void peek_at_new(void)
+{
+	make_pipe(q);
+	make_socket_pair(s, SOCK_STREAM);
+	knot(peek_behind, SYS_recvmsg);
+}
+
 /* it comes first, and is not among what is read with the others */
 static void urgent(void)
 {
@@ -280,6 +299,7 @@ static const struct work_mode modes[] = {
 	{ "epollapart", epoll_apart },
 	{ "waitall", all_of_message },
 	{ "peekall", peek_at_all },
+	{ "peeknew", peek_at_new },
 	{ "urgentpoll", urgent },
 	{ "unsentpoll", unsent_poll },
 	{ "unsentsend", unsent_send },

@@ -9,7 +9,8 @@
 
 #define MODE_READ 1
 #define MODE_WRITE 2
-#define MSG_WAITALL_ 0x100 /* include/linux/socket.h */
+#define MSG_PEEK_ 2 /* include/linux/socket.h */
+#define MSG_WAITALL_ 0x100
 
 static void add_holder(struct stuck_need *n, const struct stuck_desc *d, enum stuck_why why)
 {
@@ -471,18 +472,25 @@ static void doubt_peer(const struct stuck *s, struct stuck_need *n, const struct
 		stuck_hope_outside(n, HOPE_OUTSIDE, "whoever has not taken what it sent");
 }
 
-/* waits for as much as it has asked for, whatever is there already */
-static bool wants_all(const struct stuck_thread *t)
+static uint64_t receive_flags(const struct stuck_thread *t)
 {
 	switch (t->rec.call) {
 	case LENS_CALL_RECV:
 	case LENS_CALL_RECVFROM:
 	case LENS_CALL_RECVMMSG:
-		return t->rec.arg[3] & MSG_WAITALL_;
+		return t->rec.arg[3];
 	case LENS_CALL_RECVMSG:
-		return t->rec.arg[2] & MSG_WAITALL_;
+		return t->rec.arg[2];
 	}
-	return false;
+	return 0;
+}
+
+/* waits for more than is there: for as much as it has asked for, or for what it has not seen yet */
+static bool wants_more(const struct stuck_thread *t, const struct stuck_desc *d)
+{
+	uint64_t flags = receive_flags(t);
+
+	return flags & MSG_WAITALL_ || (flags & MSG_PEEK_ && d->rec.flags & LENS_DESC_PEEK_OFF);
 }
 
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
@@ -507,7 +515,7 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 	}
 	if (stuck_is_elsewhere(s, t, d))
 		stuck_need_outside(t, want, HOPE_OUTSIDE, "what its descriptor stood for before");
-	stuck_need_desc(s, t, d, fd, want, wants_all(t));
+	stuck_need_desc(s, t, d, fd, want, wants_more(t, d));
 	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && want == WANT_ROOM)
 		doubt_peer(s, &t->needs[t->need_count - 1], d);
 }
