@@ -430,9 +430,24 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	       (second != r->arg[0] && !stuck_subject(task, second, end));
 }
 
-static __always_inline bool has_limit_in_memory(const struct lens_rec_thread *r)
+/* what a socket or a terminal limits calls to may have been another time when they began */
+static __always_inline bool limits_calls(struct task_struct *t, __u32 fd)
 {
-	return r->call == LENS_CALL_IO_URING_ENTER && r->arg[3] & KDEF_IORING_ENTER_EXT_ARG;
+	__u32 mode = BPF_CORE_READ(ident_fd_probe(t, fd), f_inode, i_mode) & KDEF_S_IFMT;
+
+	return mode == KDEF_S_IFSOCK || mode == KDEF_S_IFCHR;
+}
+
+/* a limit that no argument of the call tells */
+static __always_inline bool may_be_limited(struct task_struct *t, const struct lens_rec_thread *r)
+{
+	if (r->call == LENS_CALL_IO_URING_ENTER)
+		return r->arg[3] & KDEF_IORING_ENTER_EXT_ARG;
+	if (r->call == LENS_CALL_SOCKETCALL || r->call == LENS_CALL_SPLICE ||
+	    r->call == LENS_CALL_SENDFILE)
+		return true;
+	return r->call >= LENS_CALL_READ && r->call <= LENS_CALL_CONNECT &&
+	       limits_calls(t, r->arg[0]);
 }
 
 static __always_inline __u32 timed(struct task_struct *t)
@@ -467,7 +482,8 @@ int stuck__iter__threads(struct bpf_iter__task *ctx)
 	fill_process(t, u, r);
 	if (r->state & KDEF_TASK_SLEEPS && is_elsewhere(t, r))
 		r->flags |= LENS_THREAD_ELSEWHERE;
-	if (r->flags & LENS_THREAD_ELSEWHERE || has_limit_in_memory(r))
+	if (r->flags & LENS_THREAD_ELSEWHERE ||
+	    (r->state & KDEF_TASK_SLEEPS && may_be_limited(t, r)))
 		r->flags |= timed(t);
 	BPF_CORE_READ_STR_INTO(&r->comm, t, comm);
 	return tell(r, ctx->meta->seq);

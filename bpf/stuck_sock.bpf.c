@@ -112,6 +112,8 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 		d->queued_msgs = core_load(sk, sk_ack_backlog);
 	if (d->object != LENS_OBJECT_TCP || d->flags & LENS_DESC_LISTEN)
 		return;
+	if (core_load(sk, __sk_common.skc_state) == KDEF_TCP_SYN_SENT)
+		d->flags |= LENS_DESC_CONNECTING;
 	if (is_sending(tcp))
 		d->flags |= LENS_DESC_SENDING;
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))

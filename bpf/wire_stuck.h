@@ -72,7 +72,7 @@ enum lens_call {
 #define LENS_THREAD_BACKGROUND 65536	/* its terminal has another job in the foreground */
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
-#define LENS_THREAD_TIMED 524288	/* ... or it is io_uring_enter(2), and has a time limit */
+#define LENS_THREAD_TIMED 524288	/* a timer of the kernel's will end the call */
 #define LENS_THREAD_FOREGROUND 1048576	/* its terminal has its group in the foreground */
 
 /*
@@ -159,6 +159,7 @@ enum lens_object {
 #define LENS_DESC_REDIRECTED 4194304	/* socket in a sockmap: BPF programs move what is sent */
 #define LENS_DESC_HELD_BACK 8388608	/* tcp: takes no more while so much is unsent */
 #define LENS_DESC_PEEK_OFF 16777216	/* socket: a peek begins behind what was peeked at */
+#define LENS_DESC_CONNECTING 33554432	/* tcp: nobody has answered yet */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

@@ -72,6 +72,7 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
           " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
 RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter".split()
+LIMITS = "limitread limittcp limitsend limittty limitconnect".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 
 
@@ -80,7 +81,7 @@ PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROO
             "impasse_signal": SIGNALS,
             "impasse_third": THIRDS, "impasse_hidden": HIDDEN, "impasse_idle": IDLES,
             "impasse_guise": GUISES, "impasse_stray": STRAYS, "impasse_origin": ORIGINS,
-            "impasse_relay": RELAYS,
+            "impasse_relay": RELAYS, "impasse_limit": LIMITS,
             "impasse_futex": FUTEXES, "impasse_reach": REACHES, "impasse_view": VIEWS,
             "impasse_sock": SOCKETS, "impasse": IMPASSES}
 

@@ -5,7 +5,7 @@ whom ending one of them does not help."""
 import lens
 from knots import KNOTS, RINGS, Knot, knot_test, ring_test
 
-TERMINAL = ({"timed": "external", "reader": "external"},
+TERMINAL = ({"timed": "waiting", "reader": "waiting"},
             {"timed": ["reader"], "reader": ["timed"]}, {})
 
 STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader": ["writer"]}, {})

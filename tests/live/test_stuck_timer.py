@@ -23,12 +23,19 @@ KNOTS.update({
     "alarmchild": ({"waiter": "external", "reader": "external"},
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "posixhandled": ENDS,
+    # what it began with counts, whatever the socket or terminal says by now
+    "limitread": ENDS,
+    "limittcp": ENDS,
+    "limitsend": ({"waiter": "peer-slow", "reader": "waiting"}, ENDS[1],
+                  {"reader": ("peer-slow", 1)}),
+    "limittty": ENDS,
+    "limitconnect": ENDS,
 })
 
 for _mode in NO_HELP:
     lens.register("stuck_" + _mode, ring_test(_mode))
 for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled",
-              "alarmchild"):
+              "alarmchild", "limitread", "limittcp", "limitsend", "limittty", "limitconnect"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 
@@ -37,7 +44,8 @@ def stuck_timer_in_words():
     """What ends the wait, and what does not, is said."""
     for mode, words in (("timeralone", "nobody is left who could set the timer"),
                         ("timercycle", "could set the timer"),
-                        ("alarmhandled", "waiting, with a timer set")):
+                        ("alarmhandled", "waiting, with a timer set"),
+                        ("limitread", "waiting with a time limit")):
         knot = Knot(mode)
         said = knot.wait("waiter")["explanation"]
         lens.require(words in said, said)

@@ -107,6 +107,9 @@ void stuck_need_tcp(const struct stuck *s, struct stuck_need *n, const struct st
 	}
 	ready_tcp(n, d, other);
 	stuck_doubt_ends(n, d, other);
+	/* the kernel gives up after some minutes */
+	if (d->rec.flags & LENS_DESC_CONNECTING)
+		stuck_hope_outside(n, HOPE_RUNS, "a time limit of the kernel");
 	if (d->rec.flags & LENS_DESC_USER_TIMEOUT && d->rec.sent_bytes)
 		stuck_hope_outside(n, HOPE_RUNS, "a time limit of the connection");
 	if (!other) {

@@ -252,9 +252,6 @@ static enum stuck_hope time_limit(const struct stuck *s, const struct stuck_thre
 	struct io_uring_getevents_arg arg;
 	uint32_t min_wait_us; /* v6.12; a name it has in newer headers only */
 
-	/* whatever the memory says by now that it was given in */
-	if (t->rec.flags & LENS_THREAD_TIMED)
-		return HOPE_RUNS;
 	if (flags & RING_ENTER_EXT_ARG_REG)
 		return HOPE_OUTSIDE;
 	if (!(flags & IORING_ENTER_EXT_ARG))

@@ -452,13 +452,14 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 		t->rec.call = call;
 		memcpy(t->rec.arg, arg, sizeof(arg));
 	}
+	/* whatever its arguments, or a socket, say by now */
+	if (t->rec.flags & LENS_THREAD_TIMED)
+		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	/* one that a supervisor holds has not begun */
 	if ((t->rec.flags & LENS_THREAD_ELSEWHERE || (memory && memory->elsewhere)) &&
 	    !(t->rec.flags & LENS_THREAD_SUPERVISED)) {
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
 				   "what its descriptor stood for before");
-		if (t->rec.flags & LENS_THREAD_TIMED)
-			stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 		return;
 	}
 	if (t->rec.flags & LENS_THREAD_LISTENS)
