@@ -71,7 +71,8 @@ RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
           " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
-RELAYS = "relayedtcp relayedunix lockedcrossed lockedwriter".split()
+RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
+          " lockedvmsplice").split()
 LIMITS = "limitread limittcp limitsend limittty limitconnect".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 

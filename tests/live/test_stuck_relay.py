@@ -10,11 +10,13 @@ for _mode in ("relayedtcp", "relayedunix"):
                     {"waiter": ["reader"], "reader": ["waiter"]}, {})
 KNOTS["lockedwriter"] = ({"writer": "peer-slow", "waiter": "external"},
                          {"writer": ["waiter"], "waiter": ["holder"]}, {"waiter": ("peer-slow", 1)})
-RINGS["lockedcrossed"] = {"waiter": "reader", "reader": "waiter"}
+CROSSED = ("lockedcrossed", "lockedsplice", "lockedtee", "lockedvmsplice")
+RINGS.update(dict.fromkeys(CROSSED, {"waiter": "reader", "reader": "waiter"}))
 
 for _mode in ("relayedtcp", "relayedunix", "lockedwriter"):
     lens.register("stuck_" + _mode, knot_test(_mode))
-lens.register("stuck_lockedcrossed", ring_test("lockedcrossed"))
+for _mode in CROSSED:
+    lens.register("stuck_" + _mode, ring_test(_mode))
 
 
 @lens.test()

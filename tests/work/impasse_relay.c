@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "knot.h"
@@ -82,7 +83,29 @@ static void read_p_with_s1(void *unused)
 	get(p[0]);
 }
 
-/* has the other end, too: to close the last one takes the lock as well */
+static void splice_p_with_s1(void *unused)
+{
+	close_others(s[1], p[0]);
+	make_pipe(q);
+	splice(p[0], NULL, q[1], NULL, 1, 0);
+}
+
+/* these have the other end, too: to close the last one takes the lock as well */
+static void tee_to_p_with_s1(void *unused)
+{
+	close(s[0]);
+	put(q[1]);
+	tee(q[0], p[1], 1, 0);
+}
+
+static void vmsplice_p_with_s1(void *unused)
+{
+	struct iovec byte = { "x", 1 };
+
+	close(s[0]);
+	vmsplice(p[1], &byte, 1, 0);
+}
+
 static void write_p(void *unused)
 {
 	close_others(p[1], p[0]);
@@ -118,12 +141,17 @@ static void locked(void (*waits)(void *), const char *name)
 	until_it_waits_for_lock(name, work_spawn(waits, NULL));
 }
 
-/* who would write to the connection cannot read the empty pipe, nor is told that it is empty */
-static void locked_crossed(void)
+static void crossed(void (*waits)(void *))
 {
-	locked(read_p_with_s1, "reader");
+	locked(waits, "reader");
 	let_go();
 }
+
+/* who would write to the connection cannot read the empty pipe, nor is told that it is empty */
+static void locked_crossed(void) { crossed(read_p_with_s1); }
+static void locked_splice(void) { crossed(splice_p_with_s1); }
+static void locked_tee(void) { crossed(tee_to_p_with_s1); }
+static void locked_vmsplice(void) { crossed(vmsplice_p_with_s1); }
 
 static void keep_s1(void *unused)
 {
@@ -143,6 +171,9 @@ static const struct work_mode modes[] = {
 	{ "relayedtcp", relayed_tcp },
 	{ "relayedunix", relayed_unix },
 	{ "lockedcrossed", locked_crossed },
+	{ "lockedsplice", locked_splice },
+	{ "lockedtee", locked_tee },
+	{ "lockedvmsplice", locked_vmsplice },
 	{ "lockedwriter", locked_writer },
 };
 
