@@ -55,7 +55,7 @@ ROOMS = "dgramrenamed clientrenamed dgramunlinked".split()
 LEASTS = ("leastunix leasttcp leastpoll pollapart epollapart waitall peekall peeknew urgentpoll"
           " unsentpoll unsentsend edgeset").split()
 THIRDS = ("devtty tracedthread wakeupfd semtogether semlittle semeach deletedfile epollshared"
-          " fifoalone").split()
+          " fifoalone sembeside").split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()
 HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"

@@ -49,6 +49,9 @@ REACHED = {
     "semlittle": ({"taker": "peer-slow", "reader": "external"},
                   {"taker": ["reader", "spender"], "reader": ["taker"]},
                   {"reader": ("peer-slow", 1)}),
+    "sembeside": ({"taker": "peer-slow", "reader": "external"},
+                  {"taker": ["reader", "spender"], "reader": ["taker"]},
+                  {"reader": ("peer-slow", 1)}),
     "deletedfile": ({"waiter": "external", "reader": "external"},
                     {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
     # the handler of a signal that the sender could cause

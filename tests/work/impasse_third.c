@@ -226,26 +226,53 @@ static void take_one(short flags)
 {
 	struct sembuf one = { .sem_num = 0, .sem_op = -1, .sem_flg = flags };
 
-	close_others(-1, -1);
 	semop(semaphores, &one, 1);
 	pause();
 }
 
-static void spend_one(void *unused) { take_one(0); }
-static void owe_one(void *unused) { take_one(SEM_UNDO); }
+static void take_last(void *unused)
+{
+	close_others(q[1], -1);
+	take_one(0);
+}
 
-static void one_each(const char *name, void (*takes)(void *))
+static void spend_one(void *unused)
+{
+	close_others(-1, -1);
+	take_one(0);
+}
+
+static void owe_one(void *unused)
+{
+	close_others(-1, -1);
+	take_one(SEM_UNDO);
+}
+
+static void one_each(const char *name, void (*takes)(void *), void (*wants)(void *))
 {
 	make_semaphores(2);
 	role(name, work_spawn(takes, NULL));
 	asleep(name, SYS_pause);
-	taken_by(take_two);
+	taken_by(wants);
 }
 
 /* what "reader" owes is one, and two are missing: the other one has to come from elsewhere */
-static void too_little_owed(void) { one_each("spender", spend_one); }
+static void too_little_owed(void)
+{
+	one_each("spender", spend_one, take_two);
+}
+
 /* what "debtor" owes is not enough without that of "reader" */
-static void owed_by_each(void) { one_each("debtor", owe_one); }
+static void owed_by_each(void)
+{
+	one_each("debtor", owe_one, take_two);
+}
+
+/* what "reader" owes is all that is missing, but "spender" has taken as much */
+static void taken_beside(void)
+{
+	one_each("spender", spend_one, take_last);
+}
 
 /* --------------------------------------------------------------------- memory */
 
@@ -359,6 +386,7 @@ static const struct work_mode modes[] = {
 	{ "devtty", controlling_terminal }, { "tracedthread", traced_thread },
 	{ "wakeupfd", wake_up_descriptor }, { "semtogether", semaphores_together },
 	{ "semlittle", too_little_owed }, { "semeach", owed_by_each },
+	{ "sembeside", taken_beside },
 	{ "deletedfile", deleted_file },
 	{ "epollshared", shared_set }, { "fifoalone", fifo_alone },
 };

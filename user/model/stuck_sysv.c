@@ -201,6 +201,21 @@ static const struct stuck_value *find_blocked(const struct stuck *s, const struc
 	return NULL;
 }
 
+/*
+ * Who used it last without owing anything may have taken some of it as well, or be the one that
+ * posts it; of a lock that is whoever has it.
+ */
+static bool is_beside(const struct stuck_need *n, const struct stuck_thread *t,
+		      const struct stuck_proc *last)
+{
+	if (!last || last == t->proc)
+		return false;
+	for (size_t i = 0; i < n->provider_count; i++)
+		if (n->providers[i].proc == last)
+			return false;
+	return true;
+}
+
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 {
 	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
@@ -216,12 +231,14 @@ void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
 		return;
 	n->thing = sysv_thing(s, LENS_OBJECT_SEM, t->rec.ipcns, id, value->rec.key);
 	n->detail = value->rec.num;
-	if (add_debtors(s, n, value, missing) && n->provider_count && !stuck_is_inside(s)) {
+	last = stuck_find_proc(s, value->rec.pid);
+	if (add_debtors(s, n, value, missing) && n->provider_count && !is_beside(n, t, last) &&
+	    !stuck_is_inside(s)) {
 		/* taken as a lock is: who took it is the one to give it back */
 		n->outside = HOPE_NONE;
 		return;
 	}
-	last = stuck_find_proc(s, value->rec.pid);
+	n->all_groups = false;
 	if (last && last != t->proc)
 		stuck_add_provider(n, last, WHY_LAST_USER, 0);
 }
