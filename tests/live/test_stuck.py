@@ -25,6 +25,9 @@ KNOTS.update({
                     "reader": ["waiter"]}, {}),
     # no process waits for another one, so that this is no circle
     "wordalone": ({"waiter": "dead-end"}, {"waiter": ["waiter"]}, {"waiter": ("dead-end", 0)}),
+    # a signal may have the parent tell its child to end
+    "wordminded": ({"child": "external", "parent": "external"},
+                   {"child": ["child", "parent"], "parent": ["child"]}, {}),
     "wordhandler": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
     "wordthread": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
     "robust": ({"waiter": "peer-slow"}, {"waiter": ["owner"]}, {"owner": ("peer-slow", 1)}),

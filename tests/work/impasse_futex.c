@@ -340,12 +340,43 @@ static void sems_crossed(void)
 	asleep("parent", SYS_wait4);
 }
 
+/* -------------------------------------------------------- whoever minds children */
+
+static void wait_at_words(void *unused)
+{
+	syscall(SYS_futex, words, FUTEX_WAIT, 0, NULL, NULL, 0);
+}
+
+/* it has its child end when a signal says so: by a word, or that of a semaphore */
+static void mind_child(void *unused)
+{
+	pid_t child;
+
+	words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (words == MAP_FAILED)
+		work_die("mmap");
+	child = work_spawn(wait_at_words, NULL);
+	signal(SIGTERM, on_signal);
+	tell(child);
+	waitpid(child, NULL, 0);
+}
+
+static void minded(void)
+{
+	make_channel();
+	role("parent", work_spawn(mind_child, NULL));
+	role("child", hear_pid());
+	asleep("child", SYS_futex);
+	asleep("parent", SYS_wait4);
+}
+
 static const struct work_mode modes[] = {
 	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
 	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
 	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
 	{ "wordalone", word_alone }, { "wordhandler", word_and_handler },
 	{ "wordthread", word_and_thread }, { "semscrossed", sems_crossed },
+	{ "wordminded", minded },
 };
 
 int main(int argc, char **argv)

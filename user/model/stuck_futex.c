@@ -187,10 +187,24 @@ static bool has_more_references(const struct stuck *s, const struct lens_rec_map
 	return map->refs > seen + stuck_count_references(s, map->file);
 }
 
+/* waits for children to end, and handles the signal by which it is told to have them end */
+static bool minds_children(const struct stuck_proc *p)
+{
+	for (size_t i = 0; i < p->thread_count; i++) {
+		unsigned call = p->threads[i]->rec.call;
+
+		if (call >= LENS_CALL_WAIT4 && call <= LENS_CALL_WAITID)
+			return p->handlers & ~NOT_SENT;
+	}
+	return false;
+}
+
 /* its own process wakes a thread by another one: that is no circle of processes */
 static void add_mapper(struct stuck_need *n, const struct stuck_thread *t, struct stuck_proc *p)
 {
 	stuck_add_provider(n, p, p == t->proc ? WHY_OWN_THREADS : WHY_MAPS, 0);
+	if (p != t->proc && minds_children(p))
+		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
 /* who has a descriptor of it can map it */
