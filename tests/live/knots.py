@@ -64,7 +64,8 @@ HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leader
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
-         " queuescrossed streamends datagramends eventscrossed eventsbeside").split()
+         " queuescrossed streamends datagramends eventscrossed eventsbeside"
+         " poolbeside postbeside").split()
 LOCKS = "lockdescriptor lockitself lockother".split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()

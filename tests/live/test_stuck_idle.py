@@ -10,10 +10,13 @@ TERMINAL = ({"timed": "waiting", "reader": "waiting"},
 
 STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader": ["writer"]}, {})
 
-KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED})
-for _mode in ("ttytimed", "ttysome", "ttystopped"):
+POSTED = ({"one": "external", "two": "external"}, {"one": ["two"], "two": ["one"]}, {})
+
+KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED,
+              "postbeside": POSTED})
+for _mode in ("ttytimed", "ttysome", "ttystopped", "postbeside"):
     lens.register("stuck_" + _mode, knot_test(_mode))
-BOTH = "samewait sameword streamends datagramends eventscrossed eventsbeside".split()
+BOTH = "samewait sameword streamends datagramends eventscrossed eventsbeside poolbeside".split()
 RINGS.update(dict.fromkeys(BOTH, {"one": "two", "two": "one"}))
 for _mode in BOTH:
     lens.register("stuck_" + _mode, ring_test(_mode))

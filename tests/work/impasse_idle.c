@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -351,25 +352,64 @@ static void nothing(int unused)
 }
 
 /* the handlers of a C library with threads, and of a language that tells of faults: not sent */
-static void idle_beside(void)
+static void idle_beside(int signal, void *(*waits)(void *))
 {
 	struct sigaction action = { .sa_handler = nothing };
 	pthread_t thread;
 
-	if (sigaction(SIGSEGV, &action, NULL) || pthread_create(&thread, NULL, never, NULL))
+	if (sigaction(signal, &action, NULL) || pthread_create(&thread, NULL, waits, NULL))
 		work_die("a thread beside");
 }
 
 static void read_event0_beside(void *unused)
 {
-	idle_beside();
+	idle_beside(SIGSEGV, never);
 	read_event0(NULL);
 }
 
 static void read_event1_beside(void *unused)
 {
-	idle_beside();
+	idle_beside(SIGSEGV, never);
 	read_event1(NULL);
+}
+
+/* a thread of a pool, which no handler can give work */
+static void *wait_for_work(void *unused)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	for (;;)
+		pthread_cond_wait(&work, &lock);
+	return NULL;
+}
+
+static void read_p_beside(void *(*waits)(void *))
+{
+	close_others(p[0], q[1]);
+	idle_beside(SIGTERM, waits);
+	get(p[0]);
+}
+
+static void read_p_with_pool(void *unused)
+{
+	read_p_beside(wait_for_work);
+}
+
+/* ... and one that a handler may have on its way by sem_post(3) */
+static void *wait_for_post(void *unused)
+{
+	static sem_t posted;
+
+	for (;;)
+		sem_wait(&posted);
+	return NULL;
+}
+
+static void read_p_with_post(void *unused)
+{
+	read_p_beside(wait_for_post);
 }
 
 static void events_of_two(void (*one)(void *), void (*two)(void *))
@@ -391,6 +431,26 @@ static void events_crossed(void)
 static void events_beside(void)
 {
 	events_of_two(read_event0_beside, read_event1_beside);
+}
+
+static void pipes_of_two(void (*one)(void *))
+{
+	make_pipes();
+	role("one", work_spawn(one, NULL));
+	role("two", work_spawn(read_q, NULL));
+	let_go();
+	asleep_wholly("one", SYS_read);
+	asleep("two", SYS_read);
+}
+
+static void pool_beside(void)
+{
+	pipes_of_two(read_p_with_pool);
+}
+
+static void post_beside(void)
+{
+	pipes_of_two(read_p_with_post);
 }
 
 static void hold_q(void *unused)
@@ -435,7 +495,8 @@ static const struct work_mode modes[] = {
 	{ "setthread", set_of_threads }, { "samewait", event_of_two },
 	{ "sameword", words_of_two },	 { "streamends", ends_of_stream },
 	{ "datagramends", ends_of_datagrams }, { "eventscrossed", events_crossed },
-	{ "eventsbeside", events_beside },
+	{ "eventsbeside", events_beside }, { "poolbeside", pool_beside },
+	{ "postbeside", post_beside },
 };
 
 int main(int argc, char **argv)

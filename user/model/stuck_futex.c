@@ -66,16 +66,29 @@ static bool has_thread(const struct stuck_proc *p, uint32_t nstid)
 }
 
 /*
+ * As glibc waits for a condition variable, which no handler may signal, and for a semaphore, of
+ * which there are none left and that counts who waits behind its value.
+ */
+static bool is_condition(const struct stuck_thread *t, const struct stuck_memory *m)
+{
+	if (!(t->rec.arg[1] & FUTEX_CLOCK_REALTIME) || t->rec.flags & LENS_THREAD_COMPAT ||
+	    (t->rec.arg[1] & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
+		return false;
+	return m && m->size >= m->before + 2 * sizeof(uint32_t) &&
+	       (word_at(m, 0) || !word_at(m, sizeof(uint32_t)));
+}
+
+/*
  * By sem_post(3), or because the call is interrupted: who waits for nothing but to be told to
  * end waits like that. Not for another thread, whose number is in the word (pthread_join) or
- * in the mutex that the word begins.
+ * in the mutex that the word begins; nor as the threads of a pool do for work.
  */
 static bool may_handler_wake(const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	bool mutex = word_at(m, 0) == 2 && has_thread(t->proc, word_at(m, MUTEX_OWNER));
 
-	return t->proc->handlers & ~NOT_SENT && !mutex &&
+	return t->proc->handlers & ~NOT_SENT && !mutex && !is_condition(t, m) &&
 	       !has_thread(t->proc, word_at(m, 0) & FUTEX_TID_MASK);
 }
 
