@@ -11,10 +11,11 @@ TERMINAL = ({"timed": "waiting", "reader": "waiting"},
 STOPPED = ({"writer": "external", "reader": "external"}, {"writer": [], "reader": ["writer"]}, {})
 
 POSTED = ({"one": "external", "two": "external"}, {"one": ["two"], "two": ["one"]}, {})
+OWN = (POSTED[0], {"one": ["one", "two"], "two": ["one"]}, {})
 
 KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED,
-              "postbeside": POSTED})
-for _mode in ("ttytimed", "ttysome", "ttystopped", "postbeside"):
+              "postbeside": POSTED, "ownpolled": OWN})
+for _mode in ("ttytimed", "ttysome", "ttystopped", "postbeside", "ownpolled"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 BOTH = "samewait sameword streamends datagramends eventscrossed eventsbeside poolbeside".split()
 RINGS.update(dict.fromkeys(BOTH, {"one": "two", "two": "one"}))
@@ -83,4 +84,15 @@ def stuck_fifoscrossed():
         text = lens.run("stuck", "-p", pids)[0].decode()
         lens.equal("what is told of " + mode, told, "2 of these wait for processes that wait, too"
                    in text)
+        knot.work.end()
+
+
+@lens.test()
+def stuck_way_out_in_words():
+    """Of those who wait for each other and have a way out, that is told, not the waits alone."""
+    for mode, role, words in (("ownpolled", "one", "could write to it, or a signal handler"),
+                              ("postbeside", "two", ", beside threads that may act, could")):
+        knot = Knot(mode)
+        said = knot.wait(role)["explanation"]
+        lens.require(words in said, said)
         knot.work.end()

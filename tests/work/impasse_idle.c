@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <mqueue.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -433,24 +434,43 @@ static void events_beside(void)
 	events_of_two(read_event0_beside, read_event1_beside);
 }
 
-static void pipes_of_two(void (*one)(void *))
+/* what its handler writes to is its own, and in no set first */
+static void poll_p_and_own(void *unused)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct pollfd set[2] = { { .fd = p[0], .events = POLLIN }, { .events = POLLIN } };
+	int own[2];
+
+	close_others(p[0], q[1]);
+	make_pipe(own);
+	set[1].fd = own[0];
+	sigaction(SIGTERM, &action, NULL);
+	poll(set, ARRAY_SIZE(set), -1);
+}
+
+static void pipes_of_two(void (*one)(void *), long nr)
 {
 	make_pipes();
 	role("one", work_spawn(one, NULL));
 	role("two", work_spawn(read_q, NULL));
 	let_go();
-	asleep_wholly("one", SYS_read);
+	asleep_wholly("one", nr);
 	asleep("two", SYS_read);
 }
 
 static void pool_beside(void)
 {
-	pipes_of_two(read_p_with_pool);
+	pipes_of_two(read_p_with_pool, SYS_read);
 }
 
 static void post_beside(void)
 {
-	pipes_of_two(read_p_with_post);
+	pipes_of_two(read_p_with_post, SYS_read);
+}
+
+static void own_polled(void)
+{
+	pipes_of_two(poll_p_and_own, SYS_poll);
 }
 
 static void hold_q(void *unused)
@@ -496,7 +516,7 @@ static const struct work_mode modes[] = {
 	{ "sameword", words_of_two },	 { "streamends", ends_of_stream },
 	{ "datagramends", ends_of_datagrams }, { "eventscrossed", events_crossed },
 	{ "eventsbeside", events_beside }, { "poolbeside", pool_beside },
-	{ "postbeside", post_beside },
+	{ "postbeside", post_beside }, { "ownpolled", own_polled },
 };
 
 int main(int argc, char **argv)

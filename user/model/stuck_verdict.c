@@ -185,11 +185,18 @@ static bool is_held_up(const struct stuck_thread *t, const struct stuck_need *n)
 	return others;
 }
 
+/* of several ways out the best, and rather one from outside than who hopes for it as well */
+static bool says_more(const struct stuck_need *n, const struct stuck_need *than)
+{
+	return n->hope > than->hope || (n->hope == than->hope && n->outside == n->hope &&
+					than->outside != than->hope);
+}
+
 static enum stuck_verdict judge_hopeful(const struct stuck *s, struct stuck_thread *t)
 {
 	t->main = &t->needs[0];
 	for (size_t i = 0; i < t->need_count; i++) {
-		if (t->needs[i].hope > t->main->hope)
+		if (says_more(&t->needs[i], t->main))
 			t->main = &t->needs[i];
 		if (t->needs[i].no_match) {
 			t->main = &t->needs[i];
