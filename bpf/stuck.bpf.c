@@ -418,6 +418,10 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 
 	if (call == LENS_CALL_WAITID)
 		return r->arg[0] == WAIT_P_PIDFD && !stuck_awaits(t, second);
+	/* its own group, which another thread, or its parent, may have put it out of since */
+	if (call == LENS_CALL_WAIT4 || call == LENS_CALL_WAITPID)
+		return !(__u32)r->arg[0] &&
+		       !stuck_awaits_group(t, (__u64)pid_of(t, PIDS_GROUP));
 	if (!(call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) &&
 	    !(call >= LENS_CALL_EPOLL_WAIT && call <= LENS_CALL_EPOLL_PWAIT2) &&
 	    call != LENS_CALL_MQ_SEND && call != LENS_CALL_MQ_RECEIVE)

@@ -62,6 +62,7 @@ extern bool lens_words_shared;
 int stuck_subject(__u64 task, __u32 fd, __u64 end);
 /* ... of one in waitid(2): is it the process that it waits for? */
 __hidden bool stuck_awaits(struct task_struct *t, __u32 pidfd);
+__hidden bool stuck_awaits_group(struct task_struct *t, __u64 group);
 
 /*
  * The address of the futex that a task sleeps at. Its call says `address`, but it may have been

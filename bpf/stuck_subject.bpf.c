@@ -62,10 +62,22 @@ static __always_inline __u64 process_of(struct file *f)
 	return (__u64)BPF_CORE_READ(f, private_data);
 }
 
+static __always_inline struct wait_opts *wait_of(struct task_struct *t)
+{
+	return (void *)stuck_queued(ident_address(t),
+				    ident_address((void *)bpf_task_pt_regs(t)), QUEUED_CHILD, 1);
+}
+
+bool stuck_awaits_group(struct task_struct *t, __u64 group)
+{
+	struct wait_opts *w = wait_of(t);
+
+	return !w || (__u64)core_load(w, wo_pid) == group;
+}
+
 bool stuck_awaits(struct task_struct *t, __u32 pidfd)
 {
-	struct wait_opts *w = (void *)stuck_queued(
-		ident_address(t), ident_address((void *)bpf_task_pt_regs(t)), QUEUED_CHILD, 1);
+	struct wait_opts *w = wait_of(t);
 	struct file *f = ident_fd_probe(t, pidfd);
 
 	return !f || (w && (__u64)core_load(w, wo_pid) == process_of(f));

@@ -71,7 +71,7 @@ enum lens_call {
 #define LENS_THREAD_CONTINUABLE 32768	/* by SIGCONT, traced or not */
 #define LENS_THREAD_BACKGROUND 65536	/* its terminal has another job in the foreground */
 #define LENS_THREAD_CLONED 131072	/* ends with another signal than SIGCHLD, or none */
-#define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor stood for before */
+#define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor, or group, was */
 #define LENS_THREAD_TIMED 524288	/* a timer of the kernel's will end the call */
 #define LENS_THREAD_FOREGROUND 1048576	/* its terminal has its group in the foreground */
 

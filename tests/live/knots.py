@@ -70,7 +70,7 @@ LOCKS = "lockdescriptor lockitself lockother".split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
-          " straychild straylock sharedtable polledtwice straytimedsocket straytimedset"
+          " straychild straygroup straylock sharedtable polledtwice straytimedsocket straytimedset"
           " endedthread").split()
 RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
           " lockedvmsplice").split()

@@ -470,6 +470,55 @@ static void polled_twice(void)
 	asleep("reader", SYS_read);
 }
 
+/* ------------------------------------------------------------ a process group */
+
+static pid_t reader;
+
+static void lead_and_read_q(void *unused)
+{
+	setpgid(0, 0);
+	read_q(NULL);
+}
+
+static void *join_reader(void *unused)
+{
+	get(told[0]);
+	setpgid(0, reader);
+	work_tick(IN_PLACE);
+	return NULL;
+}
+
+static void wait_for_group(void *unused)
+{
+	pid_t holder;
+
+	setpgid(0, 0);
+	holder = work_spawn(hold_out, NULL);
+	reader = work_spawn(lead_and_read_q, NULL);
+	tell(holder);
+	tell(reader);
+	close_others(q[1], told[0]);
+	start(join_reader);
+	waitpid(0, NULL, 0);
+}
+
+/* it waits for the children of the group that it was in, and is in that of the reader by now */
+static void stray_group(void)
+{
+	make_pipe(q);
+	make_pipe(told);
+	make_channel();
+	role("process", work_spawn(wait_for_group, NULL));
+	role("holder", hear_pid());
+	role("reader", hear_pid());
+	asleep_anywhere("process", SYS_wait4);
+	put(told[1]);
+	work_wait_ticks(IN_PLACE, 1);
+	let_go();
+	asleep_wholly("process", SYS_wait4);
+	asleep("reader", SYS_read);
+}
+
 static const struct work_mode modes[] = {
 	{ "straypoll", stray_poll },
 	{ "strayselect", stray_select },
@@ -482,6 +531,7 @@ static const struct work_mode modes[] = {
 	{ "straytimedsocket", stray_timed_socket },
 	{ "straytimedset", stray_timed_set },
 	{ "straychild", stray_child },
+	{ "straygroup", stray_group },
 	{ "straylock", stray_lock },
 	{ "sharedtable", shared_table },
 	{ "polledtwice", polled_twice },

@@ -459,7 +459,9 @@ void stuck_resolve(struct stuck *s, struct stuck_thread *t)
 	if ((t->rec.flags & LENS_THREAD_ELSEWHERE || (memory && memory->elsewhere)) &&
 	    !(t->rec.flags & LENS_THREAD_SUPERVISED)) {
 		stuck_need_outside(t, WANT_UNKNOWN, HOPE_OUTSIDE,
-				   "what its descriptor stood for before");
+				   call == LENS_CALL_WAIT4 || call == LENS_CALL_WAITPID ?
+					   "a child of the process group that it was in" :
+					   "what its descriptor stood for before");
 		return;
 	}
 	if (t->rec.flags & LENS_THREAD_LISTENS)
