@@ -312,8 +312,8 @@ def memory_no_room_recorded():
     with tempfile.TemporaryDirectory() as where:
         path = os.path.join(where, "recording")
         work = lens.Workload("churn", "crowd", 300)
-        observer = lens.Lens("record", "-o", path, "--max-channels", 256, *lens.OPTIONS,
-                             *lens.narrow("churn")).wait_observing()
+        observer = lens.Lens("record", "-o", path, "--max-channels", 256, *lens.OPTIONS)
+        observer.wait_observing()
         work.go()
         work.pause()
         # of what had no room by then readings have told several times over
