@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /* Operations that come by several processors, late and out of order. */
+#include <errno.h>
+
 #include "feed.h"
 #include "model/state.h"
 
 /* where a call left a pipe that was made under observation */
 #define PLACE(bytes) (LENS_PLACE_VALID | (int64_t)LENS_PLACE_BIRTH << LENS_PLACE_BITS | (bytes))
+
+/* than its processes began */
+#define LATER 1000000
 
 enum { ONE_WRITES = 1, ONE_READS, TWO_WRITES, TWO_READS };
 
@@ -72,6 +77,61 @@ TEST(what_comes_late_is_in_doubt)
 	CHECK(f.w->flow_count >= 2);
 	for (size_t i = 0; i < f.w->flow_count; i++)
 		CHECK(!f.w->flows[i].exact);
+}
+
+/* two pairs of writers and readers; what the first one wrote comes behind what others did since */
+static void two_pairs(struct feed *f, bool late)
+{
+	static const struct lens_op before = { .ts_ns = LATER + 1, .ret = -EAGAIN,
+					       .id = ONE_WRITES, .tid = 1 };
+	static const struct lens_op first = { .ts_ns = LATER + 5, .ret = 100, .id = ONE_WRITES, .tid = 1 };
+	static const struct lens_op rest[] = {
+		{ .ts_ns = LATER + 8, .ret = -EAGAIN, .id = TWO_WRITES, .tid = 2 },
+		{ .ts_ns = LATER + 10, .ret = 50, .id = TWO_WRITES, .tid = 2 },
+		{ .ts_ns = LATER + 20, .ret = -EAGAIN, .id = ONE_WRITES, .tid = 1 },
+	};
+	static const struct lens_op taken[] = {
+		{ .ts_ns = LATER + 28, .ret = -EAGAIN, .id = ONE_READS, .tid = 3 },
+		{ .ts_ns = LATER + 30, .ret = 100, .id = ONE_READS, .tid = 3 },
+		{ .ts_ns = LATER + 35, .ret = -EAGAIN, .id = TWO_READS, .tid = 4 },
+		{ .ts_ns = LATER + 40, .ret = 50, .id = TWO_READS, .tid = 4 },
+	};
+	struct lens_chan pipe = feed_pipe(5);
+
+	feed_start_empty(f);
+	feed_mark(f, LENS_MARK_ORDERED, 1);
+	feed_end(f, pipe, 1, LENS_WRITE, ONE_WRITES, LENS_END_OPS);
+	feed_end(f, pipe, 2, LENS_WRITE, TWO_WRITES, LENS_END_OPS);
+	feed_end(f, pipe, 3, LENS_READ, ONE_READS, LENS_END_OPS);
+	feed_end(f, pipe, 4, LENS_READ, TWO_READS, LENS_END_OPS);
+	feed_ops(f, &before, 1);
+	if (!late)
+		feed_ops(f, &first, 1);
+	feed_ops(f, rest, ARRAY_SIZE(rest));
+	feed_mark(f, LENS_MARK_ORDERED, LATER + 25);
+	if (late)
+		feed_ops(f, &first, 1);
+	feed_ops(f, taken, ARRAY_SIZE(taken));
+	feed_total(f, pipe, 1, LENS_WRITE, feed_counts(ONE_WRITES, 3, 100));
+	feed_total(f, pipe, 2, LENS_WRITE, feed_counts(TWO_WRITES, 2, 50));
+	feed_total(f, pipe, 3, LENS_READ, feed_counts(ONE_READS, 2, 100));
+	feed_total(f, pipe, 4, LENS_READ, feed_counts(TWO_READS, 2, 50));
+	feed_mark(f, LENS_MARK_SAMPLE, 1);
+	feed_finish_gone(f);
+}
+
+TEST(what_comes_late_proves_nothing_by_what_its_thread_did_since)
+{
+	_feed_ struct feed f = feed_new(), late = feed_new();
+
+	two_pairs(&f, false);
+	CHECK(f.w->flow_count == 2);
+	for (size_t i = 0; i < f.w->flow_count; i++)
+		CHECK(f.w->flows[i].exact);
+	two_pairs(&late, true);
+	CHECK(late.w->flow_count >= 2);
+	for (size_t i = 0; i < late.w->flow_count; i++)
+		CHECK(!late.w->flows[i].exact);
 }
 
 /* an operation waits until it is told, and no longer */

@@ -245,13 +245,19 @@ static void run(struct world *w, struct ops *o, const struct endpoint *e, enum l
 		overflow(w, o);
 }
 
-/* a thread makes one call after the other, and none before its process was there */
+/*
+ * A thread makes one call after the other, and none before its process was there. Of an operation
+ * that comes late, what that thread did before it is not known any more.
+ */
 static uint64_t began_after(struct endpoint *e, const struct lens_op *op)
 {
 	struct end_more *more = end_more_get(e);
-	uint64_t since_ns = more->last_tid == op->tid ? more->last_return_ns :
-							e->proc->key.start_ns;
+	uint64_t since_ns = e->proc->key.start_ns;
 
+	if (more->last_tid == op->tid && more->last_return_ns > op->ts_ns)
+		return since_ns;
+	if (more->last_tid == op->tid)
+		since_ns = more->last_return_ns;
 	more->last_tid = op->tid;
 	more->last_return_ns = op->ts_ns;
 	return since_ns;
