@@ -407,7 +407,17 @@ int stuck__iter__calls(struct bpf_iter__task *ctx)
 	return tell_call(t, ctx->meta->seq);
 }
 
-#define WAIT_P_PIDFD 3 /* include/uapi/linux/wait.h */
+/* include/uapi/linux/wait.h */
+#define WAIT_P_PGID 2
+#define WAIT_P_PIDFD 3
+
+/* which another thread, or its parent, may have put it out of since */
+static __always_inline bool waits_for_own_group(const struct lens_rec_thread *r)
+{
+	if (r->call == LENS_CALL_WAITID)
+		return (__u32)r->arg[0] == WAIT_P_PGID && !(__u32)r->arg[1];
+	return !(__u32)r->arg[0];
+}
 
 /* another thread has put something else in the place of what its call is about */
 static __always_inline bool is_elsewhere(struct task_struct *t, const struct lens_rec_thread *r)
@@ -416,11 +426,10 @@ static __always_inline bool is_elsewhere(struct task_struct *t, const struct len
 	__u32 call = r->call;
 	__u64 second = r->arg[1];
 
-	if (call == LENS_CALL_WAITID)
-		return r->arg[0] == WAIT_P_PIDFD && !stuck_awaits(t, second);
-	/* its own group, which another thread, or its parent, may have put it out of since */
-	if (call == LENS_CALL_WAIT4 || call == LENS_CALL_WAITPID)
-		return !(__u32)r->arg[0] &&
+	if (call == LENS_CALL_WAITID && r->arg[0] == WAIT_P_PIDFD)
+		return !stuck_awaits(t, second);
+	if (call >= LENS_CALL_WAIT4 && call <= LENS_CALL_WAITID)
+		return waits_for_own_group(r) &&
 		       !stuck_awaits_group(t, (__u64)pid_of(t, PIDS_GROUP));
 	if (!(call >= LENS_CALL_READ && call <= LENS_CALL_CONNECT) &&
 	    !(call >= LENS_CALL_EPOLL_WAIT && call <= LENS_CALL_EPOLL_PWAIT2) &&

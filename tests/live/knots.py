@@ -70,8 +70,8 @@ LOCKS = "lockdescriptor lockitself lockother".split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()
 STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocket strayset"
-          " straychild straygroup straylock sharedtable polledtwice straytimedsocket straytimedset"
-          " endedthread").split()
+          " straychild straygroup straygroupid straylock sharedtable polledtwice"
+          " straytimedsocket straytimedset endedthread").split()
 RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
           " lockedvmsplice").split()
 LIMITS = "limitread limittcp limitsend limittty limitconnect".split()

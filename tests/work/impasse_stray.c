@@ -488,6 +488,8 @@ static void *join_reader(void *unused)
 	return NULL;
 }
 
+static bool group_by_id;
+
 static void wait_for_group(void *unused)
 {
 	pid_t holder;
@@ -499,11 +501,14 @@ static void wait_for_group(void *unused)
 	tell(reader);
 	close_others(q[1], told[0]);
 	start(join_reader);
-	waitpid(0, NULL, 0);
+	if (group_by_id)
+		waitid(P_PGID, 0, &(siginfo_t){ 0 }, WEXITED);
+	else
+		waitpid(0, NULL, 0);
 }
 
 /* it waits for the children of the group that it was in, and is in that of the reader by now */
-static void stray_group(void)
+static void stray_group_by(long nr)
 {
 	make_pipe(q);
 	make_pipe(told);
@@ -511,12 +516,23 @@ static void stray_group(void)
 	role("process", work_spawn(wait_for_group, NULL));
 	role("holder", hear_pid());
 	role("reader", hear_pid());
-	asleep_anywhere("process", SYS_wait4);
+	asleep_anywhere("process", nr);
 	put(told[1]);
 	work_wait_ticks(IN_PLACE, 1);
 	let_go();
-	asleep_wholly("process", SYS_wait4);
+	asleep_wholly("process", nr);
 	asleep("reader", SYS_read);
+}
+
+static void stray_group(void)
+{
+	stray_group_by(SYS_wait4);
+}
+
+static void stray_group_id(void)
+{
+	group_by_id = true;
+	stray_group_by(SYS_waitid);
 }
 
 static const struct work_mode modes[] = {
@@ -532,6 +548,7 @@ static const struct work_mode modes[] = {
 	{ "straytimedset", stray_timed_set },
 	{ "straychild", stray_child },
 	{ "straygroup", stray_group },
+	{ "straygroupid", stray_group_id },
 	{ "straylock", stray_lock },
 	{ "sharedtable", shared_table },
 	{ "polledtwice", polled_twice },
