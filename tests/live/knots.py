@@ -74,7 +74,7 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
           " straytimedsocket straytimedset endedthread").split()
 RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
           " lockedvmsplice").split()
-LIMITS = "limitread limittcp limitsend limittty limitconnect".split()
+LIMITS = "limitlater limitread limittcp limitsend limittty limitconnect".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 
 

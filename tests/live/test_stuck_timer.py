@@ -10,7 +10,7 @@ ENDS = ({"waiter": "waiting", "reader": "waiting"},
         {"waiter": ["reader"], "reader": ["waiter"]}, {})
 NO_HELP = ("leastunix leasttcp leastpoll waitall timercycle alarmignored alarmblocked posixnotset"
            " pollapart epollapart peekall peeknew posixsilent posixignored alarmchildless"
-           " heirpipe heirmutex urgentpoll unsentpoll unsentsend edgeset").split()
+           " heirpipe heirmutex urgentpoll unsentpoll unsentsend edgeset limitlater").split()
 
 RINGS.update(dict.fromkeys(NO_HELP, PAIR))
 KNOTS.update({

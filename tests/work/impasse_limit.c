@@ -87,6 +87,15 @@ static void limit_of_send(void)
 	lifted(SO_SNDTIMEO, put_s0, SYS_write);
 }
 
+/* the call that has begun without one has none */
+static void limit_comes_later(void)
+{
+	make_socket_pair(s, SOCK_STREAM);
+	start(get_s0, SYS_read);
+	limit(SO_RCVTIMEO, 3600);
+	let_go();
+}
+
 /* ------------------------------------------------------------------ terminals */
 
 static void set_least(unsigned bytes, unsigned tenths)
@@ -153,6 +162,7 @@ static void limit_of_connecting(void)
 }
 
 static const struct work_mode modes[] = {
+	{ "limitlater", limit_comes_later },
 	{ "limitread", limit_of_read },
 	{ "limittcp", limit_of_read_tcp },
 	{ "limitsend", limit_of_send },

@@ -100,7 +100,7 @@ void stuck_need_send_to(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 		stuck_need_fd(s, t, fd, WANT_ROOM);
 		return;
 	}
-	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
+	if (stuck_is_limited(t, d, LENS_DESC_SEND_TIMEOUT))
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	stuck_need_address(s, t, d, fd, WANT_ROOM);
 }

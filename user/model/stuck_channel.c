@@ -493,6 +493,12 @@ static bool wants_more(const struct stuck_thread *t, const struct stuck_desc *d)
 	return flags & MSG_WAITALL_ || (flags & MSG_PEEK_ && d->rec.flags & LENS_DESC_PEEK_OFF);
 }
 
+/* who sleeps in the call has the limit that it began with, which LENS_THREAD_TIMED tells */
+bool stuck_is_limited(const struct stuck_thread *t, const struct stuck_desc *d, uint32_t flag)
+{
+	return d->rec.flags & flag && !(t->rec.state & STUCK_STATE_INTERRUPTIBLE);
+}
+
 void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want)
 {
 	const struct stuck_desc *d = stuck_find_fd(s, t->proc, fd);
@@ -502,7 +508,8 @@ void stuck_need_fd(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum st
 				   "what its descriptor stands for is not seen");
 		return;
 	}
-	if (d->rec.flags & (want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT : LENS_DESC_RECV_TIMEOUT))
+	if (stuck_is_limited(t, d, want == WANT_ROOM ? LENS_DESC_SEND_TIMEOUT :
+						       LENS_DESC_RECV_TIMEOUT))
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	if (d->rec.object == LENS_OBJECT_UNIX_DGRAM && want == WANT_ROOM) {
 		if (stuck_need_room(s, t, fd, want))
@@ -529,7 +536,7 @@ void stuck_need_connect(struct stuck *s, struct stuck_thread *t, uint32_t fd)
 		stuck_need_syn(s, t, d, fd);
 		return;
 	}
-	if (d->rec.flags & LENS_DESC_SEND_TIMEOUT)
+	if (stuck_is_limited(t, d, LENS_DESC_SEND_TIMEOUT))
 		stuck_own_hope(t, HOPE_RUNS, "waiting with a time limit");
 	stuck_need_address(s, t, d, fd, WANT_ACCEPT);
 }

@@ -9,6 +9,7 @@
 #include "model/model.h"
 
 /* in lens_rec_thread.state; include/linux/sched.h, not exported */
+#define STUCK_STATE_INTERRUPTIBLE 1
 #define STUCK_STATE_UNINTERRUPTIBLE 2
 #define STUCK_STATE_STOPPED 4
 #define STUCK_STATE_TRACED 8 /* stopped by its tracer */
@@ -277,6 +278,9 @@ void stuck_need_session(const struct stuck *s, const struct stuck_thread *t, str
 			const struct stuck_desc *d);
 /* for a thread without hope; true: it has some now */
 bool stuck_hope_hangup(struct stuck_thread *t);
+
+/* stuck_channel.c: may the call be limited by what the descriptor says, LENS_DESC_*_TIMEOUT? */
+bool stuck_is_limited(const struct stuck_thread *t, const struct stuck_desc *d, uint32_t flag);
 
 /* stuck_address.c: the unix socket at whose list of waiters the thread is; false: at none */
 bool stuck_need_room(struct stuck *s, struct stuck_thread *t, uint32_t fd, enum stuck_want want);
