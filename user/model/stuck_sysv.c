@@ -208,12 +208,12 @@ static const struct stuck_value *find_blocked(const struct stuck *s, const struc
 static bool is_beside(const struct stuck_need *n, const struct stuck_thread *t,
 		      const struct stuck_proc *last)
 {
-	if (!last || last == t->proc)
+	if (!last)
 		return false;
 	for (size_t i = 0; i < n->provider_count; i++)
 		if (n->providers[i].proc == last)
 			return false;
-	return true;
+	return last != t->proc || last->live_count > 1;
 }
 
 void stuck_need_semaphore(struct stuck *s, struct stuck_thread *t, uint32_t id)
