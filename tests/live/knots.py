@@ -65,7 +65,7 @@ GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy 
           " lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
          " queuescrossed streamends datagramends eventscrossed eventsbeside"
-         " poolbeside postbeside ownpolled").split()
+         " poolbeside readerbeside postbeside ownpolled").split()
 LOCKS = "lockdescriptor lockitself lockother".split()
 LEASES = "leaseopen leasetruncate leaseread leaseexec leaseexecat leasehandle".split()
 RWLOCKS = "rwgone rwheld rwreaders rwpipe rwimpostors".split()

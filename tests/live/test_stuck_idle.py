@@ -14,8 +14,8 @@ POSTED = ({"one": "external", "two": "external"}, {"one": ["two"], "two": ["one"
 OWN = (POSTED[0], {"one": ["one", "two"], "two": ["one"]}, {})
 
 KNOTS.update({"ttytimed": TERMINAL, "ttysome": TERMINAL, "ttystopped": STOPPED,
-              "postbeside": POSTED, "ownpolled": OWN})
-for _mode in ("ttytimed", "ttysome", "ttystopped", "postbeside", "ownpolled"):
+              "readerbeside": POSTED, "postbeside": POSTED, "ownpolled": OWN})
+for _mode in ("ttytimed", "ttysome", "ttystopped", "readerbeside", "postbeside", "ownpolled"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 BOTH = "samewait sameword streamends datagramends eventscrossed eventsbeside poolbeside".split()
 RINGS.update(dict.fromkeys(BOTH, {"one": "two", "two": "one"}))

@@ -398,6 +398,20 @@ static void read_p_with_pool(void *unused)
 	read_p_beside(wait_for_work);
 }
 
+static void *read_p_in_thread(void *unused)
+{
+	get(p[0]);
+	return NULL;
+}
+
+/* as a server's first thread waits to be told to end, by a handler that signals the condition */
+static void wait_beside_reader(void *unused)
+{
+	close_others(p[0], q[1]);
+	idle_beside(SIGTERM, read_p_in_thread);
+	wait_for_work(NULL);
+}
+
 /* ... and one that a handler may have on its way by sem_post(3) */
 static void *wait_for_post(void *unused)
 {
@@ -463,6 +477,11 @@ static void pool_beside(void)
 	pipes_of_two(read_p_with_pool, SYS_read);
 }
 
+static void reader_beside(void)
+{
+	pipes_of_two(wait_beside_reader, SYS_futex);
+}
+
 static void post_beside(void)
 {
 	pipes_of_two(read_p_with_post, SYS_read);
@@ -516,6 +535,7 @@ static const struct work_mode modes[] = {
 	{ "sameword", words_of_two },	 { "streamends", ends_of_stream },
 	{ "datagramends", ends_of_datagrams }, { "eventscrossed", events_crossed },
 	{ "eventsbeside", events_beside }, { "poolbeside", pool_beside },
+	{ "readerbeside", reader_beside },
 	{ "postbeside", post_beside }, { "ownpolled", own_polled },
 };
 

@@ -66,8 +66,8 @@ static bool has_thread(const struct stuck_proc *p, uint32_t nstid)
 }
 
 /*
- * As glibc waits for a condition variable, which no handler may signal, and for a semaphore, of
- * which there are none left and that counts who waits behind its value.
+ * As glibc waits for a condition variable, which no handler may signal, and not for a semaphore,
+ * of which there are none left and that counts who waits behind its value.
  */
 static bool is_condition(const struct stuck_thread *t, const struct stuck_memory *m)
 {
@@ -81,14 +81,16 @@ static bool is_condition(const struct stuck_thread *t, const struct stuck_memory
 /*
  * By sem_post(3), or because the call is interrupted: who waits for nothing but to be told to
  * end waits like that. Not for another thread, whose number is in the word (pthread_join) or
- * in the mutex that the word begins; nor as the threads of a pool do for work.
+ * in the mutex that the word begins; nor as the threads of a pool do for work. What the first
+ * thread waits for handlers do signal, as they should not.
  */
 static bool may_handler_wake(const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
 	bool mutex = word_at(m, 0) == 2 && has_thread(t->proc, word_at(m, MUTEX_OWNER));
+	bool work = t->rec.tid != t->proc->key.tgid && is_condition(t, m);
 
-	return t->proc->handlers & ~NOT_SENT && !mutex && !is_condition(t, m) &&
+	return t->proc->handlers & ~NOT_SENT && !mutex && !work &&
 	       !has_thread(t->proc, word_at(m, 0) & FUTEX_TID_MASK);
 }
 
