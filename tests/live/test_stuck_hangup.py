@@ -16,7 +16,9 @@ BOTH = {"job": ["terminal"], "terminal": ["job"]}
 KNOTS.update(hangupreader=(FREED, BOTH, {}), hangupmaster=(FREED, BOTH, {}),
              hangupwriter=({"job": "peer-slow", "terminal": "external"}, BOTH,
                            {"terminal": ("peer-slow", 1)}))
-for _mode in "hangupreader hangupwriter hangupmaster".split():
+for _mode in "hangupthread hangupleaderstopped".split():
+    KNOTS[_mode] = KNOTS["hangupreader"]
+for _mode in "hangupreader hangupwriter hangupmaster hangupthread hangupleaderstopped".split():
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 # the signal does nothing, or goes to others

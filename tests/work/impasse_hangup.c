@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -105,6 +106,28 @@ static void block_hangup(void)
 	read_slave();
 }
 
+static void *read_slave_in_thread(void *unused)
+{
+	get(slave);
+	return NULL;
+}
+
+/* the signal is sent to the process, and its first thread takes it */
+static void block_hangup_in_thread(void)
+{
+	sigset_t hangup;
+	pthread_t reader;
+
+	close_others(slave, p[1]);
+	sigemptyset(&hangup);
+	sigaddset(&hangup, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &hangup, NULL);
+	if (pthread_create(&reader, NULL, read_slave_in_thread, NULL))
+		work_die("pthread_create");
+	pthread_sigmask(SIG_UNBLOCK, &hangup, NULL);
+	pthread_join(reader, NULL);
+}
+
 /* to write there it need not be in the foreground */
 static void fill_slave_behind(void)
 {
@@ -165,6 +188,19 @@ static void hangup_blocked(void)
 	serve(read_p_with_master);
 }
 
+static void hangup_thread(void)
+{
+	work_of_job = block_hangup_in_thread;
+	serve(read_p_with_master);
+	asleep_wholly("job", -1);
+}
+
+static void hangup_leader_stopped(void)
+{
+	hangup_reader();
+	stop("leader");
+}
+
 static void hangup_behind(void)
 {
 	work_of_job = fill_slave_behind;
@@ -182,6 +218,7 @@ static const struct work_mode modes[] = {
 	{ "hangupmaster", hangup_master },   { "hangupwaits", hangup_waits },
 	{ "hangupignored", hangup_ignored }, { "hangupblocked", hangup_blocked },
 	{ "hangupbehind", hangup_behind },   { "hangupstopped", hangup_stopped },
+	{ "hangupthread", hangup_thread },   { "hangupleaderstopped", hangup_leader_stopped },
 };
 
 int main(int argc, char **argv)

@@ -199,6 +199,7 @@ struct stuck_proc {
 	uint64_t files;		   /* token of its table of descriptors ... */
 	bool has_several_tables;   /* ... of which some threads have their own */
 	bool shares_table;	   /* ... with another process */
+	bool takes_hangup;	   /* one of its threads lets SIGHUP in, which it does not ignore */
 	bool is_watched;	   /* somebody may have to bring it its memory: userfaultfd(2) */
 	uint32_t flags; /* LENS_THREAD_* of its leader */
 	struct stuck_thread **threads;

@@ -12,10 +12,21 @@
 
 #define HANGUP (1ull << (SIGHUP - 1))
 
+/* it is sent to the process, of which any thread may take it */
+void stuck_find_hangups(struct stuck *s)
+{
+	for (size_t i = 0; i < s->thread_count; i++) {
+		const struct stuck_thread *t = s->threads[i];
+
+		if (!t->is_dead && !(t->rec.blocked & HANGUP) && !(t->proc->ignored & HANGUP))
+			t->proc->takes_hangup = true;
+	}
+}
+
 static bool is_controlled(const struct stuck_proc *p, uint64_t terminal)
 {
 	return p && p->terminal == terminal && p->flags & LENS_THREAD_FOREGROUND &&
-	       !(p->ignored & HANGUP);
+	       p->takes_hangup;
 }
 
 /* ... and one who has it open would be */
@@ -37,7 +48,7 @@ void stuck_need_session(const struct stuck *s, const struct stuck_thread *t, str
 	struct stuck_proc *leader = hash_get(stuck_look(s)->sessions, &terminal);
 
 	if (master ? !holder_is_controlled(s, stuck_find_self(s, terminal))
-		   : !is_controlled(t->proc, terminal) || t->rec.blocked & HANGUP)
+		   : !is_controlled(t->proc, terminal))
 		return;
 	/* without one it would control nobody */
 	if (!leader)
@@ -47,7 +58,7 @@ void stuck_need_session(const struct stuck *s, const struct stuck_thread *t, str
 		n->hangs_up = leader;
 }
 
-bool stuck_hope_hangup(struct stuck_thread *t)
+bool stuck_hope_hangup(struct stuck_thread *t, bool any_leader)
 {
 	bool any = false;
 
@@ -56,7 +67,9 @@ bool stuck_hope_hangup(struct stuck_thread *t)
 	for (size_t i = 0; i < t->need_count; i++) {
 		struct stuck_need *n = &t->needs[i];
 
-		if (!n->hangs_up || n->hangs_up->hope < HOPE_STRANGER || n->outside != HOPE_NONE)
+		if (!n->hangs_up || n->outside != HOPE_NONE)
+			continue;
+		if (n->hangs_up->hope == HOPE_NONE && !any_leader)
 			continue;
 		stuck_hope_outside(n, HOPE_OUTSIDE,
 				   "the end of who leads the session of the terminal (SIGHUP)");

@@ -125,13 +125,16 @@ static void settle(struct stuck *s)
 	}
 }
 
+/* leaders who wait for other terminals' jobs, as far as anybody nests them */
+#define JOBS_MAX 64
+
 /* what ends whole jobs is asked for last: it is no hope for who waits for what is only stopped */
-static bool raise_jobs(struct stuck *s)
+static bool raise_jobs(struct stuck *s, bool any_leader)
 {
 	bool changed = false;
 
 	for (size_t i = 0; i < s->thread_count; i++)
-		changed |= stuck_hope_hangup(s->threads[i]);
+		changed |= stuck_hope_hangup(s->threads[i], any_leader);
 	return changed;
 }
 
@@ -141,7 +144,7 @@ void stuck_hope_settle(struct stuck *s)
 		s->procs[i]->hope = has_ended(s->procs[i]) ? HOPE_RUNS : HOPE_NONE;
 	for (size_t i = 0; i < s->thread_count; i++)
 		s->threads[i]->hope = HOPE_NONE;
-	do
+	settle(s);
+	for (unsigned i = 0; raise_jobs(s, i >= JOBS_MAX); i++)
 		settle(s);
-	while (raise_jobs(s));
 }

@@ -276,8 +276,10 @@ unsigned stuck_add_holders(const struct stuck *s, struct stuck_need *n,
 /* stuck_hangup.c: who waits at a terminal, d, may be freed by the end of who leads its session */
 void stuck_need_session(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
 			const struct stuck_desc *d);
-/* for a thread without hope; true: it has some now */
-bool stuck_hope_hangup(struct stuck_thread *t);
+/* for a thread without hope; any_leader: one without hope counts, too. True: it has some now */
+bool stuck_hope_hangup(struct stuck_thread *t, bool any_leader);
+/* which processes would take that signal, before anything is resolved */
+void stuck_find_hangups(struct stuck *s);
 
 /* stuck_channel.c: may the call be limited by what the descriptor says, LENS_DESC_*_TIMEOUT? */
 bool stuck_is_limited(const struct stuck_thread *t, const struct stuck_desc *d, uint32_t flag);
