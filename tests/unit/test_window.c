@@ -84,7 +84,8 @@ static void two_pairs(struct feed *f, bool late)
 {
 	static const struct lens_op before = { .ts_ns = LATER + 1, .ret = -EAGAIN,
 					       .id = ONE_WRITES, .tid = 1 };
-	static const struct lens_op first = { .ts_ns = LATER + 5, .ret = 100, .id = ONE_WRITES, .tid = 1 };
+	static const struct lens_op first = { .ts_ns = LATER + 5, .ret = 100,
+					      .id = ONE_WRITES, .tid = 1 };
 	static const struct lens_op rest[] = {
 		{ .ts_ns = LATER + 8, .ret = -EAGAIN, .id = TWO_WRITES, .tid = 2 },
 		{ .ts_ns = LATER + 10, .ret = 50, .id = TWO_WRITES, .tid = 2 },

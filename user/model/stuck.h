@@ -200,6 +200,8 @@ struct stuck_proc {
 	bool has_several_tables;   /* ... of which some threads have their own */
 	bool shares_table;	   /* ... with another process */
 	bool takes_hangup;	   /* one of its threads lets SIGHUP in, which it does not ignore */
+	bool minds_children;	   /* waits for some, with a handler by which it may end them */
+	bool does_else;		   /* one of its threads does something else than wait at a word */
 	bool is_watched;	   /* somebody may have to bring it its memory: userfaultfd(2) */
 	uint32_t flags; /* LENS_THREAD_* of its leader */
 	struct stuck_thread **threads;
@@ -211,6 +213,7 @@ struct stuck_proc {
 	enum stuck_hope hope;
 	bool is_busy;  /* one of its threads runs, or ran during the look */
 	bool idles;    /* one of its threads lives and waits for nobody */
+	bool acts_beside; /* ... or has a way out that its telling one has not */
 	const struct stuck_thread *telling; /* says most about it; NULL: it has ended */
 	uint32_t ring; /* number of the cycle it is on, 0: none */
 	bool on_ring;	 /* ... and one of those that it is shown by */

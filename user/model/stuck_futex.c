@@ -39,26 +39,24 @@ static const struct lens_rec_mapping *find_mapping(const struct stuck *s,
 
 /* --------------------------------------------------------------- one process */
 
-/* other than those in the same situation */
-static bool others_do_else(const struct stuck_thread *t)
+static bool waits_at_word(const struct stuck_thread *t)
 {
-	for (size_t i = 0; i < t->proc->thread_count; i++) {
-		const struct stuck_thread *o = t->proc->threads[i];
-
-		bool same = o->rec.call == LENS_CALL_FUTEX || o->rec.call == LENS_CALL_FUTEX_WAITV;
-
-		if (!o->is_dead && (!same || o->moved || !o->rec.state))
-			return true;
-	}
-	return false;
+	return !t->moved && t->rec.state &&
+	       (t->rec.call == LENS_CALL_FUTEX || t->rec.call == LENS_CALL_FUTEX_WAITV);
 }
 
 #define SIGNAL(number) (1ull << ((number) - 1))
 /* handlers that say nothing: for SIGINT every Python program has one */
 #define NOT_SENT (SIGNAL(SIGABRT) | SIGNAL(SIGCHLD) | SIGNAL(SIGINT))
 
-static bool has_thread(const struct stuck_proc *p, uint32_t nstid)
+/* as the process numbers its threads: in most as everybody does */
+static bool has_thread(const struct stuck *s, const struct stuck_proc *p, uint32_t nstid)
 {
+	if (p->leader && p->leader->rec.nstid == p->leader->rec.tid) {
+		const struct stuck_thread *t = hash_get(stuck_look(s)->threads, &nstid);
+
+		return t && t->proc == p && !t->is_dead;
+	}
 	for (size_t i = 0; nstid && i < p->thread_count; i++)
 		if (p->threads[i]->rec.nstid == nstid && !p->threads[i]->is_dead)
 			return true;
@@ -87,11 +85,11 @@ static bool is_condition(const struct stuck_thread *t, const struct stuck_memory
 static bool may_handler_wake(const struct stuck *s, const struct stuck_thread *t)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
-	bool mutex = word_at(m, 0) == 2 && has_thread(t->proc, word_at(m, MUTEX_OWNER));
+	bool mutex = word_at(m, 0) == 2 && has_thread(s, t->proc, word_at(m, MUTEX_OWNER));
 	bool work = t->rec.tid != t->proc->key.tgid && is_condition(t, m);
 
 	return t->proc->handlers & ~NOT_SENT && !mutex && !work &&
-	       !has_thread(t->proc, word_at(m, 0) & FUTEX_TID_MASK);
+	       !has_thread(s, t->proc, word_at(m, 0) & FUTEX_TID_MASK);
 }
 
 static void need_own_threads(const struct stuck *s, struct stuck_thread *t)
@@ -101,7 +99,7 @@ static void need_own_threads(const struct stuck *s, struct stuck_thread *t)
 	stuck_add_provider(n, t->proc, WHY_OWN_THREADS, 0);
 	if (t->rec.flags & LENS_THREAD_SHARES_MEMORY)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a process that shares its memory");
-	else if (!others_do_else(t) || may_handler_wake(s, t))
+	else if (!t->proc->does_else || may_handler_wake(s, t))
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 
@@ -202,23 +200,25 @@ static bool has_more_references(const struct stuck *s, const struct lens_rec_map
 	return map->refs > seen + stuck_count_references(s, map->file);
 }
 
-/* waits for children to end, and handles the signal by which it is told to have them end */
-static bool minds_children(const struct stuck_proc *p)
+/* who waits for children handles the signal by which it is told to have them end */
+void stuck_find_wakers(struct stuck *s)
 {
-	for (size_t i = 0; i < p->thread_count; i++) {
-		unsigned call = p->threads[i]->rec.call;
+	for (size_t i = 0; i < s->thread_count; i++) {
+		const struct stuck_thread *t = s->threads[i];
 
-		if (call >= LENS_CALL_WAIT4 && call <= LENS_CALL_WAITID)
-			return p->handlers & ~NOT_SENT;
+		if (!t->is_dead && !waits_at_word(t))
+			t->proc->does_else = true;
+		if (t->rec.call >= LENS_CALL_WAIT4 && t->rec.call <= LENS_CALL_WAITID &&
+		    t->proc->handlers & ~NOT_SENT)
+			t->proc->minds_children = true;
 	}
-	return false;
 }
 
 /* its own process wakes a thread by another one: that is no circle of processes */
 static void add_mapper(struct stuck_need *n, const struct stuck_thread *t, struct stuck_proc *p)
 {
 	stuck_add_provider(n, p, p == t->proc ? WHY_OWN_THREADS : WHY_MAPS, 0);
-	if (p != t->proc && minds_children(p))
+	if (p != t->proc && p->minds_children)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a signal handler");
 }
 

@@ -522,6 +522,7 @@ void stuck_settle(struct stuck *s)
 	stuck_count_uses(s);
 	stuck_count_requests(s);
 	stuck_find_hangups(s);
+	stuck_find_wakers(s);
 	for (size_t i = 0; i < s->thread_count; i++) {
 		struct stuck_thread *t = s->threads[i];
 

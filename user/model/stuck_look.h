@@ -281,6 +281,9 @@ bool stuck_hope_hangup(struct stuck_thread *t, bool any_leader);
 /* which processes would take that signal, before anything is resolved */
 void stuck_find_hangups(struct stuck *s);
 
+/* stuck_futex.c: likewise, who may wake others */
+void stuck_find_wakers(struct stuck *s);
+
 /* stuck_channel.c: may the call be limited by what the descriptor says, LENS_DESC_*_TIMEOUT? */
 bool stuck_is_limited(const struct stuck_thread *t, const struct stuck_desc *d, uint32_t flag);
 

@@ -140,6 +140,8 @@ static bool add_debtors(struct stuck *s, struct stuck_need *n, const struct stuc
 	uint32_t group = 0;
 
 	for (const struct stuck_value *v = value->next; v; v = v->next) {
+		if (!stuck_may_visit(s, n))
+			return false;
 		if (v->rec.adjust * sign <= 0)
 			continue;
 		if (!add_debtor(s, n, v->rec.undo, ++group))

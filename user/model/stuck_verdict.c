@@ -278,6 +278,28 @@ static void forget(struct stuck *s)
 	}
 }
 
+/* not by what it waits for others to do */
+static bool has_way_out(const struct stuck_thread *t)
+{
+	if (t->own > HOPE_STOPPED)
+		return true;
+	for (size_t i = 0; i < t->need_count; i++)
+		if (t->needs[i].outside > HOPE_STOPPED)
+			return true;
+	return false;
+}
+
+/* the process may act, by a thread that its telling one says nothing of */
+static bool acts_beside(const struct stuck_proc *p)
+{
+	if (!p->telling || has_way_out(p->telling))
+		return false;
+	for (size_t i = 0; i < p->thread_count; i++)
+		if (!p->threads[i]->is_dead && has_way_out(p->threads[i]))
+			return true;
+	return false;
+}
+
 void stuck_judge(struct stuck *s)
 {
 	forget(s);
@@ -288,8 +310,10 @@ void stuck_judge(struct stuck *s)
 		s->procs[i]->is_busy = is_busy(s->procs[i]);
 	for (size_t i = 0; i < s->thread_count; i++)
 		judge_thread(s, s->threads[i]);
-	for (size_t i = 0; i < s->proc_count; i++)
+	for (size_t i = 0; i < s->proc_count; i++) {
 		s->procs[i]->telling = find_telling(s->procs[i]);
+		s->procs[i]->acts_beside = acts_beside(s->procs[i]);
+	}
 	stuck_root_settle(s);
 	stuck_index_settle(s);
 }

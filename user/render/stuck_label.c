@@ -182,28 +182,6 @@ static void label_stopped(struct buf *out, const struct stuck_thread *t)
 	label_stuck_proc(out, t->needs[0].providers[0].proc);
 }
 
-/* not by what it waits for others to do */
-static bool has_way_out(const struct stuck_thread *t)
-{
-	if (t->own > HOPE_STOPPED)
-		return true;
-	for (size_t i = 0; i < t->need_count; i++)
-		if (t->needs[i].outside > HOPE_STOPPED)
-			return true;
-	return false;
-}
-
-/* the process may act, by a thread that its telling one says nothing of */
-static bool acts_beside(const struct stuck_proc *p)
-{
-	if (has_way_out(p->telling))
-		return false;
-	for (size_t i = 0; i < p->thread_count; i++)
-		if (!p->threads[i]->is_dead && has_way_out(p->threads[i]))
-			return true;
-	return false;
-}
-
 void label_doing(struct buf *out, const struct stuck_proc *p)
 {
 	const struct stuck_thread *t = p->telling;
@@ -217,7 +195,7 @@ void label_doing(struct buf *out, const struct stuck_proc *p)
 	else if (t->need_count) {
 		buf_puts(out, "is blocked in ");
 		label_wait(out, t, t->main ? t->main : &t->needs[0]);
-		if (acts_beside(p))
+		if (p->acts_beside)
 			buf_puts(out, ", beside threads that may act");
 	} else {
 		buf_printf(out, "is %s in ", t->own_why ? t->own_why : "waiting");
