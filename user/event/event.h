@@ -79,4 +79,9 @@ const char *event_frames_end_text(unsigned end);	/* a sentence, or "" */
 /* kind by its JSON type, LENS_KIND_NONE if there is none */
 unsigned event_kind_by_name(const char *name);
 
+/* leaves of *t what came after *before */
+void event_total_take_off(struct lens_total *t, const struct lens_total *before);
+/* has it counted anything? */
+bool event_total_any(const struct lens_total *t);
+
 #endif

@@ -206,10 +206,10 @@ static void name_users(const struct chan *c, enum lens_dir dir, struct fold_key 
 
 struct fold *fold_get(struct world *w, struct fold_key *k)
 {
-	size_t named = hash_count(w->folds) - world_state(w)->unplaced_procs;
+	size_t named = hash_count(w->folds) - world_state(w)->unplaced_rows;
 	struct fold *f = hash_get(w->folds, k);
 
-	if (!f && !k->proc.tgid && named >= FOLDS_MAX) {
+	if (!f && !k->of_proc && named >= FOLDS_MAX) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++)
 			k->names[d] = FOLD_SEVERAL;
 		memset(k->comm, 0, sizeof(k->comm));
@@ -222,6 +222,7 @@ struct fold *fold_get(struct world *w, struct fold_key *k)
 	f->in_tree = k->in_tree;
 	f->is_self = k->is_self;
 	f->unplaced = k->unplaced;
+	f->unknown = k->unknown;
 	f->ledger.known = !k->unplaced;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		f->names[d].count = k->names[d];

@@ -10,9 +10,10 @@
 
 /* all of it is compared, so that its padding must be zero */
 struct fold_key {
-	struct lens_proc proc;		/* unplaced: whose, all zero: of several */
+	struct lens_proc proc;		/* of_proc: whose */
 	uint32_t kind;
-	bool in_tree, is_self, unplaced;
+	bool of_proc;			/* unplaced: what one process did, not those of a name */
+	bool in_tree, is_self, unplaced, unknown;
 	uint8_t names[LENS_DIR_MAX];
 	char comm[LENS_DIR_MAX][LENS_COMM_LEN];
 };

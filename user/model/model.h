@@ -311,6 +311,7 @@ struct fold {
 	unsigned kind;
 	bool in_tree, is_self;		/* as of a channel alone; of one process: when settled */
 	bool unplaced;			/* of channels that had no room: not how many, nor which */
+	bool unknown;			/* unplaced: of those of whom nothing was told by then */
 	struct proc *proc;		/* unplaced: who did that, NULL: several */
 	/* who moved something, by direction */
 	struct fold_names {

@@ -91,7 +91,7 @@ struct world_state {
 	size_t ended_ends;		/* of processes that ended since memory was last folded */
 	struct pool *chans, *ends;
 	struct hash *unplaced;		/* struct lens_total_key -> what was told of it */
-	size_t unplaced_procs;		/* rows of one process */
+	size_t unplaced_rows;		/* rows of one process */
 	struct hash *depths;		/* those that channels share: struct lens_depth */
 	struct hash *lone;		/* halves that were summed up alone: struct lens_chan */
 	bool forgot_lone;		/* ... and more of them than are remembered */

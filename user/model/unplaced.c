@@ -2,14 +2,14 @@
 /*
  * What found the table of totals full: what a process did to channels of one kind in one
  * direction, without which. It is kept by process, since filters ask for those, and beyond a
- * number of processes by their names.
+ * number of such rows by name.
  */
 #include "model/fold.h"
 
-/* rows that keep a process from being forgotten */
-#define PROCS_MAX 1024
+/* rows of one process, kind and direction, each of which keeps the process from being forgotten */
+#define ROWS_MAX 1024
 
-/* of a name; that of a process is looked up when the row is shown */
+/* of a name, or of who has none by now; that of a process is looked up when the row is shown */
 static struct fold *row_of_name(struct world *w, const struct lens_total_key *of,
 				const struct proc *p)
 {
@@ -20,6 +20,7 @@ static struct fold *row_of_name(struct world *w, const struct lens_total_key *of
 	key.in_tree = p->in_tree;
 	key.is_self = p->is_self;
 	key.unplaced = true;
+	key.unknown = !p->known;
 	key.names[of->dir] = FOLD_ONE;
 	memcpy(key.comm[of->dir], p->comm, LENS_COMM_LEN);
 	return fold_get(w, &key);
@@ -32,6 +33,7 @@ static struct fold *row_of(struct world *w, const struct lens_total_key *of, str
 	struct fold *f;
 
 	memset(&key, 0, sizeof(key));
+	key.of_proc = true;
 	key.proc = p->key;
 	key.kind = of->kind;
 	key.unplaced = true;
@@ -39,13 +41,13 @@ static struct fold *row_of(struct world *w, const struct lens_total_key *of, str
 	f = hash_get(w->folds, &key);
 	if (f)
 		return f;
-	if (s->unplaced_procs >= PROCS_MAX)
+	if (s->unplaced_rows >= ROWS_MAX)
 		return row_of_name(w, of, p);
 	f = fold_get(w, &key);
 	f->proc = p;
 	/* as a channel would, the row keeps it */
 	p->end_count++;
-	s->unplaced_procs++;
+	s->unplaced_rows++;
 	return f;
 }
 
@@ -61,12 +63,8 @@ void unplaced_apply(struct world *w, const struct lens_total_key *key, const str
 		before = xcalloc(1, sizeof(*before));
 		hash_add(told, key, before);
 	}
-	more.ops -= before->ops;
-	more.msgs -= before->msgs;
-	more.bytes -= before->bytes;
-	more.errors -= before->errors;
-	more.shorts -= before->shorts;
-	if (more.ops) {
+	event_total_take_off(&more, before);
+	if (event_total_any(&more)) {
 		fold_add_total(&row_of(w, key, p)->total[key->dir], &more);
 		w->unplaced[key->kind] += more.ops;
 	}
@@ -78,7 +76,7 @@ static bool keep_told(void *unused, void *value)
 {
 	struct lens_total *t = value;
 
-	if (t->ops)
+	if (event_total_any(t))
 		return true;
 	free(t);
 	return false;

@@ -164,6 +164,13 @@ static bool names_match(const struct fold *fold, const struct render_filter *f)
 	return !f->comm_count;
 }
 
+/* of whom nothing was told: any filter but one by kind may want them or not */
+static bool unknown_match(const struct fold *fold, const struct render_filter *f, bool *ret_known)
+{
+	*ret_known = !speaks_of_procs(f) && !f->tree_only && !f->channel_count;
+	return !f->kinds || f->kinds & (UINT64_C(1) << fold->kind);
+}
+
 static bool several_match(const struct fold *fold, const struct render_filter *f, bool *ret_known)
 {
 	bool has_several = fold->names[LENS_READ].count == FOLD_SEVERAL ||
@@ -201,6 +208,8 @@ bool filter_matches_fold(const struct fold *fold, const struct render_filter *f,
 {
 	if (fold->proc)
 		return unplaced_matches(fold, f, ret_known);
+	if (fold->unknown)
+		return unknown_match(fold, f, ret_known);
 	return several_match(fold, f, ret_known);
 }
 

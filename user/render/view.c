@@ -209,7 +209,10 @@ static int compare_folds(const void *left, const void *right)
 		return x < y ? 1 : -1;
 	if (a->channels != b->channels)
 		return a->channels < b->channels ? 1 : -1;
-	if (a->proc && b->proc && a->proc != b->proc)
+	/* two of a process go by that, two of names by these */
+	if (!a->proc != !b->proc)
+		return a->proc ? -1 : 1;
+	if (a->proc != b->proc)
 		return memcmp(&a->proc->key, &b->proc->key, sizeof(a->proc->key));
 	return memcmp(a->names, b->names, sizeof(a->names));
 }

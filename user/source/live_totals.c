@@ -314,14 +314,14 @@ static int sweep_chans(struct live *l, struct hash *left)
 	return err;
 }
 
-/* its operations when it was told of last; it may be forgotten with the entry that it is of */
-struct told { struct lens_total_key key; uint64_t ops; };
+/* what was told of it last; it may be forgotten with the entry that it is of */
+struct told { struct lens_total_key key; struct lens_total total; };
 
 static bool keep_told(void *unused, void *value)
 {
 	struct told *t = value;
 
-	if (t->ops)
+	if (event_total_any(&t->total))
 		return true;
 	free(t);
 	return false;
@@ -367,10 +367,12 @@ static int tell_unplaced_row(struct live *l, const struct leavers *v, int fd,
 	struct lens_proc proc = { .start_ns = k->start_ns, .tgid = k->tgid };
 	bool last = has_ended(v, &proc) && !bpf_map_lookup_and_delete_elem(fd, k, &t);
 	struct told *told = told_of(l, k);
+	struct lens_total more = t;
 
-	if (told->ops == t.ops && !last)
+	event_total_take_off(&more, &told->total);
+	if (!event_total_any(&more) && !last)
 		return 0;
-	told->ops = last ? 0 : t.ops;
+	told->total = last ? (struct lens_total){} : t;
 	t.flags = is_ours(l, &proc) ? LENS_END_SELF : 0;
 	return emit_total(k, &t, last ? LENS_END_LAST : 0, sink, arg);
 }
