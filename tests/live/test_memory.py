@@ -316,6 +316,23 @@ def memory_map_full():
     check_sums(doc, truth)
 
 
+@lens.test(limit_s=40)
+def memory_map_full_recorded():
+    """What had no room fails a recording under --strict, too."""
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "recording")
+        work = lens.Workload("churn", "pipes", 1, 3000)
+        observer = lens.Lens("record", "--strict", "-o", path, "--max-channels", 64,
+                             *lens.OPTIONS).wait_observing()
+        work.go()
+        truth = work.truth()
+        observer.signal(lens.signal.SIGINT).finish(3)
+        doc = lens.parse(lens.run("report", "--json", "-i", path, "--comm", "churn")[0])
+    lens.require(doc["loss"].get("unplaced", 0) > 0, "it is not said")
+    lens.equal("map_full", 0, doc["loss"]["map_full"])
+    check_sums(doc, truth)
+
+
 @lens.test(limit_s=60)
 def memory_no_room_recorded():
     """What had no room is in a recording when there is more of it, not at every reading."""

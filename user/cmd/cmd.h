@@ -131,6 +131,7 @@ struct session {
 	void (*on_complete)(void *arg);
 	void *arg;
 	uint64_t lost[LENS_KIND_MAX];	/* by the kernel side so far, all causes */
+	bool unplaced;			/* some operation had no room, none of ours */
 	uint64_t finishing_ns;		/* CLOCK_BOOTTIME when the end began, 0 until then */
 	struct world *world;		/* given by the caller; NULL: records are only written */
 	struct stuck *stuck;		/* gets the look at the end, if the options ask for one */
@@ -140,7 +141,7 @@ struct session {
 
 /* EXIT_*; on EXIT_OK and EXIT_LOSS the world is complete, but not settled */
 int session_run(struct session *s);
-/* records the kernel side or the decoder lost so far */
+/* what the kernel side or the decoder lost so far, and what had no room; without a world: any? */
 uint64_t session_lost(const struct session *s);
 /* between the two lists of threads of a look: who did not run in that time is blocked */
 #define STUCK_BETWEEN_NS 20000000ull

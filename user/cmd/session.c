@@ -91,9 +91,17 @@ static void note_loss(struct session *s, const struct lens_rec_loss *rec)
 		s->lost[rec->kind] = lost;
 }
 
+static void note_unplaced(struct session *s, const struct lens_rec_total *rec)
+{
+	s->unplaced |= rec->key.dev == LENS_DEV_UNPLACED && event_total_any(&rec->total) &&
+		       !(rec->total.flags & LENS_END_SELF);
+}
+
 uint64_t session_lost(const struct session *s)
 {
-	uint64_t lost = s->world ? s->world->loss.bad_records + world_unplaced(s->world) : 0;
+	/* without a world nobody has summed up how many had no room */
+	uint64_t lost = s->world ? s->world->loss.bad_records + world_unplaced(s->world)
+				 : s->unplaced;
 
 	for (unsigned i = 0; i < LENS_KIND_MAX; i++)
 		lost += s->lost[i];
@@ -115,6 +123,8 @@ static int take(void *arg, const struct lens_rec *rec)
 		return err;
 	if (rec->type == LENS_REC_LOSS && rec->len == sizeof(struct lens_rec_loss))
 		note_loss(s, (const struct lens_rec_loss *)rec);
+	if (rec->type == LENS_REC_TOTAL && rec->len == sizeof(struct lens_rec_total))
+		note_unplaced(s, (const struct lens_rec_total *)rec);
 	if (!s->world)
 		return 0;
 	if (event_decode(rec, rec->len, &ev, &skip) < 0) {
