@@ -30,7 +30,7 @@ int chan_keep_inode(const struct lens_total_key *wanted, __u64 file)
 	if (!u)
 		return 0;
 	u->inode = (__u64)inode;
-	u->gone_in = 0;
+	u->shown.gone_in = 0;
 	return 0;
 }
 
@@ -43,9 +43,9 @@ static __always_inline bool has_long_gone(struct users *u, struct lens_retire_ro
 {
 	if (!u->inode || inode_is_of((struct inode *)u->inode, key))
 		return false;
-	if (!u->gone_in)
-		u->gone_in = reading;
-	row->leaves = u->gone_in == reading;
+	if (!u->shown.gone_in)
+		u->shown.gone_in = reading;
+	row->leaves = u->shown.gone_in == reading;
 	return !row->leaves;
 }
 

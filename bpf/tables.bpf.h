@@ -61,8 +61,6 @@ struct users {
 	struct lens_users shown;	/* first: the collector reads it */
 	struct place_track track;
 	__u64 inode;	/* address of the channel's inode, 0: not known, or it has none */
-	__u32 gone_in;	/* number of the reading of the totals that found it gone, 0: none */
-	__u32 pad;
 };
 struct chans_map {
 	__uint(type, BPF_MAP_TYPE_HASH);

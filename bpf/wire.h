@@ -167,7 +167,7 @@ struct lens_total {
 struct lens_users {
 	__u32 count[LENS_DIR_MAX];	/* processes that ever used it, by direction */
 	__u32 look;			/* number of the look that found it last, or saw it made */
-	__u32 pad;
+	__u32 gone_in;			/* ... of the reading that found it gone, 0: none */
 };
 
 /* an entry that may leave the totals map, as collector and kernel side hand it to each other */

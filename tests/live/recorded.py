@@ -6,6 +6,7 @@ import lens
 HEAD = "<IHHQ"       # struct lens_rec
 GONE = 8             # LENS_REC_GONE
 TOTAL = 9            # LENS_REC_TOTAL
+OPEN = 15            # LENS_REC_OPEN
 CHAN = "<QIIII"      # struct lens_chan
 TOTAL_KEY = "<QIIQIHH"
 UNPLACED = 0xffffffff
@@ -51,10 +52,16 @@ def unplaced(path):
             if key[1] == UNPLACED and not last]
 
 
-def gone(path):
-    """(kind, inode) of each channel that was told to be gone."""
+def channels(path, *kinds):
+    """(type, kind of channel, inode) of the records of these types, which begin with one."""
     import struct
     for kind, rec in records(path):
-        if kind == GONE:
+        if kind in kinds:
             inode, _, _, of, _ = struct.unpack_from(CHAN, rec, struct.calcsize(HEAD))
-            yield of, inode
+            yield kind, of, inode
+
+
+def gone(path):
+    """(kind, inode) of each channel that was told to be gone."""
+    for _, of, inode in channels(path, GONE):
+        yield of, inode

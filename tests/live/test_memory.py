@@ -415,6 +415,45 @@ def memory_evicted_fifo():
         work.end()
 
 
+@lens.test(limit_s=60)
+def memory_reopened_fifos():
+    """Fifos that are opened again, one after the other, while readings find them gone."""
+    count = 400
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "recording")
+        fifos = [os.path.join(where, "fifo%d" % i) for i in range(count)]
+        for fifo in fifos:
+            os.mkfifo(fifo)
+        mine = {os.stat(fifo).st_ino for fifo in fifos}
+        observer = lens.Lens("record", "-o", path, *lens.OPTIONS).wait_observing()
+        for fifo in fifos:
+            fd = os.open(fifo, os.O_RDWR)
+            os.write(fd, b"0123456789")
+            os.read(fd, 10)
+            os.close(fd)
+        forget_inodes()
+        held = []
+        for fifo in fifos:
+            held.append(os.open(fifo, os.O_RDWR))
+            time.sleep(0.01)
+        observer.interrupt()
+        opened, told, late = {}, set(), set()
+        for kind, of, inode in recorded.channels(path, recorded.OPEN, recorded.GONE):
+            if of != recorded.FIFO or inode not in mine:
+                continue
+            if kind == recorded.OPEN:
+                opened[inode] = opened.get(inode, 0) + 1
+            else:
+                told.add(inode)
+                if opened.get(inode) == 2:
+                    late.add(inode)
+        for fd in held:
+            os.close(fd)
+    if not told:
+        raise lens.Skip("no inode was dropped in time")
+    lens.equal("told to be gone while open", 0, len(late))
+
+
 def wait_look(observer):
     line = b""
     while b"a look took" not in line:

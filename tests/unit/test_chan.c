@@ -155,6 +155,26 @@ TEST(removed_queue_is_gone)
 	CHECK(!feed_chan_of(&f, feed_queue(3))->live);
 }
 
+/* its inode left the cache while nobody had it open, which is told late */
+TEST(reopened_fifo_is_not_gone)
+{
+	struct lens_chan fifo = { .ino = 3, .dev = 1, .kind = LENS_KIND_FIFO };
+	struct lens_rec_gone r = { .chan = fifo };
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	feed_look_begin(&f);
+	feed_hold(&f, fifo, 1, 3, 3, feed_depth(5, 0));
+	feed_look_end(&f);
+	feed_raw(&f, &r, LENS_REC_GONE, sizeof(r));
+	feed_look_settled(&f);
+	CHECK(feed_chan_of(&f, fifo)->live);
+	CHECK(!feed_chan_of(&f, fifo)->gone);
+	/* no look has found it after that */
+	feed_raw(&f, &r, LENS_REC_GONE, sizeof(r));
+	CHECK(feed_chan_of(&f, fifo)->gone);
+}
+
 /* an END that waited in the ring while a look went by */
 TEST(newer_depth_stays)
 {

@@ -12,7 +12,7 @@
 
 static void begin(struct world *w, uint64_t ts_ns)
 {
-	world_state(w)->in_look = true;
+	world_state(w)->in_look = world_state(w)->unsettled = true;
 	world_state(w)->look_ns = ts_ns;
 	world_state(w)->looks_begun++;
 	w->wait_count = 0;
@@ -90,6 +90,7 @@ static void settled(struct world *w)
 			remember_first(c);
 	}
 	ws->looks++;
+	ws->unsettled = false;
 	inet_look_settled(w);
 	mapping_fold(w);
 	fold_ended(w);
@@ -327,11 +328,16 @@ void look_wait(struct world *w, const struct event *ev)
 		wait_in_sample(w, r, c, p);
 }
 
-/* removed, even if the look under way or the last one found it just before */
+/*
+ * Removed, even if the look under way or the last one found it just before. But of a fifo this
+ * is said some time after nobody had it open: one that the look under way found was opened since.
+ */
 void look_gone(struct world *w, const struct event *ev)
 {
 	struct chan *c = world_chan(w, &ev->lens_rec_gone->chan);
 
+	if (c->key.kind == LENS_KIND_FIFO && c->in_look && world_state(w)->unsettled)
+		return;
 	c->gone = true;
 	c->live = false;
 	c->in_look = false;

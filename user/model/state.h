@@ -83,6 +83,7 @@ struct world_state {
 	uint32_t looks_begun;
 	uint64_t look_ns;		/* begin of the last one */
 	bool in_look;			/* between BEGIN and END */
+	bool unsettled;			/* ... and SETTLED */
 	bool sees_all;			/* looks come by every process, not only a namespace's */
 	bool sampling;			/* WAIT records belong to the last SAMPLE mark */
 	bool in_totals;			/* the last record was a total */

@@ -119,7 +119,8 @@ static int map_walk_next(struct map_walk *w)
 /* what leaves the map in one reading of the totals */
 struct leavers {
 	struct hash *procs;		/* struct lens_proc: have ended */
-	struct hash *chans;		/* struct lens_chan: are gone, as far as is known */
+	struct hash *chans;		/* struct lens_chan: are gone, as looks have it */
+	struct hash *gone;		/* ... as their inodes have it */
 	const struct hash *alive;	/* who else has not ended, NULL or empty: not known */
 	uint64_t alive_ns;		/* ... of those that began before this */
 	struct hash *left;		/* channels that are not, and lost an entry */
@@ -132,6 +133,7 @@ static void leavers_init(struct leavers *v)
 	*v = (struct leavers){
 		.procs = hash_new(sizeof(struct lens_proc)),
 		.chans = hash_new(sizeof(struct lens_chan)),
+		.gone = hash_new(sizeof(struct lens_chan)),
 		.left = hash_new(sizeof(struct lens_chan)),
 	};
 }
@@ -140,6 +142,7 @@ static void leavers_fini(struct leavers *v)
 {
 	hash_free(v->procs);
 	hash_free(v->chans);
+	hash_free(v->gone);
 	hash_free(v->left);
 }
 
@@ -194,6 +197,26 @@ static void keep_gone(struct live *l, const struct lens_chan *chan)
 	l->gone[l->gone_count++] = *chan;
 }
 
+/* only a fifo has an inode that is read anew: the others' are there as long as they are */
+static bool may_come_back(const struct lens_chan *chan)
+{
+	return chan->kind == LENS_KIND_FIFO;
+}
+
+/* opened since it was found gone, which the kernel side has noted; else it need not be kept */
+static bool came_back(const struct live *l, const struct lens_chan *chan)
+{
+	int fd = bpf_map__fd(l->skel->maps.lens_chans);
+	_cleanup_free_ struct lens_users *u =
+		xcalloc(1, bpf_map__value_size(l->skel->maps.lens_chans));
+
+	if (!may_come_back(chan) || bpf_map_lookup_elem(fd, chan, u))
+		return false;
+	if (u->gone_in)
+		bpf_map_delete_elem(fd, chan);
+	return !u->gone_in;
+}
+
 /*
  * Of those that the reading before found gone nothing can come any more: what was in the
  * caches then has been read now, and what was in the rings is taken first.
@@ -205,6 +228,8 @@ static int tell_gone(struct live *l, size_t count, source_sink sink, void *arg)
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct lens_rec_gone rec = { .chan = l->gone[i] };
 
+		if (came_back(l, &l->gone[i]))
+			continue;
 		err = live_emit(sink, arg, &rec.h, LENS_REC_GONE, sizeof(rec));
 	}
 	l->gone_count -= count;
@@ -226,8 +251,8 @@ static int tell_row(struct live *l, struct leavers *v, const struct lens_retire_
 		l->leaving += row->leaves;
 		return emit_total(&row->key, read, 0, sink, arg);
 	}
-	if (row->left == LENS_LEFT_GONE && !hash_get(v->chans, &chan)) {
-		set_add(v->chans, &chan);
+	if (row->left == LENS_LEFT_GONE && !hash_get(v->gone, &chan)) {
+		set_add(v->gone, &chan);
 		keep_gone(l, &chan);
 	}
 	if (row->left == LENS_LEFT)
@@ -279,13 +304,19 @@ static int sweep(struct live *l, struct leavers *v, source_sink sink, void *arg)
 	return err;
 }
 
-/* of those that leave with their channel no entry is left that this could cost its own */
-static void drop_chans(struct live *l, const struct hash *gone)
+/*
+ * Of those that leave with their channel no entry is left that this could cost its own, if
+ * it cannot have been opened since. One that can stays until it is told.
+ */
+static void drop_chans(struct live *l, const struct leavers *v)
 {
 	int fd = bpf_map__fd(l->skel->maps.lens_chans);
 
-	for (size_t i = 0; i < hash_count(gone); i++)
-		bpf_map_delete_elem(fd, hash_key_at(gone, i));
+	for (size_t i = 0; i < hash_count(v->chans); i++)
+		bpf_map_delete_elem(fd, hash_key_at(v->chans, i));
+	for (size_t i = 0; i < hash_count(v->gone); i++)
+		if (!may_come_back(hash_key_at(v->gone, i)))
+			bpf_map_delete_elem(fd, hash_key_at(v->gone, i));
 }
 
 /* channels that lost their last entry leave too */
@@ -476,7 +507,7 @@ static int read_totals(struct live *l, struct leavers *v, source_sink sink, void
 		return err;
 	l->exited_count -= ended;
 	memmove(l->exited, l->exited + ended, l->exited_count * sizeof(*l->exited));
-	drop_chans(l, v->chans);
+	drop_chans(l, v);
 	err = sweep_chans(l, v->left);
 	return err ? err : emit_loss(l, sink, arg);
 }
