@@ -61,7 +61,8 @@ LIVE_OBJ  := $(filter $(O)/user/source/live%,$(USER_OBJ))
 PURE      := base event model mech render unwind
 PURE_OBJ  := $(filter $(PURE:%=$(O)/user/%/%),$(USER_OBJ))
 STORE_OBJ := $(filter $(addprefix $(O)/user/source/,recording%.o sandbox.o command.o crowds.o \
-	     preemption.o %_types.o kallsyms.o frames.o reader%.o sandbox_reader.o),$(USER_OBJ))
+	     order.o preemption.o %_types.o kallsyms.o frames.o reader%.o sandbox_reader.o),\
+	     $(USER_OBJ))
 
 UNIT_OBJ  := $(call objects,$(UNIT_SRC))
 UNIT_PURE := $(patsubst %.o,%,$(filter $(O)/tests/unit/test_%,$(UNIT_OBJ)))

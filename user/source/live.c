@@ -431,6 +431,7 @@ static void tear_down(struct live *l)
 	ring_buffer__free(l->ring);
 	ring_buffer__free(l->ops_ring);
 	l->ring = l->ops_ring = NULL;
+	order_close(&l->order);
 	crowds_free(l->crowds);
 	l->crowds = NULL;
 	lens__destroy(l->skel);
@@ -576,7 +577,7 @@ static int open_ring(struct live *l)
 			bpf_map__max_entries(l->skel->maps.lens_ops_ring);
 	l->ring = ring_buffer__new(events, on_record, l, NULL);
 	l->ops_ring = l->ring ? ring_buffer__new(ops, on_batch, l, NULL) : NULL;
-	if (!l->ops_ring)
+	if (!l->ops_ring || order_open(&l->order, ops))
 		return log_err(-errno, "cannot map the event ring: %s", strerror(errno));
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef LENS_SOURCE_LIVE_H
 #define LENS_SOURCE_LIVE_H
 
+#include "source/order.h"
 #include "source/plan.h"
 
 struct lens;
@@ -45,9 +46,7 @@ struct live {
 	bool seen_processes;		/* the first look is behind us */
 
 	struct buf held;		/* batches of operations, not handed over yet */
-	uint64_t flush_ns;		/* before the caches were emptied last */
-	uint64_t held_flush_ns;		/* ... and all held then is taken, held included; or 0 */
-	uint64_t ordered_ns;		/* ... and handed over, which was told */
+	struct order order;		/* until when they were all handed over */
 	/* during live_poll(): where records go, and what is left of the budget */
 	source_sink sink;
 	void *sink_arg;

@@ -67,17 +67,12 @@ static int hand_over_held(struct live *l, source_sink sink, void *arg)
 	return err;
 }
 
-/*
- * What the caches held when they were last emptied was all in the ring then, and the ring has
- * been taken empty since: nothing older can come any more. A reading alone does not say so,
- * since the next one can be due before the ring is looked into again.
- */
+/* a reading alone does not say so: the next can be due before the ring is looked into again */
 static int tell_ordered(struct live *l, source_sink sink, void *arg)
 {
-	if (l->held_flush_ns <= l->ordered_ns)
-		return 0;
-	l->ordered_ns = l->held_flush_ns;
-	return live_emit_mark(sink, arg, LENS_MARK_ORDERED, l->ordered_ns);
+	uint64_t ns = order_news(&l->order);
+
+	return ns ? live_emit_mark(sink, arg, LENS_MARK_ORDERED, ns) : 0;
 }
 
 /*
@@ -92,7 +87,7 @@ int live_poll(struct live *l, source_sink sink, void *arg)
 	l->budget = POLL_BUDGET;
 	if (!l->held.len) {
 		more = ring_buffer__consume(l->ops_ring) == -EXFULL;
-		l->held_flush_ns = more ? 0 : l->flush_ns;
+		order_taken(&l->order);
 	}
 	l->sink = sink;
 	l->sink_arg = arg;
