@@ -104,12 +104,14 @@ static int clear_names(const struct place *place)
 	return 0;
 }
 
-static int create_file(const struct place *place, const char *name, int *ret_fd)
+static int create_file(const struct place *place, const char *ending, int *ret_fd)
 {
+	_cleanup_free_ char *name = xasprintf("%s%s", place->name, ending);
 	int fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return log_err(-errno, "cannot create %s: %s", place->path, strerror(errno));
+		return log_err(-errno, "cannot create %s%s: %s", place->path, ending,
+			       strerror(errno));
 	*ret_fd = fd;
 	return 0;
 }
@@ -120,9 +122,9 @@ static int create_files(const struct place *place, int *ret_db_fd, int *ret_log_
 	int r = clear_names(place);
 
 	if (r == 0)
-		r = create_file(place, place->name, &db_fd);
+		r = create_file(place, "", &db_fd);
 	if (r == 0) {
-		r = create_file(place, place->log, ret_log_fd);
+		r = create_file(place, "-wal", ret_log_fd);
 		if (r < 0)
 			unlinkat(place->dir, place->name, 0);
 	}
