@@ -206,14 +206,14 @@ static bool may_come_back(const struct lens_chan *chan)
 	return chan->kind == LENS_KIND_FIFO;
 }
 
-/* opened since it was found gone, which the kernel side has noted; else it need not be kept */
+/* a fifo, opened since it was found gone, which the kernel side has noted; else it may go, too */
 static bool came_back(const struct live *l, const struct lens_chan *chan)
 {
 	int fd = bpf_map__fd(l->skel->maps.lens_chans);
 	_cleanup_free_ struct lens_users *u =
 		xcalloc(1, bpf_map__value_size(l->skel->maps.lens_chans));
 
-	if (!may_come_back(chan) || bpf_map_lookup_elem(fd, chan, u))
+	if (bpf_map_lookup_elem(fd, chan, u))
 		return false;
 	if (u->gone_in)
 		bpf_map_delete_elem(fd, chan);
@@ -222,7 +222,8 @@ static bool came_back(const struct live *l, const struct lens_chan *chan)
 
 /*
  * Of those that the reading before found gone nothing can come any more: what was in the
- * caches then has been read now, and what was in the rings is taken first.
+ * caches then has been read now, and what was in the rings is taken first. But a fifo may have
+ * been opened since.
  */
 static int tell_gone(struct live *l, size_t count, source_sink sink, void *arg)
 {
@@ -231,7 +232,7 @@ static int tell_gone(struct live *l, size_t count, source_sink sink, void *arg)
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct lens_rec_gone rec = { .chan = l->gone[i] };
 
-		if (came_back(l, &l->gone[i]))
+		if (may_come_back(&rec.chan) && came_back(l, &rec.chan))
 			continue;
 		err = live_emit(sink, arg, &rec.h, LENS_REC_GONE, sizeof(rec));
 	}
