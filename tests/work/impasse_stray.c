@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -407,7 +408,8 @@ static int s[2];
 static void read_s0_twice(void *unused)
 {
 	close_others(s[0], -1);
-	syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL))
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	get(s[0]);
 }
 
