@@ -8,6 +8,7 @@ its own: its truth is compared with the one document about all of them.
 import json
 
 import lens
+import parts
 
 
 class Batch:
@@ -25,7 +26,11 @@ class Batch:
         self.seen = {}
 
     def add(self, name, program, mode, late=False):
+        parts.share(name.split("/")[0], (self, len(self.members) // self.size_of(program)))
         self.members[name] = (program, mode, late)
+
+    def size_of(self, program):
+        return self.SIZE.get(program, self.OTHERS)
 
     def watched(self, name):
         """(document, truth of this member), as of lens.watched()"""
@@ -43,7 +48,7 @@ class Batch:
         return seen
 
     def together_with(self, name):
-        size = self.SIZE.get(self.members[name][0], self.OTHERS) if lens.NARROW else 1
+        size = self.size_of(self.members[name][0]) if lens.NARROW else 1
         chosen = [n for n in self.members
                   if n.split("/")[0] in lens.CHOSEN and n not in self.seen]
         first = chosen.index(name)
@@ -80,6 +85,29 @@ class Batch:
 
     def check(self, doc):
         lens.check_document(doc, forced=lens.forced(self.options))
+
+
+POOLS = {}      # (options, late): batch
+
+
+def pool(*options, late=False):
+    """The one batch of all that these options observe."""
+    # a number that one gave back, as terminals have, is not for another one of the same batch
+    return POOLS.setdefault((options, late), Batch(*options))
+
+
+def register(name, check, program, mode, *options, late=False):
+    """A test that check(document, truth) makes of one workload, seen with others of its pool."""
+    batch = pool(*lens.narrow(program), *options, late=late)
+    batch.add(name, program, mode, late)
+    lens.register(name, lambda: check(*batch.watched(name)))
+
+
+def test(program, mode, *options, late=False):
+    def add(check):
+        register(check.__name__, check, program, mode, *options, late=late)
+        return check
+    return add
 
 
 class Traces(Batch):

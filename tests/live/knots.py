@@ -2,6 +2,7 @@
 """Knots: workloads whose processes wait for each other as their names say, and looks at them."""
 
 import lens
+import parts
 
 BAD = {"deadlock", "dead-end", "eof-leak", "owner-dead", "peer-stopped"}
 VERDICTS = BAD | {"peer-slow", "no-match", "waiting", "external"}
@@ -165,6 +166,7 @@ class Together:
         self.seen = {}  # mode: its knot, or why there is none, or None where the look failed
 
     def add(self, mode):
+        parts.share("stuck_" + mode, (self, len(self.modes) // self.SIZE))
         self.modes.append(mode)
 
     def knot(self, mode):

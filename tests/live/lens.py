@@ -20,6 +20,7 @@ LENS_NARROW=1     observe only the types of the workload, and several workloads 
 
 import contextlib
 import fnmatch
+import functools
 import glob
 import json
 import os
@@ -31,6 +32,7 @@ import subprocess
 import tempfile
 import time
 
+import parts
 # for the tests, which know all of it as lens.NAME
 from comparison import compare, compare_counts, find_channel  # noqa: F401
 from document import (GROUPS, LOSSES, QUEUES, check_document, check_variants,  # noqa: F401
@@ -98,9 +100,8 @@ def selected(patterns):
         named = like([p for p in patterns if p == glob.escape(p)])
         return [name for name in like(patterns) if name in named or name not in without]
     rest = [name for name in TESTS if name not in without]
-    part, parts = (int(n) for n in os.environ.get("LENS_PART", "1/1").split("/"))
-    # what takes long stands together, so that every part gets some of it
-    return rest[part - 1::parts]
+    which, of = (int(n) for n in os.environ.get("LENS_PART", "1/1").split("/"))
+    return parts.part(rest, which, of) if of > 1 else rest
 
 
 # --------------------------------------------------------------- processes
@@ -178,6 +179,16 @@ class Lines:
             self.pending += data
         line, _, self.pending = self.pending.partition(b"\n")
         return line
+
+    def ready(self):
+        """Those that have come already."""
+        lines = []
+        while b"\n" in self.pending or select.select([self.sock], [], [], 0)[0]:
+            line = self.next(LIMIT_S)
+            if line is None:
+                break
+            lines.append(line)
+        return lines
 
     def rest(self, limit_s):
         lines = []
@@ -307,6 +318,19 @@ def run(*args, status=0, limit_s=LIMIT_S, launch=()):
     lens = Lens(*args, launch=launch)
     out = lens.finish(status, limit_s)
     return out, "\n".join(line.decode(errors="replace") for line in lens.stderr)
+
+
+@functools.lru_cache(maxsize=None)
+def doctor():
+    """What works here; finding out takes as long as hooking all of it."""
+    return parse(run("doctor", "--json")[0])
+
+
+for asks in ("crowd_hooks", "doctor_json", "every_type_alone", "mptcp_by_every_variant",
+             "pidns_ends", "preemption_in_function_hooks", "preemption_is_noticed",
+             "sockmap_bypass", "sockmap_relay", "sockmap_unix", "tcp_anew_closed", "tcp_refused",
+             "udp_lite"):
+    parts.share(asks, doctor)
 
 
 def observe(*args, command="report", launch=()):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Pipes through io_submit(2), whose results no system call returns."""
 
+import batch
 import lens
 
 
@@ -12,10 +13,9 @@ def aio_sys():
                  "%d requests, %d unseen" % (truth["facts"]["requests"], doc["loss"]["unseen"]))
 
 
-@lens.test()
-def aio_pipe():
+@batch.test("aio", "pipe")
+def aio_pipe(doc, truth):
     """Function hooks see them like any operation."""
-    doc, truth = lens.watched("aio", "pipe")
     if {c["type"]: c["variant"] for c in doc["coverage"]}["pipe"] == "sys":
         raise lens.Skip("no function hooks here")
     lens.compare(doc, truth)

@@ -88,7 +88,7 @@ def crowd_hooks():
     """Functions are hooked where queues have theirs: the tracepoints of the allocator cost more."""
     if lens.OPTIONS:
         raise lens.Skip("other hooks are asked for")
-    doc = lens.parse(lens.run("doctor", "--json")[0])
+    doc = lens.doctor()
     chosen = {row["group"]: row["variant"] for row in doc["variants"] if row["state"] == "chosen"}
     lens.equal("hooks", "fexit" if chosen["sysvmsg"] == "fexit" else "tp", chosen["message"])
 

@@ -8,6 +8,8 @@ import subprocess
 import kobjects
 import lens
 
+NARROW = lens.narrow("pipe")
+
 
 def closer_is_there():
     """Whether hooks of any earlier run have yet to come off."""
@@ -42,8 +44,8 @@ def hooks_outlast_it():
 
 def function_hooks(*launch):
     """What doctor says of them, of pipes: (state, reason)"""
-    rows = lens.parse(lens.run("doctor", "--json", launch=launch)[0])["variants"]
-    return next((row["state"], row.get("why")) for row in rows
+    doc = lens.parse(lens.run("doctor", "--json", launch=launch)[0]) if launch else lens.doctor()
+    return next((row["state"], row.get("why")) for row in doc["variants"]
                 if row["group"] == "pipe" and row["variant"] == "fexit")
 
 
@@ -59,8 +61,9 @@ def pidns_ends():
     else:
         lens.equal("inside, as outside", outside, inside)
     ours, its = os.pipe()
-    started = lens.start(launch + ["sh", "-c", lens.BINARY + " report; :"], stdout=its, stderr=its,
-                         stdin=subprocess.DEVNULL)
+    script = " ".join((lens.BINARY, "report", *NARROW, "; :"))
+    started = lens.start(launch + ["sh", "-c", script], stdin=subprocess.DEVNULL, stdout=its,
+                         stderr=its)
     os.close(its)
     with open(ours) as said:
         lens.require(any(line == lens.OBSERVING + "\n" for line in said), "it did not observe")
@@ -95,7 +98,7 @@ def hooks_without_ftrace():
             lens.require("ftrace_enabled is 0" in state[group, "fexit"]["why"],
                          "reason: %r" % state[group, "fexit"]["why"])
             lens.equal("sys of " + group, "chosen", state[group, "sys"]["state"])
-        observer = lens.observe()
+        observer = lens.observe(*NARROW)
         work.go()
         truth = work.truth()
         lens.compare(lens.parse(observer.interrupt()), truth)

@@ -9,14 +9,17 @@ import socket
 import struct
 import subprocess
 
+import batch
 import lens
-from batch import Batch
 
 
-@lens.test()
-def netns_cable():
+# with what each of these uses of them
+SYS = ("--variant", "inet=sys", "--variant", "unix=sys")
+
+
+@batch.test("netns", "cable")
+def netns_cable(doc, truth):
     """Two containers of one host that are connected by veth are the ends of one connection."""
-    doc, truth = lens.watched("netns", "cable")
     lens.compare(doc, truth)
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     joined = [c["joined"] for c in doc["channels"]
@@ -24,12 +27,8 @@ def netns_cable():
     lens.equal("joined", ["other-netns"], joined)
 
 
-@lens.test()
-def netns_apart_sys():
-    """The table of ports is searched for the sender's namespace."""
-    options = ("--variant", "inet=sys", "--variant", "unix=sys")
-    doc, truth = lens.watched("netns", "apart", options=options)
-    lens.compare(doc, truth)
+# the table of ports is searched for the sender's namespace
+batch.register("netns_apart_sys", lens.compare, "netns", "apart", *SYS)
 
 
 def check_from_nobody(doc, queue):
@@ -65,10 +64,9 @@ lens.register("udp_from_raw", udp_from_raw_test())
 lens.register("udp_sys_from_raw", udp_from_raw_test("--variant", "inet=sys"))
 
 
-@lens.test()
-def udp_sys_reuseport():
+@batch.test("udp", "reuseport", "--variant", "inet=sys")
+def udp_sys_reuseport(doc, truth):
     """Of sockets that share a port none is named: what was sent left, what was read came in."""
-    doc, truth = lens.watched("udp", "reuseport", options=("--variant", "inet=sys"))
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     mine = [c for c in doc["channels"] if c["type"] == "udp"
             and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
@@ -86,10 +84,9 @@ def udp_sys_reuseport():
     lens.require("share a port" in limits[0], "limits: %r" % limits)
 
 
-@lens.test()
-def tcp_anew():
+@batch.test("inet", "anew")
+def tcp_anew(doc, truth):
     """A socket that was connected twice has flows, and none of them claims to be exact."""
-    doc, truth = lens.watched("inet", "anew", options=lens.narrow("inet"))
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     mine = [c for c in doc["channels"] if c["type"] == "tcp" and not c.get("listening")
             and truth["pid"] in {pid[e["process"]] for e in c["endpoints"]}]
@@ -108,7 +105,7 @@ def tcp_anew():
 @functools.lru_cache(maxsize=None)
 def variants(group="inet"):
     """Those of the hooks of these protocols that work here."""
-    rows = lens.parse(lens.run("doctor", "--json")[0])["variants"]
+    rows = lens.doctor()["variants"]
     work = [row["variant"] for row in rows
             if row["group"] == group and row["state"] in ("chosen", "not-needed")]
     lens.require(work, "no variant works here")
@@ -123,10 +120,10 @@ EVERY = {"tcp_anew_closed": ("inet", "anewclosed"), "tcp_refused": ("inet", "ref
 
 @functools.lru_cache(maxsize=None)
 def batch_under(variant):
-    batch = Batch("-t", "tcp", "--variant", "inet=" + variant)
+    every = batch.Batch("-t", "tcp", "--variant", "inet=" + variant)
     for name, (program, mode) in EVERY.items():
-        batch.add(name, program, mode)
-    return batch
+        every.add(name, program, mode)
+    return every
 
 
 def by_every_variant(name):
@@ -156,10 +153,8 @@ def tcp_refused():
         lens.compare(doc, truth)
 
 
-@lens.test()
-def tcp_answered():
-    """Connected before the start and accepted after it: what comes back was not there before."""
-    lens.compare(*lens.watched("inet", "answered"))
+# connected before the start and accepted after it: what comes back was not there before
+batch.register("tcp_answered", lens.compare, "inet", "answered")
 
 
 def check_redirected(mode, *options):
@@ -297,8 +292,8 @@ def udp_segments_traced():
     lens.equal("sends", 5, sum(1 for line in lines if line["op"] == "send"))
 
 
-def check_refused(*options):
-    doc, truth = lens.watched("errors", "buffers", options=options)
+def check_refused(doc, truth):
+    """What was never sent is an error of its sender, and of nobody's queue."""
     lens.compare(doc, truth)
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     sent = [e["write"] for c in doc["channels"] if c["type"] == "udp" and not is_queue(c)
@@ -307,20 +302,12 @@ def check_refused(*options):
                tuple(sum(w[key] for w in sent) for key in ("errors", "messages", "bytes")))
 
 
-@lens.test()
-def errors_buffers():
-    """What was never sent is an error of its sender, and of nobody's queue."""
-    check_refused()
+batch.register("errors_buffers", check_refused, "errors", "buffers")
+batch.register("errors_buffers_sys", check_refused, "errors", "buffers", *SYS)
 
 
-@lens.test()
-def errors_buffers_sys():
-    check_refused("--variant", "inet=sys")
-
-
-def check_unconnected(*options):
+def check_unconnected(doc, truth):
     """What fails for want of a connection is an error of who tried."""
-    doc, truth = lens.watched("errors", "unconnected", options=options)
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     got = dict.fromkeys(truth["facts"], 0)
     for channel in doc["channels"]:
@@ -330,17 +317,14 @@ def check_unconnected(*options):
     lens.equal("errors by type", truth["facts"], got)
 
 
-SYS = ("--variant", "inet=sys", "--variant", "unix=sys")
-lens.register("errors_unconnected", check_unconnected)
-lens.register("errors_unconnected_sys", lambda: check_unconnected(*SYS))
-lens.register("errors_udp_sys",
-              lambda: lens.compare(*lens.watched("errors", "udp", options=SYS)))
+batch.register("errors_unconnected", check_unconnected, "errors", "unconnected")
+batch.register("errors_unconnected_sys", check_unconnected, "errors", "unconnected", *SYS)
+batch.register("errors_udp_sys", lens.compare, "errors", "udp", *SYS)
 TOLD_APART = 8     # sockets that one datagram goes to
 
 
-def check_crowd(told, *options):
+def check_crowd(told, doc, truth):
     """Each queue is told what came in, its sender for so many of them, and nobody for the rest."""
-    doc, truth = lens.watched("udp", "crowd", options=options)
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     senders = {}
     for channel in truth["channels"]:
@@ -357,16 +341,11 @@ def check_crowd(told, *options):
     lens.equal("bytes by sender", {who: n for who, n in want.items() if n}, senders)
 
 
-@lens.test()
-def udp_crowd():
-    if "inet=sys" in lens.OPTIONS:
-        raise lens.Skip("udp_sys_crowd is about that")
-    check_crowd(TOLD_APART)
-
-
-@lens.test()
-def udp_sys_crowd():
-    check_crowd(0, "--variant", "inet=sys")
+# where another variant is asked for, udp_sys_crowd is about that
+if "inet=sys" not in lens.OPTIONS:
+    batch.register("udp_crowd", functools.partial(check_crowd, TOLD_APART), "udp", "crowd")
+batch.register("udp_sys_crowd", functools.partial(check_crowd, 0), "udp", "crowd", "--variant",
+               "inet=sys")
 
 
 def is_queue(channel):

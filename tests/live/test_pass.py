@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Descriptors that are passed over unix sockets: who passed what, and what is on its way."""
 
+import functools
+
+import batch
 import lens
-from batch import Batch, Traces
 
 TYPES = ",".join(("pipe", "unix-stream", "unix-dgram", "unix-seqpacket"))
 # ... and what goes through them; where starting takes seconds nothing else is observed
@@ -87,13 +89,14 @@ def check_uring(lines, truth):
     lens.equal("descriptors", expected, passes_seen(lines, {truth["pid"]}))
 
 
-def register(batch, name, program, mode, check):
-    batch.add(name, program, mode)
-    lens.register(name, lambda: check(*batch.watched(name)))
+def register(together, name, program, mode, check):
+    together.add(name, program, mode)
+    lens.register(name, lambda: check(*together.watched(name)))
 
 
 def register_all(prefix, modes, *options):
-    traces, reports = Traces("-t", TYPES, *options), Batch("-t", TYPES, *options)
+    traces = batch.Traces("-t", TYPES, *options)
+    reports = batch.pool("-t", TYPES, *options)
     for mode in modes.split():
         register(traces, "%s_trace_%s" % (prefix, mode), "pass", mode, check_traced)
         register(reports, "%s_report_%s" % (prefix, mode), "pass", mode, check_reported)
@@ -142,8 +145,7 @@ def origins(doc, channel):
             for e in channel["endpoints"]}
 
 
-def origin_as(*options):
-    doc, truth = lens.watched("pass", "use", options=NARROW + options)
+def check_origin(doc, truth):
     lens.compare(doc, truth)
     me, kid = truth["pid"], truth["facts"]["kid"]
     pipe = lens.find_channel(doc, [c for c in truth["channels"] if c["type"] == "pipe"][0])
@@ -162,14 +164,14 @@ def origin_as(*options):
     lens.equal("processes of the socket", {me, kid}, {key[0] for key in ways})
 
 
-lens.register("origin", origin_as)
-lens.register("origin_sys", lambda: origin_as("--variant", "unix=sys", "--variant", "pipe=sys"))
+batch.register("origin", check_origin, "pass", "use", *NARROW)
+batch.register("origin_sys", check_origin, "pass", "use", *NARROW, "--variant", "unix=sys",
+               "--variant", "pipe=sys")
 
 
-@lens.test()
-def origin_given_away():
+@batch.test("pass", "away", *NARROW)
+def origin_given_away(doc, truth):
     """Of a pipe and a pair of sockets whose maker kept neither end, each end was received."""
-    doc, truth = lens.watched("pass", "away", options=NARROW)
     lens.compare(doc, truth)
     facts = truth["facts"]
     by_maker = ("received", truth["pid"], False)
@@ -187,11 +189,10 @@ def origin_given_away():
                {(key[0], how) for key, how in ways.items() if key[0] != truth["pid"]})
 
 
-@lens.test()
-def origin_taken():
+@batch.test("fds", "taken")
+def origin_taken(doc, truth):
     """What siblings of its maker took by pidfd_getfd(2), before anybody looked, they did not
     inherit from a parent that never had it: how it came to them is not known."""
-    doc, truth = lens.watched("fds", "taken")
     lens.compare(doc, truth)
     maker = truth["facts"]["maker"]
     users = [e["pid"] for e in truth["channels"][0]["ends"]]
@@ -211,9 +212,8 @@ def origin_before():
     lens.equal("ways", {("created", None, False)}, set(ways))
 
 
-def group_as(mode, *options):
+def group_of(doc, truth):
     """(group, pids of giver and taker, document): memory and a counter that one gave the other."""
-    doc, truth = lens.watched("pass", mode, options=NARROW + options)
     facts = truth["facts"]
     pid = {p["id"]: p["pid"] for p in doc["processes"]}
     memory = [c["id"] for c in doc["channels"] if c["type"] == "memfd"
@@ -228,8 +228,8 @@ def group_as(mode, *options):
     return groups[0], facts, pid
 
 
-def group_test(mode, inferred, *options):
-    group, facts, pid = group_as(mode, *options)
+def check_group(inferred, doc, truth):
+    group, facts, pid = group_of(doc, truth)
     for member in group["members"]:
         ways = {pid[e["process"]]: (e["how"], pid.get(e["from"]), e["over"], e["inferred"])
                 for e in member["endpoints"]}
@@ -243,18 +243,18 @@ def group_test(mode, inferred, *options):
         lens.equal("in flight", 0, member["in_flight"])
 
 
-lens.register("group_share", lambda: group_test("share", False))
-lens.register("group_share_sys", lambda: group_test(
-    "share", False, "--variant", "unix=sys", "--variant", "mapping=sys"))
+batch.register("group_share", functools.partial(check_group, False), "pass", "share", *NARROW)
+batch.register("group_share_sys", functools.partial(check_group, False), "pass", "share", *NARROW,
+               "--variant", "unix=sys", "--variant", "mapping=sys")
 # over before anybody looked: the kernel knows who made them, and one socket joins the two
-lens.register("group_shared", lambda: group_test("shared", True))
+batch.register("group_shared", functools.partial(check_group, True), "pass", "shared", *NARROW)
 
 
 @lens.test()
 def group_text():
     """The same for people."""
     work = lens.Workload("pass", "share")
-    report = lens.Lens("report", *lens.OPTIONS).wait_observing()
+    report = lens.Lens("report", *lens.OPTIONS, *NARROW).wait_observing()
     work.go()
     facts = work.truth()["facts"]
     text = report.interrupt().decode()

@@ -19,7 +19,7 @@ def started_preempting():
 
 def function_hooks():
     """({hook group: variant that hooks functions}, the document of doctor)"""
-    doc = lens.parse(lens.run("doctor", "--json")[0])
+    doc = lens.doctor()
     usable = {}
     for row in doc["variants"]:
         if "fexit" in row["variant"] and row["state"] not in ("absent", "refused"):

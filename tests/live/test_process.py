@@ -5,6 +5,7 @@ import ctypes
 import os
 import tempfile
 
+import batch
 import lens
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -49,14 +50,8 @@ def check_signals(doc, truth):
                errors(doc, "signal", me))
 
 
-@lens.test()
-def process_signals():
-    check_signals(*lens.watched("signal", "all"))
-
-
-@lens.test()
-def process_signals_late():
-    check_signals(*lens.watched("signal", "all", late=True))
+batch.register("process_signals", check_signals, "signal", "all")
+batch.register("process_signals_late", check_signals, "signal", "all", late=True)
 
 
 @lens.test()
@@ -86,20 +81,13 @@ def check_memory(doc, truth):
                errors(doc, "process-vm", truth["facts"]["nobody"]))
 
 
-@lens.test()
-def process_memory():
-    check_memory(*lens.watched("procvm", "all"))
+batch.register("process_memory", check_memory, "procvm", "all")
+batch.register("process_memory_sys", check_memory, "procvm", "all", "--variant", "procvm=sys")
 
 
-@lens.test()
-def process_memory_sys():
-    check_memory(*lens.watched("procvm", "all", options=("--variant", "procvm=sys")))
-
-
-@lens.test()
-def process_namespace():
+@batch.test("procvm", "namespace", late=True)
+def process_namespace(doc, truth):
     """Another pid namespace has other numbers for the same processes."""
-    doc, truth = lens.watched("procvm", "namespace", late=True)
     first = truth["facts"]["first"]
     second = [p["pid"] for p in doc["processes"] if p["nspid"] == 2
               and p["ppid"] == first]
@@ -177,7 +165,7 @@ def process_replayed():
     with tempfile.TemporaryDirectory() as folder:
         work = lens.Workload("signal", "all")
         path = folder + "/rec"
-        watcher = lens.observe("--save", path)
+        watcher = lens.observe("--save", path, *lens.narrow("signal"))
         work.go()
         truth = work.truth()
         doc = watcher.document()
@@ -185,8 +173,7 @@ def process_replayed():
         check_signals(lens.parse(lens.run("report", "-i", path, "--json")[0]), truth)
 
 
-def check_compat(*options):
-    doc, truth = lens.watched("compat", "process", options=lens.narrow("procvm") + options)
+def check_compat(doc, truth):
     me, target = truth["pid"], truth["facts"]["target"]
     memory = "memory of %d" % target
     lens.equal("signals", {(me, target, "SIGUSR1"): (3, 0)}, flows(doc, "signal", {me}))
@@ -194,11 +181,7 @@ def check_compat(*options):
                flows(doc, "process-vm", {me}))
 
 
-@lens.test()
-def process_compat():
-    check_compat()
-
-
-@lens.test()
-def process_compat_sys():
-    check_compat("--variant", "procvm=sys")
+OF_PROCVM = lens.narrow("procvm")
+batch.register("process_compat", check_compat, "compat", "process", *OF_PROCVM)
+batch.register("process_compat_sys", check_compat, "compat", "process", *OF_PROCVM, "--variant",
+               "procvm=sys")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """Through io_uring, which under `sys` no system call tells of."""
 
+import batch
 import lens
-from batch import Batch
 
 DECODED = "rw workers fixed sqpoll splice waiting"
 
@@ -20,19 +20,16 @@ def without_attempts(truth):
     return truth
 
 
-def decoded(batch, name):
-    doc, truth = batch.watched(name)
+def compare_decoded(doc, truth):
     if variant_of_pipe(doc) != "sys":
         truth = without_attempts(truth)
     lens.compare(doc, truth)
 
 
 def register_all(prefix, *options):
-    batch = Batch(*lens.narrow("pipe"), *options)
     for mode in DECODED.split():
-        name = prefix + mode
-        batch.add(name, "uring", mode)
-        lens.register(name, lambda n=name: decoded(batch, n))
+        batch.register(prefix + mode, compare_decoded, "uring", mode, *lens.narrow("pipe"),
+                       *options)
 
 
 register_all("uring_")
@@ -52,10 +49,9 @@ def uring_sys_silent():
                channel["ledger"]["unaccounted"])
 
 
-@lens.test()
-def uring_silent():
+@batch.test("uring", "silent", *lens.narrow("pipe"))
+def uring_silent(doc, truth):
     """... unless the hooks are at function level."""
-    doc, truth = lens.watched("uring", "silent", options=lens.narrow("pipe"))
     if variant_of_pipe(doc) == "sys":
         raise lens.Skip("no function hooks here")
     lens.compare(doc, without_attempts(truth))
@@ -83,14 +79,15 @@ lens.register("uring_eventfd", uring_eventfd_as)
 lens.register("uring_sys_eventfd", lambda: uring_eventfd_as("--variant", "eventfd=sys"))
 
 
+SOCKETS = lens.narrow("errors")
+SOCKETS_SYS = (*SOCKETS, "--variant", "unix=sys", "--variant", "inet=sys")
+
+
 @lens.test()
 def uring_sockets():
     """Hooks of sockets see them whoever asked."""
-    doc, truth = lens.watched("uring", "sockets")
+    doc, truth = lens.watched("uring", "sockets", options=SOCKETS)
     lens.compare(doc, without_attempts(truth))
-
-
-SOCKETS_SYS = ("--variant", "unix=sys", "--variant", "inet=sys")
 
 
 @lens.test()
@@ -114,7 +111,7 @@ def uring_sys_multishot():
 
 @lens.test()
 def uring_multishot():
-    doc, truth = lens.watched("uring", "multishot")
+    doc, truth = lens.watched("uring", "multishot", options=SOCKETS)
     lens.compare(doc, without_attempts(truth))
 
 
