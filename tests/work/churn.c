@@ -122,15 +122,7 @@ static void tell(void)
 	work_fact("bytes", sum->bytes);
 }
 
-static void await_more(void)
-{
-	char more[5];
-
-	if (read(STDIN_FILENO, more, sizeof(more)) != sizeof(more))
-		work_die("stdin");
-}
-
-/* rounds of channels of one process, one after the other; between them "more" is awaited */
+/* rounds of channels of one process, one after the other, and a pause between them */
 static void rounds_of(void (*one)(void))
 {
 	long rounds = work_arg(0, 1), each = work_arg(1, 3000);
@@ -139,7 +131,7 @@ static void rounds_of(void (*one)(void))
 	work_ready();
 	for (long r = 0; r < rounds; r++) {
 		if (r)
-			await_more();
+			work_pause();
 		for (long i = 0; i < each; i++)
 			one();
 	}
@@ -201,7 +193,7 @@ static void run_flood(void)
 	tell();
 }
 
-/* rounds of processes with a pipe each; between them "more" is awaited */
+/* rounds of processes with a pipe each, and a pause after each of them */
 static void run_processes(void)
 {
 	long rounds = work_arg(0, 10), each = work_arg(1, 60);
@@ -221,7 +213,7 @@ static void run_processes(void)
 			if (waitpid(pid, NULL, 0) != pid)
 				work_die("waitpid");
 		}
-		await_more();
+		work_pause();
 	}
 	tell();
 }
