@@ -316,7 +316,8 @@ def trace_ends_with_its_reader():
     for traffic in (True, False):
         work = lens.Workload("pipe", "pingpong", 1000)
         reader, writer = os.pipe()
-        observer = lens.start([lens.BINARY, "trace", "--json", "-p", str(work.pid), *lens.OPTIONS],
+        observer = lens.start([lens.BINARY, "trace", "--json", "-p", str(work.pid),
+                               *lens.narrow("pipe"), *lens.OPTIONS],
                               stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.DEVNULL)
         os.close(writer)
         lens.require(os.read(reader, 1 << 16).startswith(b'{"schema"'), "no header")

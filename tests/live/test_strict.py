@@ -23,7 +23,7 @@ def flip(*options):
     try:
         path = os.path.join(directory, "truth")
         work = lens.Workload("fds", "flip", COUNT, path)
-        observer = lens.observe(*options, "-p", work.pid, command="trace")
+        observer = lens.observe(*options, *lens.narrow("fds"), "-p", work.pid, command="trace")
         work.go()
         truth = work.truth()
         try:

@@ -5,7 +5,7 @@ import os
 
 import lens
 
-LOOPS = 1000 if lens.SCALE <= 2 else 200
+LOOPS = 1000 if lens.SCALE <= 2 else 60
 
 
 def tree(script, *options, limit_s=lens.LIMIT_S):
