@@ -22,6 +22,8 @@ CFLAGS     ?= -g -O2
 WERROR     ?= -Werror
 SAN        ?=
 FUZZ_SECONDS ?= 60
+# names of fuzzers for `make fuzz`; empty = all
+FUZZ   ?=
 # fuzzers at a time; empty = as many as there are processors
 FUZZ_JOBS  ?=
 VM_KERNELS ?= 6.1 6.12
@@ -74,6 +76,11 @@ UNIT_WITH := $(filter-out $(UNITS:%=%.o),$(UNIT_OBJ))
 WORK_WITH := $(call objects,$(filter $(patsubst %.h,%.c,$(wildcard tests/work/*.h)),$(WORK_SRC)))
 WORKS     := $(filter-out $(WORK_WITH:%.o=%),$(WORK_SRC:%.c=$(O)/%))
 FUZZERS   := $(FUZZ_SRC:%.c=$(O)/%)
+# in `make test`, where the decoder of records and the reader of recordings take FUZZ_SECONDS each,
+# and the others so many
+FUZZ_MAIN := fuzz_decode fuzz_recording fuzz_block
+FUZZ_REST := $(filter-out $(FUZZ_MAIN),$(notdir $(FUZZERS)))
+FUZZ_REST_SECONDS ?= 20
 
 # ---------------------------------------------------------------------- flags
 
@@ -171,7 +178,8 @@ units: $(UNITS)
 fuzzers: $(FUZZERS)
 
 # Every ring ends with "N passed, M failed, K skipped"; tally adds them up. Live tests wait most of
-# the time: each processor takes the next of the other rings, at a priority that takes none from
+# the time, and emulated machines for their kernels' grace periods: beside the former, one more of
+# the other rings than there are processors is run at a time, at a priority that takes none from
 # them.
 test: export LENS_AGAIN ?= 3
 test:
@@ -208,13 +216,17 @@ sanitize:
 	$(Q)$(sanitized) unit
 
 sanitize-and-fuzz:
-	$(Q)tools/tally -v sanitize="$(MAKE) sanitize" fuzz="$(MAKE) fuzz FUZZ_JOBS=1"
+	$(Q)tools/tally -v sanitize="$(MAKE) sanitize" \
+		fuzz="$(MAKE) fuzz FUZZ_JOBS=1 FUZZ='$(FUZZ_MAIN)'" \
+		fuzz-rest="$(MAKE) fuzz FUZZ_JOBS=1 FUZZ='$(FUZZ_REST)' \
+			FUZZ_SECONDS=$(FUZZ_REST_SECONDS)"
 
 fuzzers-sanitized:
 	$(Q)$(sanitized) fuzzers
 
 fuzz: fuzzers-sanitized
-	$(Q)FUZZ_JOBS=$(FUZZ_JOBS) tools/fuzz $(FUZZ_SECONDS) $(FUZZERS:$(O)/%=$(O)/sanitize/%)
+	$(Q)FUZZ_JOBS=$(FUZZ_JOBS) tools/fuzz $(FUZZ_SECONDS) \
+		$(addprefix $(O)/sanitize/tests/fuzz/,$(or $(FUZZ),$(notdir $(FUZZERS))))
 
 replay: all
 	$(Q)IPCLENS=$(abspath $(O))/ipclens tests/golden/run
