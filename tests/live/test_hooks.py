@@ -30,6 +30,7 @@ def await_closers():
 @lens.test()
 def hooks_outlast_it():
     """The kernel takes function hooks off slowly; who waits for the collector does not wait."""
+    await_closers()
     observer = lens.observe()
     objects = kobjects.objects_of(observer)
     closers = lens.descendants(observer.process.pid)[1:]
