@@ -138,6 +138,11 @@ class Knot:
         return {self.by_id[w["process"]]: w["verdict"] for w in self.doc["waits"]
                 if self.by_id[w["process"]]}
 
+    def said(self, verdict):
+        """Of its waits with that verdict."""
+        return [w["explanation"] for w in self.doc["waits"]
+                if self.by_id[w["process"]] and w["verdict"] == verdict]
+
     def wait(self, role):
         found = [w for w in self.doc["waits"] if self.by_id[w["process"]] == role]
         lens.equal("waits of " + role, 1, len(found))
@@ -208,6 +213,13 @@ class Together:
 
 
 TOGETHER = Together()
+
+
+def seen_together(*modes):
+    """{mode: its knot}, all of them seen by one look; they have ended."""
+    knots = {mode: Knot(mode, seen=False) for mode in modes}
+    Together.see(list(knots.values()))
+    return knots
 
 
 def check_status(knot):

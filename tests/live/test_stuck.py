@@ -262,7 +262,7 @@ def stuck_disturbs_nothing():
 
 # ----------------------------------------------------------- false alarms
 
-LOOKS = 100 if lens.LONG else 25
+LOOKS = 100 if lens.LONG else 10 if lens.NARROW else 25
 
 
 @lens.test(limit_s=120)

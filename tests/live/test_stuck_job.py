@@ -3,7 +3,7 @@
 in the background did there, what lets it go on."""
 
 import lens
-from knots import KNOTS, Knot, knot_test
+from knots import KNOTS, knot_test, seen_together
 
 JOBS = {
     "jobreads": "which is stopped by SIGTTIN, as its job reads from the terminal in the background"
@@ -22,8 +22,6 @@ for _mode in JOBS:
 
 @lens.test()
 def stuck_job_in_words():
-    for mode, words in JOBS.items():
-        knot = Knot(mode)
+    for mode, knot in seen_together(*JOBS).items():
         said = knot.wait("writer")["explanation"]
-        lens.require(words in said, said)
-        knot.work.end()
+        lens.require(JOBS[mode] in said, said)

@@ -3,7 +3,7 @@
 that one."""
 
 import lens
-from knots import HELD, KNOTS, RINGS, Knot, knot_test, ring_test
+from knots import HELD, KNOTS, RINGS, knot_test, ring_test, seen_together
 
 KNOTS.update({
     "requeuemutex": HELD,
@@ -21,13 +21,12 @@ lens.register("stuck_requeuering", ring_test("requeuering"))
 
 @lens.test()
 def stuck_requeue_in_words():
-    for mode, want, offset, certain in (("requeuemutex", "lock", "+0x40", False),
-                                        ("requeueheir", "lock", "+0x40", True),
-                                        ("requeuememory", "wake", "+0x0", False)):
-        knot = Knot(mode)
+    expected = {"requeuemutex": ("lock", "+0x40", False), "requeueheir": ("lock", "+0x40", True),
+                "requeuememory": ("wake", "+0x0", False)}
+    for mode, knot in seen_together(*expected).items():
+        want, offset, certain = expected[mode]
         wait = knot.wait("waiter")
         lens.equal("direction and certain", (want, certain), (wait["direction"], wait["certain"]))
         lens.require(wait["any_of"][0]["object"].endswith(offset), wait["any_of"][0]["object"])
         lens.require("; it was moved there from the futex of its call (FUTEX_REQUEUE)"
                      in wait["explanation"], wait["explanation"])
-        knot.work.end()

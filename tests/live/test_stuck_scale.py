@@ -20,7 +20,7 @@ PROCESSES = 100 if lens.SCALE > 2 else 2000
 PAIRS = 4
 DESCRIPTORS = PROCESSES * 10
 PEAK_KB = 64 * 1024
-LOOKS = 5
+LOOKS = 2 if lens.NARROW else 5
 MS = {"s": 1000, "ms": 1, "us": 1e-3, "ns": 1e-6}
 
 
