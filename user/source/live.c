@@ -263,9 +263,6 @@ int live_explain_load(int err)
 	if (err == -EPERM)
 		return log_err(-EPERM, "the kernel does not permit BPF programs here (user "
 			       "namespace, or lockdown=confidentiality)");
-	if (err == -EMFILE)
-		return log_err(err, "too few file descriptors are allowed; raise the limit "
-			       "(ulimit -n 256)");
 	if (err == -ENOMEM)
 		return log_err(err, "not enough memory for the kernel-side tables; try a smaller "
 			       "--max-channels or --ring-size");
@@ -443,6 +440,9 @@ static int bring_up(struct live *l)
 	struct kernel k;
 	int err;
 
+	err = live_allow_files();
+	if (err)
+		return err;
 	live_quiet_libbpf();
 	l->cpu_count = libbpf_num_possible_cpus();
 	if (l->cpu_count < 1)

@@ -152,8 +152,10 @@ static int open_all(struct stuck_live *l)
 int stuck_live_open(const struct stuck_live_options *o, struct stuck_live **ret_live)
 {
 	struct stuck_live *l = xcalloc(1, sizeof(*l));
-	int err = o->stacks ? live_stacks_open(&l->stacks) : 0;
+	int err = live_allow_files();
 
+	if (!err && o->stacks)
+		err = live_stacks_open(&l->stacks);
 	live_quiet_libbpf();
 	if (!err)
 		err = open_all(l);

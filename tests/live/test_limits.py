@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+"""What the command may not have as much of as it needs."""
+
+import lens
+
+
+def with_files(*limits):
+    """What starts a command with these limits of open files."""
+    return ("sh", "-c", "; ".join("ulimit %s" % one for one in limits) + '; exec "$0" "$@"')
+
+
+@lens.test()
+def exit_few_files():
+    """A limit of open files is named, whatever fails of it first; one that can be raised is."""
+    for limit in (8, 16, 20, 24, 64, 100):
+        for command in ("report", "list", "stuck"):
+            run = lens.Lens(command, launch=with_files("-n %d" % limit))
+            run.finish(1)
+            lens.require("no more than %d file descriptors" % limit in run.said(), run.said())
+            lens.equal("lines of the message", 1, len(run.stderr))
+    out = lens.run("report", "-t", "pipe", "--", "sh", "-c", "ulimit -n",
+                   launch=with_files("-Sn 20"))[0]
+    lens.equal("limit of the command", "20", out.decode().split()[0])
