@@ -538,3 +538,17 @@ TEST(books_are_doubted_where_we_had_no_room)
 	CHECK(!chan_ledger(feed_chan_of(&f, feed_pipe(5)))->known);
 	CHECK_EQ_U64(world_unplaced(f.w), 0);
 }
+
+/* such a mark is worth a walk only where channels went */
+TEST(marks_of_a_hostile_recording)
+{
+	_feed_ struct feed f = feed_new();
+
+	f.w->max_ended = 0;
+	feed_start_empty(&f);
+	for (uint64_t ino = 2; ino < 50000; ino++)
+		use_half(&f, ino, 1, LENS_WRITE, 70);
+	for (unsigned i = 0; i < 400000; i++)
+		feed_mark(&f, LENS_MARK_FOLD, 0);
+	CHECK_EQ_U64(f.w->folded_chans, 0);
+}

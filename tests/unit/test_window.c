@@ -153,3 +153,20 @@ TEST(nothing_is_handed_on_before)
 	feed_mark(&f, LENS_MARK_ORDERED, 15);
 	CHECK(chan_state(feed_chan_of(&f, feed_pipe(5)))->ops);
 }
+
+/* marks that hand on nothing, or one at a time, while many wait: what all of them take is bounded */
+TEST(marks_of_a_hostile_recording)
+{
+	_feed_ struct feed f = feed_new();
+
+	feed_start_empty(&f);
+	feed_mark(&f, LENS_MARK_ORDERED, 1);
+	feed_end(&f, feed_pipe(5), 1, LENS_WRITE, ONE_WRITES, LENS_END_OPS);
+	for (unsigned i = 0; i < 60000; i++)
+		feed_op(&f, ONE_WRITES, 1000 * LATER + i, 1, 0);
+	for (unsigned i = 0; i < 400000; i++) {
+		if (i % 2)
+			feed_op(&f, ONE_WRITES, LATER + i, 1, 0);
+		feed_mark(&f, LENS_MARK_ORDERED, LATER + i);
+	}
+}

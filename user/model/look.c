@@ -338,6 +338,7 @@ void look_gone(struct world *w, const struct event *ev)
 
 	if (c->key.kind == LENS_KIND_FIFO && c->in_look && world_state(w)->unsettled)
 		return;
+	world_state(w)->gone_told += !c->told_gone;
 	c->gone = true;
 	c->live = false;
 	c->in_look = false;

@@ -10,8 +10,9 @@
 
 #define WINDOW_MAX (64u << 10)
 
+/* a heap: the earliest is the first, and no mark takes longer than what it hands on */
 struct window {
-	struct numbered_op *ops, *spare;	/* both have room for size */
+	struct numbered_op *ops;
 	size_t count, size;
 	uint64_t released_ns;		/* everything up to here was handed on */
 	uint64_t round_ns;		/* begin of the last reading of the totals */
@@ -26,7 +27,6 @@ struct window *window_new(void)
 void window_free(struct window *win)
 {
 	free(win->ops);
-	free(win->spare);
 	free(win);
 }
 
@@ -48,56 +48,43 @@ static bool is_before(const struct numbered_op *a, const struct numbered_op *b)
 	return a->message < b->message;
 }
 
-/* the end of the ascending run that begins at from */
-static size_t run_end(const struct numbered_op *ops, size_t from, size_t count)
+static void push(struct window *win, const struct numbered_op *op)
 {
-	for (from++; from < count && !is_before(&ops[from], &ops[from - 1]); from++)
-		;
-	return from;
+	size_t at = win->count++, above;
+
+	for (; at && is_before(op, &win->ops[above = (at - 1) / 2]); at = above)
+		win->ops[at] = win->ops[above];
+	win->ops[at] = *op;
 }
 
-/* merges ops[a..b) and ops[b..c) into to */
-static void merge(const struct numbered_op *ops, size_t a, size_t b, size_t c,
-		  struct numbered_op *to)
+static struct numbered_op pop(struct window *win)
 {
-	size_t i = a, j = b;
+	const struct numbered_op first = win->ops[0], last = win->ops[--win->count];
+	size_t at = 0, below;
 
-	for (size_t at = a; at < c; at++)
-		to[at] = j < c && (i == b || is_before(&ops[j], &ops[i])) ? ops[j++] : ops[i++];
-}
-
-/* merges neighbouring runs until there is one: each batch is a run already */
-static void sort(struct window *win)
-{
-	while (win->count && run_end(win->ops, 0, win->count) < win->count) {
-		struct numbered_op *from = win->ops;
-
-		for (size_t a = 0, b, c; a < win->count; a = c) {
-			b = run_end(from, a, win->count);
-			c = b < win->count ? run_end(from, b, win->count) : b;
-			merge(from, a, b, c, win->spare);
-		}
-		win->ops = win->spare;
-		win->spare = from;
+	while ((below = 2 * at + 1) < win->count) {
+		if (below + 1 < win->count && is_before(&win->ops[below + 1], &win->ops[below]))
+			below++;
+		if (!is_before(&win->ops[below], &last))
+			break;
+		win->ops[at] = win->ops[below];
+		at = below;
 	}
+	win->ops[at] = last;
+	return first;
 }
 
-/* hands on the first count and all up to up_to_ns; they need not be sorted yet */
+/* hands on the first count and all up to up_to_ns */
 static void release(struct world *w, size_t count, uint64_t up_to_ns)
 {
 	struct window *win = world_state(w)->window;
-	size_t n;
 
-	if (!win->count)
-		return;
-	sort(win);
-	for (n = 0; n < win->count && (n < count || win->ops[n].op.ts_ns <= up_to_ns); n++)
-		ops_take(w, &win->ops[n]);
-	if (!n)
-		return;
-	win->released_ns = win->ops[n - 1].op.ts_ns;
-	win->count -= n;
-	memmove(win->ops, win->ops + n, win->count * sizeof(*win->ops));
+	for (; win->count && (count || win->ops[0].op.ts_ns <= up_to_ns); count -= !!count) {
+		const struct numbered_op op = pop(win);
+
+		win->released_ns = op.op.ts_ns;
+		ops_take(w, &op);
+	}
 }
 
 void window_add(struct world *w, const struct lens_op *op, uint32_t message)
@@ -114,9 +101,8 @@ void window_add(struct world *w, const struct lens_op *op, uint32_t message)
 	if (win->count == win->size) {
 		win->size = win->size ? win->size * 2 : 256;
 		win->ops = xrealloc(win->ops, win->size, sizeof(*win->ops));
-		win->spare = xrealloc(win->spare, win->size, sizeof(*win->spare));
 	}
-	win->ops[win->count++] = numbered;
+	push(win, &numbered);
 }
 
 void window_round(struct world *w, uint64_t ts_ns)
