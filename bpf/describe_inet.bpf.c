@@ -241,6 +241,48 @@ static __always_inline __u32 read_drops(struct sock *sk)
 	return drops + BPF_CORE_READ(more, drops0.counter) + BPF_CORE_READ(more, drops1.counter);
 }
 
+/* "tls" with its end */
+#define ULP_TLS 0x00736c74u
+
+/* does the kernel encrypt what calls write? */
+static __always_inline bool is_encrypted(struct inet_connection_sock *c)
+{
+	const struct tcp_ulp_ops *above = BPF_CORE_READ(c, icsk_ulp_ops);
+	__u32 name = 0;
+
+	return above && !bpf_core_read(&name, sizeof(name), &above->name) && name == ULP_TLS;
+}
+
+/* a record that was begun, one that has not left, and what was decrypted and not read */
+static __always_inline bool holds_bytes(struct inet_connection_sock *c)
+{
+	struct tls_context *tls = BPF_CORE_READ(c, icsk_ulp_data);
+	struct tls_sw_context_tx *tx;
+	struct tls_sw_context_rx *rx;
+	struct list_head *unsent;
+
+	if (!bpf_core_type_exists(struct tls_sw_context_tx) ||
+	    !bpf_core_type_exists(struct tls_sw_context_rx))
+		return true;
+	tx = BPF_CORE_READ(tls, priv_ctx_tx);
+	rx = BPF_CORE_READ(tls, priv_ctx_rx);
+	unsent = (void *)tx + bpf_core_field_offset(struct tls_sw_context_tx, tx_list);
+	return (tx && (BPF_CORE_READ(tx, open_rec) || BPF_CORE_READ(unsent, next) != unsent)) ||
+	       (rx && BPF_CORE_READ(rx, rx_list.qlen));
+}
+
+int inet_describe_encrypted(__u64 sk, struct lens_rec_sock *ret)
+{
+	struct inet_connection_sock *c = (void *)sk;
+
+	if (!ret || !(ret->flags & LENS_SOCK_SYNCED) || !is_encrypted(c))
+		return 0;
+	ret->flags |= LENS_SOCK_ENCRYPTED;
+	if (holds_bytes(c))
+		ret->flags |= LENS_SOCK_HOLDS;
+	return 0;
+}
+
 static __always_inline bool has_streams(const struct lens_rec_sock *r)
 {
 	return r->remote_port && r->state != KDEF_TCP_LISTEN && r->state != KDEF_TCP_SYN_SENT &&

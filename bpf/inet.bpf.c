@@ -346,45 +346,94 @@ int BPF_PROG(inet__sock_any__queued, struct sock *sk)
 
 /* ---------------------------------------------------------- function hooks */
 
+/*
+ * Of TCP those of the socket layer: in a sockmap and under TLS (kTLS) a socket has functions of
+ * another module instead of those of its protocol. Both families have functions of their own.
+ */
+static __always_inline bool is_stream(struct sock *sk)
+{
+	return sk->sk_protocol == KDEF_IPPROTO_TCP && sk->sk_type == KDEF_SOCK_STREAM;
+}
+
+static __always_inline int stream_sent(struct socket *sock, unsigned long size, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	return is_stream(sk) ? inet_sent(sk, ret, ret > 0 && ret < size) : 0;
+}
+
+static __always_inline int stream_received(struct socket *sock, int flags, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	return is_stream(sk) ? inet_received(sk, ret, flags, false) : 0;
+}
+
+/* what splice(2) takes out of others is read by a call that is hooked */
+static __always_inline int stream_spliced(struct file *f, __s64 ret)
+{
+	struct call call = { .ret = ret, .moved = ret > 0 };
+	struct lens_total_key key = {};
+	struct sock *sk = ident_file_sock((struct file *)ident_address(f));
+
+	if (is_restart(ret) || !ident_sock_probe(sk, &key) || key.kind != LENS_KIND_TCP ||
+	    multipath_is(sk))
+		return 0;
+	ident_user(ident_current(), LENS_READ, &key);
+	if (totals_count_new(&key, f, FILE_TYPED | FILE_INET, &call))
+		inet_introduce((__u64)sk, &key);
+	return 0;
+}
+
 /* what the tracepoints do not see; where functions cannot be hooked, the end of splice(2) does */
-SEC("?fexit/tcp_splice_read")
-int BPF_PROG(inet__sockfexit__spliced, struct socket *sock, long *position, void *pipe,
+SEC("?fexit/sock_splice_read")
+int BPF_PROG(inet__sockfexit__spliced, struct file *f, long *position, void *pipe,
 	     unsigned long size, unsigned int flags, long ret)
 {
-	inet_received(sock->sk, ret, 0, false);
-	return 0;
+	return stream_spliced(f, ret);
 }
 
-SEC("?fexit/tcp_splice_read")
-int BPF_PROG(inet__fexit__spliced, struct socket *sock, long *position, void *pipe,
+SEC("?fexit/sock_splice_read")
+int BPF_PROG(inet__fexit__spliced, struct file *f, long *position, void *pipe,
 	     unsigned long size, unsigned int flags, long ret)
 {
-	inet_received(sock->sk, ret, 0, false);
-	return 0;
+	return stream_spliced(f, ret);
 }
 
-SEC("?fexit/tcp_sendmsg")
-int BPF_PROG(inet__fexit__sent, struct sock *sk, struct msghdr *msg, unsigned long size, int ret)
+SEC("?fexit/inet_sendmsg")
+int BPF_PROG(inet__fexit__sent, struct socket *sock, struct msghdr *msg, unsigned long size,
+	     int ret)
 {
-	inet_sent(sk, ret, ret > 0 && ret < size);
-	return 0;
+	return stream_sent(sock, size, ret);
 }
 
-/* splice(2) and sendfile(2), until v6.5 */
-SEC("?fexit/tcp_sendpage")
-int BPF_PROG(inet__fexit__page_sent, struct sock *sk, void *page, int offset, unsigned long size,
+SEC("?fexit/inet6_sendmsg")
+int BPF_PROG(inet__fexit__sent6, struct socket *sock, struct msghdr *msg, unsigned long size,
+	     int ret)
+{
+	return stream_sent(sock, size, ret);
+}
+
+/* splice(2) and sendfile(2), until v6.5; of both families */
+SEC("?fexit/inet_sendpage")
+int BPF_PROG(inet__fexit__page_sent, struct socket *sock, void *page, int offset,
+	     unsigned long size, int flags, int ret)
+{
+	return stream_sent(sock, ret, ret);
+}
+
+SEC("?fexit/inet_recvmsg")
+int BPF_PROG(inet__fexit__received, struct socket *sock, struct msghdr *msg, unsigned long size,
 	     int flags, int ret)
 {
-	inet_sent(sk, ret, false);
-	return 0;
+	return stream_received(sock, flags, ret);
 }
 
-SEC("?fexit/tcp_recvmsg")
-int BPF_PROG(inet__fexit__received, struct sock *sk, struct msghdr *msg, unsigned long size,
-	     int flags, int *address_size, int ret)
+SEC("?fexit/inet6_recvmsg")
+int BPF_PROG(inet__fexit__received6, struct socket *sock, struct msghdr *msg, unsigned long size,
+	     int flags, int ret)
 {
-	inet_received(sk, ret, flags, false);
-	return 0;
+	return stream_received(sock, flags, ret);
 }
 
 /* a group of its own: not every kernel has MPTCP; what splice(2) takes out is read here, too */

@@ -15,6 +15,8 @@
 int inet_describe(__u64 sk, struct lens_rec_sock *ret);
 int inet_describe_paths(__u64 sk, struct lens_rec_sock *ret);
 int inet_place_paths(__u64 sk, struct lens_rec_sock *ret);
+/* sets LENS_SOCK_ENCRYPTED and what goes with it, of one with LENS_SOCK_SYNCED */
+int inet_describe_encrypted(__u64 sk, struct lens_rec_sock *ret);
 /* ... and of one with LENS_SOCK_REDIRECTED, what is in the queue that BPF programs fill */
 int inet_place_redirected(__u64 sk, struct lens_rec_sock *ret);
 
@@ -25,6 +27,8 @@ static __always_inline void inet_tell(__u64 sk, struct lens_rec_sock *ret)
 	if (ret->flags & LENS_SOCK_MULTIPATH) {
 		inet_describe_paths(sk, ret);
 		inet_place_paths(sk, ret);
+	} else if (ret->flags & LENS_SOCK_SYNCED) {
+		inet_describe_encrypted(sk, ret);
 	}
 	if (ret->flags & LENS_SOCK_REDIRECTED)
 		inet_place_redirected(sk, ret);

@@ -196,8 +196,30 @@ struct udp_sock {
 	__u16 gso_size;
 };
 
+struct tcp_ulp_ops {
+	char name[16];
+};
+
+struct tls_context {
+	void *priv_ctx_tx, *priv_ctx_rx;
+};
+
+struct tls_rec {
+	void *unused;
+};
+
+struct tls_sw_context_tx {
+	struct tls_rec *open_rec;
+	struct list_head tx_list;
+};
+
+struct tls_sw_context_rx {
+	struct sk_buff_head rx_list;
+};
+
 struct inet_connection_sock {
 	__u32 icsk_user_timeout;
+	const struct tcp_ulp_ops *icsk_ulp_ops;
 	void *icsk_ulp_data;
 };
 

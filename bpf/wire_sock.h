@@ -69,6 +69,8 @@ struct lens_rec_sock {
 #define LENS_SOCK_LOCAL 4	/* the remote address is one of this host, as routes go */
 #define LENS_SOCK_RENEWED 8	/* about to be connected, and not for the first time it tried */
 #define LENS_SOCK_REDIRECTED 32	/* in a sockmap: BPF programs may move what it is sent */
+#define LENS_SOCK_ENCRYPTED 64	/* kTLS: its stream is more than what calls write and read */
+#define LENS_SOCK_HOLDS 128	/* ... and part of that is in none, or may be */
 #define LENS_SOCK_MULTIPATH 16	/* MPTCP; the origins are those of its first path */
 
 _Static_assert(sizeof(struct lens_rec_sock) == 112, "wire layout changed");

@@ -34,7 +34,7 @@ import time
 
 import parts
 # for the tests, which know all of it as lens.NAME
-from comparison import compare, compare_counts, find_channel  # noqa: F401
+from comparison import compare, compare_counts, compare_traffic, find_channel  # noqa: F401
 from document import (GROUPS, LOSSES, QUEUES, check_document, check_variants,  # noqa: F401
                       group_of, parse, unescape)  # noqa: F401
 from verdict import Failure, OutOfTime, Skip, Timeout, equal, require  # noqa: F401
@@ -344,7 +344,7 @@ USES = dict.fromkeys(("pipe", "splice", "fds", "many", "ident", "fifo", "aio",
                       "churn"), "pipe,fifo")
 USES.update(crowd="sysv-msg,posix-mq", desk="sysv-msg", sysvmsg="sysv-msg",
             mqueue="posix-mq", eventfd="eventfd",
-            inet="pipe,tcp", multipath="pipe,tcp",
+            inet="pipe,tcp", multipath="pipe,tcp", tls="pipe,tcp",
             udp="udp", unix="pipe,unix-stream,unix-dgram,unix-seqpacket",
             pty="pipe,pty", mapping="sysv-shm,posix-shm,memfd,mmap-file,shared-anon",
             procvm="process-vm,signal", signal="process-vm,signal",

@@ -154,7 +154,7 @@ TEST(nothing_is_handed_on_before)
 	CHECK(chan_state(feed_chan_of(&f, feed_pipe(5)))->ops);
 }
 
-/* marks that hand on nothing, or one at a time, while many wait: what all of them take is bounded */
+/* they hand on nothing, or one at a time, while many wait: what all of them take is bounded */
 TEST(marks_of_a_hostile_recording)
 {
 	_feed_ struct feed f = feed_new();

@@ -17,7 +17,7 @@
 static const struct mech_variant tcp_variants[] = {
 	{ "sockfexit", ZEROCOPY NO_SHORTS COMPUTED },
 	{ "sock", ZEROCOPY NO_SHORTS COMPUTED },
-	{ "fexit", "calls on sockets in a sockmap are not seen; " ZEROCOPY COMPUTED,
+	{ "fexit", ZEROCOPY COMPUTED,
 	  "no hooks of MPTCP" },
 	{ "sys", RING_COUNTED ZEROCOPY COMPUTED, NO_RING },
 	{}

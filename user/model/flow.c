@@ -25,6 +25,8 @@ static const char why_anew[] =
 	"a socket was connected anew: its connections are counted as the first one";
 static const char why_redirected[] =
 	"in a sockmap: what is sent goes where a BPF program says";
+static const char why_encrypted[] =
+	"encrypted by the kernel: how much was inside at the start is not known";
 static const char why_summed_up[] =
 	"what the other end did was summed up before it was known whose it was";
 static const char why_peer[] = "the other end, which is of this host, was not found";
@@ -312,6 +314,8 @@ static const char *doubt(const struct world *w, const struct chan *c)
 		return why_anew;
 	if (chan_is_redirected(c))
 		return why_redirected;
+	if (inet_may_have_held(c))
+		return why_encrypted;
 	if (halves_lack_sums(w, c))
 		return why_summed_up;
 	if (inet_misses_peer(c))

@@ -92,6 +92,11 @@ bool chan_is_redirected(const struct chan *c)
 	return c->redirected || (c->peer && c->peer->redirected);
 }
 
+bool chan_is_encrypted(const struct chan *c)
+{
+	return c->encrypted || (c->peer && c->peer->encrypted);
+}
+
 void queue_moved(const struct chan *c, struct moved *ret)
 {
 	const struct chan *source = chan_source(c);

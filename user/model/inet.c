@@ -209,6 +209,8 @@ void inet_apply(struct world *w, const struct event *ev)
 	if (c->key.kind == LENS_KIND_TCP)
 		note_connection(i, r, ev->ts_ns);
 	c->redirected |= !!(r->flags & LENS_SOCK_REDIRECTED);
+	c->encrypted |= !!(r->flags & LENS_SOCK_ENCRYPTED);
+	c->held_at_start |= ev->snapshot && !world_state(w)->looks && r->flags & LENS_SOCK_HOLDS;
 	if (ev->snapshot && r->flags & LENS_SOCK_PLACED)
 		glimpse_place(c, r->sent, r->taken);
 	if (known) {
@@ -228,6 +230,14 @@ bool inet_was_connected_anew(const struct chan *c)
 {
 	return (chan_inet(c) && chan_inet(c)->anew) ||
 	       (c->peer && chan_inet(c->peer) && chan_inet(c->peer)->anew);
+}
+
+bool inet_may_have_held(const struct chan *c)
+{
+	const struct chan *source = chan_source(c);
+
+	return chan_is_encrypted(c) && (chan_state(c)->before || c->held_at_start ||
+					(source && source->held_at_start));
 }
 
 bool inet_is_multipath(const struct chan *c)

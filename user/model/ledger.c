@@ -186,7 +186,8 @@ static void settle_messages(const struct chan *c, struct ledger *l, struct outsi
  * Without a look at its end nothing says what is still inside; neither does an
  * old look, when a recording broke off. Of half a connection nobody knows what
  * was written, or nobody any more, of a socket that was connected anew not over which connection,
- * and of one in a sockmap not where it went.
+ * and of one in a sockmap not where it went. What is inside of one that the kernel encrypts is
+ * known by what it takes in the stream, and not at all where only a part of a record was read.
  */
 static bool is_known(const struct world *w, const struct chan *c)
 {
@@ -195,6 +196,8 @@ static bool is_known(const struct world *w, const struct chan *c)
 
 	if (!world_state(w)->looks || !chan_source(c) || inet_was_connected_anew(c) ||
 	    chan_is_redirected(c) || halves_lack_sums(w, c))
+		return false;
+	if (chan_is_encrypted(c) && (!c->gone || c->existed_before))
 		return false;
 	if (c->gone)
 		return true;

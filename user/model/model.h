@@ -246,6 +246,8 @@ struct chan {
 	bool gone : 1;			/* removed (IPC_RMID), or the last look missed it */
 	bool is_self : 1;		/* one of us has used it; see chan_is_own() */
 	bool packets : 1;		/* pipe in packet mode: a short read drops the rest */
+	bool encrypted : 1;		/* socket that was found with kTLS, or its peer was */
+	bool held_at_start : 1;		/* ... and what it held then has no place in its stream */
 	bool redirected : 1;		/* socket that was found in a sockmap, or its peer was */
 	bool cooked : 1;		/* pty: was seen while its line discipline changed things */
 	bool is_second : 1;		/* a document shows it as a part of its peer */
@@ -480,6 +482,7 @@ struct chan *chan_source(const struct chan *c);
 const struct chan *chan_side(const struct chan *c, enum lens_dir dir);
 /* a BPF program may move what is sent over it, past its stream and elsewhere */
 bool chan_is_redirected(const struct chan *c);
+bool chan_is_encrypted(const struct chan *c);
 /* both halves of a connection as one channel for a document; a copy that shares the ends */
 struct chan *chan_whole_new(const struct chan *c);
 void chan_whole_free(struct chan *whole);

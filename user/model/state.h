@@ -157,6 +157,8 @@ uint64_t inet_dropped_messages(const struct chan *c);
 bool inet_may_have_dropped(const struct chan *c, const struct ledger *l);
 /* have several connections of this socket been counted as one? */
 bool inet_was_connected_anew(const struct chan *c);
+/* was there something at the start whose size does not follow from the places in its stream? */
+bool inet_may_have_held(const struct chan *c);
 /* does the other end of the connection belong to this host, and was not found? */
 bool inet_misses_peer(const struct chan *c);
 /* is this what a UDP socket sends out, and not the queue that it receives from? */

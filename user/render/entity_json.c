@@ -542,6 +542,8 @@ struct js_value *js_chan(const struct world *w, const struct chan *c, bool traff
 		put_socket(o, c);
 	if (chan_is_redirected(c))
 		js_put(o, "redirected", js_bool(true));
+	if (chan_is_encrypted(c))
+		js_put(o, "encrypted", js_bool(true));
 	if (chan_inet(c))
 		put_inet(o, c);
 	if (c->peer)
