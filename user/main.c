@@ -34,6 +34,15 @@ static void open_stdio(void)
 			_exit(EXIT_FAILED);
 }
 
+/* of what is printed by nobody who asks whether it could be: help, that of argp too */
+static void check_output(void)
+{
+	if (!ferror(stdout) && !fflush(stdout))
+		return;
+	log_msg(LOG_ERROR, "cannot write the output: %s", strerror(errno));
+	_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
@@ -41,6 +50,7 @@ int main(int argc, char **argv)
 	alloc_return_big_blocks();
 	setlocale(LC_ALL, "C");
 	open_stdio();
+	atexit(check_output);
 	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))) {
 		usage(stdout);
 		return EXIT_OK;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """What the command may not have as much of as it needs."""
 
+import subprocess
+
 import lens
 
 
@@ -21,3 +23,15 @@ def exit_few_files():
     out = lens.run("report", "-t", "pipe", "--", "sh", "-c", "ulimit -n",
                    launch=with_files("-Sn 20"))[0]
     lens.equal("limit of the command", "20", out.decode().split()[0])
+
+
+@lens.test()
+def exit_full_output():
+    """What cannot be written is a failure, of help as of anything else."""
+    for args in ("--help", "--version", "report --help", "list --usage", "list --json", "doctor",
+                 "report -t pipe -d 10ms"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([lens.BINARY] + args.split(), stdout=full,
+                                  stderr=subprocess.PIPE, timeout=100)
+        lens.equal("exit status of " + args, 1, done.returncode)
+        lens.require(b"cannot write the output: No space left" in done.stderr, repr(done.stderr))

@@ -87,13 +87,17 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option filter_options[] = {
-	{ "pid", 'p', "PID[,PID...]", 0, "Channels that this process is an end of", 1 },
-	{ "comm", OPT_COMM, "PATTERN", 0, "... or a process of this name (shell pattern)", 1 },
-	{ "cgroup", OPT_CGROUP, "PATH", 0, "... or a process in this cgroup or below", 1 },
+	{ "pid", 'p', "PID[,PID...]", 0, "Channels with this process at an end", 1 },
+	{ "comm", OPT_COMM, "PATTERN", 0,
+	  "Channels with a process of this name (shell pattern) at an end", 1 },
+	{ "cgroup", OPT_CGROUP, "PATH", 0,
+	  "Channels with a process in this cgroup or below at an end", 1 },
 	{ "type", 't', "TYPE[,TYPE...]", 0, "Channels of these types: ", 1 },
 	{ "channel", OPT_CHANNEL, "NAME", 0, "The channel of this id or name (shell pattern)", 1 },
 	{ "idle", OPT_IDLE, NULL, 0, "Show channels without traffic too", 1 },
 	{ "self", OPT_SELF, NULL, 0, "Show ipclens' own traffic too", 1 },
+	{ NULL, 0, NULL, 0, "(of several values of one of these any will do; where several options "
+	  "ask for a process, all of them have to hold for the same one)", 2 },
 	{}
 };
 
