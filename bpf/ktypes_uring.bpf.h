@@ -9,6 +9,10 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct io_open {
+	__u32 file_slot;	/* 0: a descriptor is made */
+};
+
 struct io_cqe {
 	int fd;			/* until the operation begins */
 };

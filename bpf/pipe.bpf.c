@@ -166,6 +166,18 @@ int BPF_PROG(pipe__fexit_any__sendfile, struct pt_regs *regs, long ret)
 	return 0;
 }
 
+/* whoever opens it, io_uring and open_by_handle_at(2), too */
+SEC("?fexit/fifo_open")
+int BPF_PROG(pipe__fexit_any__fifo, struct inode *inode, struct file *file, int ret)
+{
+	struct lens_total_key key = {};
+	__u64 address = ident_address(file);
+
+	if (!ret && ident_pipe_at((struct file *)address, &key) && key.kind == LENS_KIND_FIFO)
+		chan_keep_inode(&key, address);
+	return 0;
+}
+
 SEC("?fexit/do_sys_openat2")
 int BPF_PROG(pipe__fexit_any__open, int dir, const char *path, void *how, long ret)
 {

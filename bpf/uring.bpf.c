@@ -10,6 +10,7 @@
 #include "fd.bpf.h"
 #include "ident_sock.bpf.h"
 #include "ktypes_uring.bpf.h"
+#include "pipe.bpf.h"
 
 /* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
 const volatile bool lens_uring_flat = false;
@@ -96,6 +97,15 @@ static __always_inline bool uring_is_message(__u32 opcode)
 	return false;
 }
 
+/* in the owner's table of descriptors, which its workers share */
+static __noinline int uring_opened(struct io_kiocb *req, __s64 ret)
+{
+	if (!(lens_sys_kinds & KIND_BIT(LENS_KIND_FIFO)) || !bpf_core_type_exists(struct io_open) ||
+	    BPF_CORE_READ((struct io_open *)req, file_slot))
+		return 0;
+	return pipe_opened(ret);
+}
+
 /* a completed operation on a file; other classes of operations have their place here */
 static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 {
@@ -103,6 +113,8 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 	struct task_struct *owner = uring_owner(req);
 	struct file *file = BPF_CORE_READ(req, file);
 
+	if (opcode == KDEF_IORING_OP_OPENAT || opcode == KDEF_IORING_OP_OPENAT2)
+		return uring_opened(req, ret);
 	if (!file || !owner || is_restart(ret))
 		return 0;
 	/* the owner has ended, or lets another process's thread poll its ring */

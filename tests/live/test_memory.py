@@ -411,12 +411,10 @@ def forget_inodes():
             raise lens.Skip("inodes cannot be dropped here: %s" % refused)
 
 
-@lens.test(limit_s=60)
-def memory_evicted_fifo():
-    """A fifo that gets another inode in memory, its number kept, is not gone for that."""
+def check_evicted(mode):
     with tempfile.TemporaryDirectory() as where:
         path = os.path.join(where, "recording")
-        work = lens.Workload("fifo", "evicted")
+        work = lens.Workload("fifo", mode)
         observer = recording(path)
         work.go()
         work.pause()
@@ -435,6 +433,24 @@ def memory_evicted_fifo():
         lens.equal("told to be gone", [],
                    [inode for _, inode in fifos if inode == truth["channels"][0]["ino"]])
         work.end()
+
+
+@lens.test(limit_s=60)
+def memory_evicted_fifo():
+    """A fifo that gets another inode in memory, its number kept, is not gone for that."""
+    check_evicted("evicted")
+
+
+@lens.test(limit_s=60)
+def memory_evicted_fifo_by_handle():
+    """... opened by open_by_handle_at(2)."""
+    check_evicted("evictedhandle")
+
+
+@lens.test(limit_s=60)
+def memory_evicted_fifo_by_ring():
+    """... opened by io_uring."""
+    check_evicted("evictedring")
 
 
 @lens.test(limit_s=60)

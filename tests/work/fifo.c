@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "duct.h"
+#include "ring.h"
 #include "work.h"
 
 static struct duct a, b;
@@ -268,10 +269,46 @@ static void answer(unsigned *turn)
 	}
 }
 
+static int open_by_path(int flags)
+{
+	return open("evicted", flags);
+}
+
+static int open_by_handle(int flags)
+{
+	struct { struct file_handle handle; char more[MAX_HANDLE_SZ]; } h = {
+		.handle.handle_bytes = MAX_HANDLE_SZ,
+	};
+	int mount, at, fd;
+
+	if (name_to_handle_at(AT_FDCWD, "evicted", &h.handle, &mount, 0))
+		work_skip("this file system has no handles");
+	at = open(".", O_RDONLY | O_DIRECTORY);
+	fd = open_by_handle_at(at, &h.handle, flags);
+	close(at);
+	return fd;
+}
+
+static int open_by_ring(int flags)
+{
+	static bool has_ring;
+	struct io_uring_sqe op = ring_operation(IORING_OP_OPENAT, AT_FDCWD, "evicted", 0);
+
+	if (!has_ring && !ring_open(0))
+		work_skip("no io_uring");
+	has_ring = true;
+	op.open_flags = (unsigned)flags;
+	return (int)ring_do(&op);
+}
+
+static int (*open_again)(int flags) = open_by_path;
+
 static void open_both(void)
 {
-	a.r = open_or_die("evicted", O_RDONLY | O_NONBLOCK);
-	a.w = open_or_die("evicted", O_WRONLY);
+	a.r = open_again(O_RDONLY | O_NONBLOCK);
+	a.w = open_again(O_WRONLY);
+	if (a.r < 0 || a.w < 0)
+		work_die("open");
 	if (fcntl(a.r, F_SETFL, 0))
 		work_die("F_SETFL");
 }
@@ -325,6 +362,18 @@ static void run_evicted(void)
 	work_tick(FORGOTTEN);
 	ask(kid, &turn);
 	work_wait(kid);
+}
+
+static void run_evictedhandle(void)
+{
+	open_again = open_by_handle;
+	run_evicted();
+}
+
+static void run_evictedring(void)
+{
+	open_again = open_by_ring;
+	run_evicted();
 }
 
 /* ------------------------------------------------------------------- names */
@@ -392,6 +441,8 @@ static const struct work_mode modes[] = {
 	{ "unlinked", run_unlinked },
 	{ "reopened", run_reopened },
 	{ "evicted", run_evicted },
+	{ "evictedhandle", run_evictedhandle },
+	{ "evictedring", run_evictedring },
 	{ "hostile", run_hostile },
 	{ "deep", run_deep },
 };
