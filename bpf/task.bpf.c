@@ -243,10 +243,16 @@ static __always_inline void inherit_self(struct task_struct *parent, struct task
 	bpf_map_update_elem(&lens_self_procs, &key, &one, BPF_ANY);
 }
 
+/* CLONE_INTO_CGROUP; else the cgroup is its parent's, whose path is known */
+static __always_inline bool has_other_cgroup(struct task_struct *parent, struct task_struct *child)
+{
+	return BPF_CORE_READ(parent, cgroups, dfl_cgrp) != BPF_CORE_READ(child, cgroups, dfl_cgrp);
+}
+
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 *in_tree, *mine, which;
+	__u32 *in_tree, *mine, which, len;
 
 	in_tree = bpf_task_storage_get(&lens_tree, parent, NULL, 0);
 	if (in_tree) {
@@ -261,8 +267,9 @@ int BPF_PROG(task__btf__fork, struct task_struct *parent, struct task_struct *ch
 	if (lens_feeds_output)
 		inherit_self(parent, child);
 	which = scratch_take();
-	return proc_emit(which, proc_brief(child, which, LENS_PROC_FORK),
-			 in_tree ? LENS_END_TREE : 0);
+	len = has_other_cgroup(parent, child) ? task_describe(child, which, LENS_PROC_FORK) :
+						proc_brief(child, which, LENS_PROC_FORK);
+	return proc_emit(which, len, in_tree ? LENS_END_TREE : 0);
 }
 
 /*

@@ -160,6 +160,23 @@ def process_container():
 
 
 @lens.test()
+def process_made_elsewhere():
+    """A process that clone3(2) put into another cgroup than its parent's, and that is gone soon."""
+    name = "ipclens-test-%d" % os.getpid()
+    with Cgroup(name) as group:
+        work = lens.Workload("ident", "elsewhere", group.made[-1])
+        watcher = lens.observe("-t", "pipe")
+        work.go()
+        truth = work.truth()
+        doc = watcher.document()
+        lens.compare(doc, truth)
+    cgroup = {p["pid"]: p["cgroup"] for p in doc["processes"]}
+    lens.require(cgroup[truth["facts"]["kid"]].endswith("/" + name),
+                 "cgroup: %s" % cgroup[truth["facts"]["kid"]])
+    lens.require(name not in cgroup[truth["pid"]], "cgroup: %s" % cgroup[truth["pid"]])
+
+
+@lens.test()
 def process_replayed():
     """A recording tells the same."""
     with tempfile.TemporaryDirectory() as folder:

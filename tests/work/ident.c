@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -96,6 +97,30 @@ static void run_mayflies(void)
 	}
 }
 
+/* the writer begins its life in another cgroup than its parent's, and executes nothing */
+static void run_elsewhere(void)
+{
+	int cgroup = open(work_text(0), O_RDONLY | O_DIRECTORY);
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)cgroup,
+	};
+	pid_t pid;
+
+	a = duct_new(0);
+	work_ready();
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (!pid) {
+		work_adopt();
+		_exit(duct_put(&a, 10) != 10);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		work_die("clone3");
+	work_fact("kid", pid);
+	duct_drain(&a, 10, 10);
+}
+
 /* the name changes while the process goes on */
 static void run_renamed(void)
 {
@@ -109,6 +134,7 @@ static void run_renamed(void)
 static const struct work_mode modes[] = {
 	{ "reuse", run_reuse },
 	{ "mayflies", run_mayflies },
+	{ "elsewhere", run_elsewhere },
 	{ "renamed", run_renamed },
 };
 

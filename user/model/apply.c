@@ -30,7 +30,8 @@ static void inherit(struct proc *p, const struct proc *parent)
 {
 	if (!p->exe && parent->exe)
 		p->exe = xstrdup(parent->exe);
-	if (!p->cgroup && parent->cgroup)
+	/* who moved to another one since it was described has a path that is not known */
+	if (!p->cgroup && parent->cgroup && p->cgroup_id == parent->cgroup_id)
 		p->cgroup = xstrdup(parent->cgroup);
 	if (!p->argv && parent->argv)
 		set_argv(p, parent->argv, parent->argv_len);
