@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 """What the command may not have as much of as it needs."""
 
+import os
 import subprocess
+import tempfile
 
 import lens
 
@@ -35,3 +37,17 @@ def exit_full_output():
                                   stderr=subprocess.PIPE, timeout=100)
         lens.equal("exit status of " + args, 1, done.returncode)
         lens.require(b"cannot write the output: No space left" in done.stderr, repr(done.stderr))
+
+
+@lens.test()
+def exit_no_overwrite():
+    """A file that is there already is kept, and the message names the option that replaces it."""
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "there")
+        with open(path, "w") as f:
+            f.write("mine")
+        _, said = lens.run("record", "-o", path, "-d", "10ms", status=1)
+        lens.require(path + " exists; --overwrite" in said, said)
+        with open(path) as f:
+            lens.equal("its content", "mine", f.read())
+        lens.run("record", "-o", path, "-d", "10ms", "--overwrite")

@@ -82,7 +82,8 @@ static int clear_name(const struct place *place, const char *ending)
 	if (!S_ISREG(st.st_mode))
 		return log_err(-EEXIST, "%s is no regular file; choose another name", path);
 	if (!place->overwrite)
-		return log_err(-EEXIST, "%s exists; remove it or choose another name", path);
+		return log_err(-EEXIST, "%s exists; --overwrite replaces it, or choose another"
+			       " name", path);
 	if (st.st_uid != place->owner)
 		return log_err(-EPERM, "%s belongs to another user and is not replaced", path);
 	if (unlinkat(place->dir, name, 0))
