@@ -139,6 +139,14 @@ struct thread_struct {
 	unsigned long sp;	/* of the kernel stack, while it does not run */
 };
 
+struct rt_mutex_base {
+	struct task_struct *owner;	/* the low bit is a flag */
+};
+
+struct rt_mutex_waiter {
+	struct rt_mutex_base *lock;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	struct thread_struct thread;
@@ -174,6 +182,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];	/* enum pid_type */
 	const struct cred *cred;
+	struct rt_mutex_waiter *pi_blocked_on;
 	char comm[16];
 };
 

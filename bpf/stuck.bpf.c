@@ -364,9 +364,13 @@ static __always_inline void fill_call(struct task_struct *t, struct task_struct 
 	r->proc.start_ns = core_field_of(u, group_leader, start_boottime);
 }
 
+#define OWNER_FLAG 1ull /* RT_MUTEX_HAS_WAITERS */
+
 static __always_inline void fill_thread(struct task_struct *t, struct task_struct *u,
 					struct lens_rec_thread *r)
 {
+	struct rt_mutex_waiter *waits;
+
 	if (t->flags & (KDEF_PF_IO_WORKER | KDEF_PF_USER_WORKER))
 		r->flags |= LENS_THREAD_WORKER;
 	r->state = core_field(u, __state);
@@ -377,6 +381,8 @@ static __always_inline void fill_thread(struct task_struct *t, struct task_struc
 	r->undo = (__u64)core_load(t, sysvsem.undo_list);
 	r->cred = (__u64)core_load(t, cred);
 	r->task = ident_address(t);
+	waits = core_load(t, pi_blocked_on);
+	r->heir = (__u64)core_load_of(waits, lock, owner) & ~OWNER_FLAG;
 }
 
 static __always_inline int tell(struct lens_rec_thread *r, struct seq_file *seq)

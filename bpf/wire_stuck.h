@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 6
+#define LENS_STUCK_VERSION 7
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -95,6 +95,8 @@ struct lens_rec_thread {
 	__u64 pid, group;	/* tokens of what signals are sent to: thread, process group */
 	__u64 written;		/* bytes it has written by system calls, to anything */
 	__u64 terminal;		/* lens_rec_desc.self of what controls it; group leaders only */
+	__u64 heir;		/* token of the thread that has the lock with inheritance that it */
+				/* waits for, 0: for none, or nobody has it */
 	__u32 tid;
 	__u32 nr;		/* system call number, as the caller's ABI has it */
 	__u32 call;		/* enum lens_call */
@@ -419,7 +421,7 @@ struct lens_rec_frames {
 };
 
 /* these are recorded: see LENS_STUCK_VERSION */
-_Static_assert(sizeof(struct lens_rec_thread) == 256, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_thread) == 264, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_desc) == 224, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_waiter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_item) == 40, "wire layout changed");

@@ -53,6 +53,8 @@ KNOTS.update({
     "accept": ({"server": "external"}, {"server": []}, {}),
     "mqfull": ({"sender": "peer-slow"}, {"sender": ["receiver"]}, {"receiver": ("peer-slow", 1)}),
     "inherit": HELD, "flock": HELD, "posixlock": HELD, "ofdlock": HELD, "sem": HELD,
+    "heirclaimed": ({"waiter": "peer-slow", "reader": "waiting"},
+                    {"waiter": ["owner"], "reader": ["waiter"]}, {"owner": ("peer-slow", 1)}),
     "sharedlock": ({"waiter": "peer-slow", "sharer": "eof-leak"},
                    {"waiter": ["owner", "sharer"], "sharer": ["sharer"]},
                    {"owner": ("peer-slow", 1), "sharer": ("eof-leak", 0)}),

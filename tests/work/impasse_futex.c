@@ -268,6 +268,40 @@ static void heir_and_pipe(void)
 	asleep("waiter", SYS_futex);
 }
 
+static void lock_then_tell(void *unused)
+{
+	close_pair(p);
+	lock(NULL);
+	work_tick(0);
+	wait_for_end();
+}
+
+/* whoever maps it can say that it is his, which the kernel does not believe */
+static void claim_then_read(void *unused)
+{
+	uint32_t *word = (uint32_t *)mutex;
+
+	close(p[1]);
+	work_wait_ticks(1, 1);
+	*word = (uint32_t)getpid() | FUTEX_WAITERS;
+	get(p[0]);
+}
+
+static void heir_claimed(void)
+{
+	protocol = PTHREAD_PRIO_INHERIT;
+	make_pipe(p);
+	make_mutex(false);
+	role("owner", work_spawn(lock_then_tell, NULL));
+	role("waiter", work_spawn(wait_to_lock, NULL));
+	role("reader", work_spawn(claim_then_read, NULL));
+	close_pair(p);
+	asleep("waiter", SYS_futex);
+	work_tick(1);
+	asleep("reader", SYS_read);
+	asleep("owner", -1);
+}
+
 static pthread_mutex_t *plain, *heir;
 
 static void lock_heir_then_plain(void *unused)
@@ -374,6 +408,7 @@ static const struct work_mode modes[] = {
 	{ "deadowner", dead_owner }, { "owner", plain_owner },	  { "robust", robust_owner },
 	{ "words", words_dead },     { "wordstimed", words_timed }, { "mutexpipe", mutex_and_pipe },
 	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
+	{ "heirclaimed", heir_claimed },
 	{ "wordalone", word_alone }, { "wordhandler", word_and_handler },
 	{ "wordthread", word_and_thread }, { "semscrossed", sems_crossed },
 	{ "wordminded", minded },

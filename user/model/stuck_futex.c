@@ -156,8 +156,6 @@ static uint32_t owner_of(const struct stuck_thread *t, const struct stuck_memory
 	uint32_t word = word_at(m, 0), kind = word_at(m, MUTEX_KIND),
 		 owner = word_at(m, MUTEX_OWNER);
 
-	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2)
-		return word & FUTEX_TID_MASK;
 	if (!waits_as_mutex(t, op) && !t->was_moved)
 		return 0;
 	if (!m || m->size < m->before + MUTEX_KIND + sizeof(kind) || !(kind & KIND_SHARED) ||
@@ -359,6 +357,20 @@ static const struct lens_rec_mapping *find_word(struct stuck *s, struct stuck_th
 	return map;
 }
 
+/* whom the kernel lends its priority, whatever the word says by now: that anybody can write */
+static void need_heir(struct stuck *s, struct stuck_thread *t, const struct lens_rec_mapping *map,
+		      uint64_t address)
+{
+	const struct stuck_thread *heir = hash_get(stuck_look(s)->tasks, &t->rec.heir);
+	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
+
+	n->thing = memory_thing(s, map, address);
+	if (heir && !heir->is_dead)
+		stuck_add_provider(n, heir->proc, WHY_OWNS_FUTEX, 0);
+	else
+		stuck_hope_outside(n, HOPE_OUTSIDE, "an owner that is not seen");
+}
+
 void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *arg)
 {
 	const struct stuck_memory *m = stuck_find_memory(s, t->rec.tid);
@@ -378,6 +390,10 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 	/* it is to have the lock that it was moved to, which has inheritance */
 	if (t->was_moved && op == FUTEX_WAIT_REQUEUE_PI)
 		op = FUTEX_LOCK_PI;
+	if (op == FUTEX_LOCK_PI || op == FUTEX_LOCK_PI2) {
+		need_heir(s, t, map, address);
+		return;
+	}
 	tid = owner_of(t, m, op);
 	if (!tid && stuck_is_rwlock(t, m, &lock))
 		tid = lock.writer;
@@ -387,10 +403,10 @@ void stuck_need_futex(struct stuck *s, struct stuck_thread *t, const uint64_t *a
 		return;
 	}
 	n = stuck_add_need(t, WANT_LOCK);
-	/* the kernel knows locks with inheritance; others are told by what glibc's look like */
-	n->inferred = op != FUTEX_LOCK_PI && op != FUTEX_LOCK_PI2;
+	/* by what glibc's look like */
+	n->inferred = true;
 	n->thing = memory_thing(s, map, address);
 	n->detail = tid;
-	n->outlives = n->inferred && !is_robust(t, m);
+	n->outlives = !is_robust(t, m);
 	add_owners(s, n, map, tid);
 }
