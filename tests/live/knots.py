@@ -63,7 +63,7 @@ HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leader
           " acceptedhidden connectedbefore afterthread hiddenstopped"
           " listenerunix listenertcp").split()
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
-          " lockeddirectory namedpipe dumping").split()
+          " tracedzombie lockeddirectory namedpipe dumping").split()
 IDLES = ("ttytimed ttysome ttystopped setthread samewait sameword fifoscrossed fifosheld"
          " queuescrossed streamends datagramends eventscrossed eventsbeside"
          " poolbeside readerbeside postbeside ownpolled").split()

@@ -63,9 +63,11 @@ KNOTS.update(DOUBTFUL)
 RINGS["namedpipe"] = {"writer": "reader", "reader": "writer"}
 for _mode in DOUBTFUL:
     lens.register("stuck_" + _mode, knot_test(_mode))
+RINGS["tracedzombie"] = {"waiter": "tracer", "tracer": "waiter"}
 RINGS["tracedstuck"] = {"traced": "tracer", "tracer": "writer", "writer": "traced"}
 lens.register("stuck_namedpipe", ring_test("namedpipe"))
-lens.register("stuck_tracedstuck", ring_test("tracedstuck"))
+for _mode in ("tracedstuck", "tracedzombie"):
+    lens.register("stuck_" + _mode, ring_test(_mode))
 
 
 @lens.test()

@@ -345,6 +345,47 @@ static void traced_and_stuck(void)
 	asleep("writer", SYS_write);
 }
 
+static pid_t traced;
+
+static void end_when_told(void *unused)
+{
+	work_wait_ticks(IN_PLACE, 1);
+	_exit(0);
+}
+
+/* hears that it has ended, and leaves it at that */
+static void trace_and_read_p(void *unused)
+{
+	siginfo_t info;
+
+	if (ptrace(PTRACE_SEIZE, traced, NULL, NULL))
+		work_skip("no ptrace here");
+	close_others(p[0], -1);
+	work_tick(IN_PLACE);
+	waitid(P_PID, traced, &info, WEXITED | WNOWAIT);
+	get(p[0]);
+}
+
+static void wait_for_traced(void *unused)
+{
+	traced = work_spawn(end_when_told, NULL);
+	tell(work_spawn(trace_and_read_p, NULL));
+	close_others(p[1], -1);
+	waitpid(traced, NULL, 0);
+}
+
+/* a child that has ended is its tracer's to see to first, who waits for its parent */
+static void traced_zombie(void)
+{
+	make_pipes();
+	make_channel();
+	role("waiter", work_spawn(wait_for_traced, NULL));
+	role("tracer", hear_pid());
+	let_go();
+	asleep("waiter", SYS_wait4);
+	asleep("tracer", SYS_read);
+}
+
 static pid_t dumper;
 
 static void await_dump(void)
@@ -480,6 +521,7 @@ static const struct work_mode modes[] = {
 	{ "adopter", adopter },
 	{ "tracedbusy", traced_and_busy },
 	{ "tracedstuck", traced_and_stuck },
+	{ "tracedzombie", traced_zombie },
 	{ "dumping", dumping },
 	{ "lockeddirectory", locked_directory },
 	{ "namedpipe", named_pipe },
