@@ -15,6 +15,12 @@ typedef struct {
 
 struct mutex {
 	atomic_long_t owner;	/* the low bits are flags */
+	struct list_head wait_list;	/* struct mutex_waiter */
+};
+
+struct mutex_waiter {
+	struct list_head list;
+	struct task_struct *task;
 };
 
 struct pipe_buffer {

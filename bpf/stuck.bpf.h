@@ -28,6 +28,8 @@ __hidden bool stuck_timerfd_is_idle(struct timerfd_ctx *ctx);
 __hidden int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name);
 /* hands over who waits for room in the queue of a unix socket */
 __hidden int stuck_peer_waiters(struct sock *sk);
+/* hands over who waits for the lock of a pipe, which somebody has */
+__hidden int stuck_lock_waiters(struct pipe_inode_info *pipe);
 /* hands over what an epoll set watches */
 __hidden int stuck_epoll(struct eventpoll *ep);
 /* hands over the descriptors on their way in a socket's queue */

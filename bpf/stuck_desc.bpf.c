@@ -303,7 +303,7 @@ __u32 stuck_desc_finish(struct scratch *s)
 }
 
 /* a listener counts connections that were not accepted apart from what is in its queue */
-static __always_inline void look_into(const struct lens_rec_desc *d)
+static __always_inline void look_into_socket(const struct lens_rec_desc *d)
 {
 	if (d->queued_msgs)
 		stuck_in_flight((void *)d->self);
@@ -337,11 +337,14 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 	if (len > SCRATCH_SIZE)
 		return 0;
 	bpf_seq_write(ctx->meta->seq, d, len);
-	if (d->object == LENS_OBJECT_EPOLL)
+	if (d->object == LENS_OBJECT_PIPE || d->object == LENS_OBJECT_FIFO) {
+		if (d->peer)
+			stuck_lock_waiters((void *)d->self);
+	} else if (d->object == LENS_OBJECT_EPOLL)
 		stuck_epoll((void *)d->self);
 	else if (d->object == LENS_OBJECT_IO_URING)
 		stuck_ring(d->self);
 	else if (d->object >= LENS_OBJECT_UNIX_STREAM && d->object <= LENS_OBJECT_UNIX_SEQPACKET)
-		look_into(d);
+		look_into_socket(d);
 	return 0;
 }

@@ -239,10 +239,11 @@ int stuck_in_flight(struct sock *sk)
 	return 0;
 }
 
-/* --------------------------------------------------------- whose room is waited for */
+/* --------------------------------------------- whose room, or lock, is waited for */
 
-struct room_walk {
+struct waiters_walk {
 	void *head, *at;
+	__s64 to_task;	/* from where an entry is listed to the pointer to its task */
 	struct lens_rec_waiter r;
 };
 
@@ -250,31 +251,48 @@ struct room_walk {
  * An entry is a thread's, or, of those who poll, a socket's, which is no thread's token. The walk
  * is lockless, as the others are: who has been in a call all the time was in the list as well.
  */
-static long room_waiter(__u32 i, struct room_walk *w)
+static long next_waiter(__u32 i, struct waiters_walk *w)
 {
-	struct wait_queue_entry *e = w->at - bpf_core_field_offset(struct wait_queue_entry, entry);
-
 	if (!w->at || w->at == w->head)
 		return 1;
-	w->r.task = (__u64)core_load(e, private);
+	if (bpf_probe_read_kernel(&w->r.task, sizeof(w->r.task), w->at + w->to_task))
+		return 1;
 	rec_init(&w->r.h, LENS_REC_WAITER, sizeof(w->r));
 	w->r.h.flags = LENS_F_SNAPSHOT;
 	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
 	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
 }
 
-#define ROOM_WAITERS_MAX 4096 /* at one socket; more are not resolved */
+#define WAITERS_MAX 4096 /* at one object; more are not resolved */
+
+static __noinline int tell_waiters(__u64 self, __u64 head, __s64 to_task)
+{
+	struct waiters_walk w = { .head = (void *)head, .to_task = to_task, .r.self = self };
+
+	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
+		bpf_loop(WAITERS_MAX, next_waiter, &w, 0);
+	return 0;
+}
 
 int stuck_peer_waiters(struct sock *sk)
 {
-	struct room_walk w = { .r.self = (__u64)sk };
+	void *head = (void *)sk + bpf_core_field_offset(struct unix_sock, peer_wq) +
+		     bpf_core_field_offset(struct socket_wq, wait) +
+		     bpf_core_field_offset(struct wait_queue_head, head);
 
-	w.head = (void *)sk + bpf_core_field_offset(struct unix_sock, peer_wq) +
-		 bpf_core_field_offset(struct socket_wq, wait) +
-		 bpf_core_field_offset(struct wait_queue_head, head);
-	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
-		bpf_loop(ROOM_WAITERS_MAX, room_waiter, &w, 0);
-	return 0;
+	return tell_waiters((__u64)sk, (__u64)head,
+			    (__s64)bpf_core_field_offset(struct wait_queue_entry, private) -
+				    bpf_core_field_offset(struct wait_queue_entry, entry));
+}
+
+int stuck_lock_waiters(struct pipe_inode_info *pipe)
+{
+	void *head = (void *)pipe + bpf_core_field_offset(struct pipe_inode_info, mutex) +
+		     bpf_core_field_offset(struct mutex, wait_list);
+
+	return tell_waiters((__u64)pipe, (__u64)head,
+			    (__s64)bpf_core_field_offset(struct mutex_waiter, task) -
+				    bpf_core_field_offset(struct mutex_waiter, list));
 }
 
 /* ------------------------------------------------------------------- epoll sets */

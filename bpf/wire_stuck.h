@@ -193,10 +193,13 @@ struct lens_rec_desc {
 	__u32 pad;
 };
 
-/* a thread that waits until a unix socket, not its own, has room for what it sends, or accepts */
+/*
+ * A thread that waits until a unix socket, not its own, has room for what it sends, or accepts; or
+ * for the lock of a pipe.
+ */
 struct lens_rec_waiter {
 	struct lens_rec h;
-	__u64 self;		/* lens_rec_desc.self of that socket */
+	__u64 self;		/* lens_rec_desc.self of that socket, or pipe */
 	__u64 task;		/* lens_rec_thread.task */
 };
 

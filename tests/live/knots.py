@@ -74,7 +74,7 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
           " straychild straygroup straygroupid straylock sharedtable polledtwice"
           " straytimedsocket straytimedset endedthread").split()
 RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
-          " lockedvmsplice").split()
+          " lockedvmsplice lockedclose lockedioctl").split()
 LIMITS = "limitlater limitread limittcp limitsend limittty limitconnect".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 

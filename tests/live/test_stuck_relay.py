@@ -10,7 +10,8 @@ for _mode in ("relayedtcp", "relayedunix"):
                     {"waiter": ["reader"], "reader": ["waiter"]}, {})
 KNOTS["lockedwriter"] = ({"writer": "peer-slow", "waiter": "external"},
                          {"writer": ["waiter"], "waiter": ["holder"]}, {"waiter": ("peer-slow", 1)})
-CROSSED = ("lockedcrossed", "lockedsplice", "lockedtee", "lockedvmsplice")
+CROSSED = ("lockedcrossed", "lockedsplice", "lockedtee", "lockedvmsplice", "lockedclose",
+           "lockedioctl")
 RINGS.update(dict.fromkeys(CROSSED, {"waiter": "reader", "reader": "waiter"}))
 
 for _mode in ("relayedtcp", "relayedunix", "lockedwriter"):

@@ -45,6 +45,11 @@ static void make_locked_pipe(struct stuck *s)
 	};
 
 	look_apply(s, &d, LENS_REC_DESC, sizeof(d));
+	for (unsigned i = 0; i < LOCK_WAITERS - 1; i++) {
+		struct lens_rec_waiter w = { .self = 1, .task = 10 + i };
+
+		look_apply(s, &w, LENS_REC_WAITER, sizeof(w));
+	}
 }
 
 TEST(who_has_the_lock_of_a_pipe)

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -106,6 +107,22 @@ static void vmsplice_p_with_s1(void *unused)
 	vmsplice(p[1], &byte, 1, 0);
 }
 
+/* the last one of the read end: what is left of the pipe is seen to */
+static void close_p_with_s1(void *unused)
+{
+	close_others(s[1], p[0]);
+	work_wait_ticks(0, 1);
+	close(p[0]);
+}
+
+static void ask_p_with_s1(void *unused)
+{
+	int bytes;
+
+	close_others(s[1], p[0]);
+	ioctl(p[0], FIONREAD, &bytes);
+}
+
 static void write_p(void *unused)
 {
 	close_others(p[1], p[0]);
@@ -151,7 +168,22 @@ static void crossed(void (*waits)(void *))
 static void locked_crossed(void) { crossed(read_p_with_s1); }
 static void locked_splice(void) { crossed(splice_p_with_s1); }
 static void locked_tee(void) { crossed(tee_to_p_with_s1); }
+static void locked_ioctl(void) { crossed(ask_p_with_s1); }
 static void locked_vmsplice(void) { crossed(vmsplice_p_with_s1); }
+
+static void locked_close(void)
+{
+	pid_t reader;
+
+	make_pipes();
+	unix_pair(s);
+	role("waiter", work_spawn(splice_into_p, NULL));
+	asleep("waiter", SYS_splice);
+	reader = work_spawn(close_p_with_s1, NULL);
+	let_go();
+	work_tick(0);
+	until_it_waits_for_lock("reader", reader);
+}
 
 static void keep_s1(void *unused)
 {
@@ -173,6 +205,8 @@ static const struct work_mode modes[] = {
 	{ "lockedcrossed", locked_crossed },
 	{ "lockedsplice", locked_splice },
 	{ "lockedtee", locked_tee },
+	{ "lockedclose", locked_close },
+	{ "lockedioctl", locked_ioctl },
 	{ "lockedvmsplice", locked_vmsplice },
 	{ "lockedwriter", locked_writer },
 };

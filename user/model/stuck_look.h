@@ -37,7 +37,7 @@ struct stuck_item {
 	struct stuck_item *next; /* of the same set */
 };
 
-/* the unix socket that a thread waits at for room */
+/* the unix socket that a thread waits at for room, or the pipe whose lock it waits for */
 struct stuck_room {
 	uint64_t self; /* token */
 };

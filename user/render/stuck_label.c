@@ -25,6 +25,14 @@ const char *label_call(const struct stuck_thread *t)
 	return event_call_name(t->rec.call);
 }
 
+static void label_named_call(struct buf *out, const struct stuck_thread *t)
+{
+	if (t->rec.call == LENS_CALL_OTHER)
+		buf_printf(out, "system call %u", t->rec.nr);
+	else
+		buf_puts(out, label_call(t));
+}
+
 const char *label_want(enum stuck_want want)
 {
 	static const char *const names[] = {
@@ -90,7 +98,7 @@ void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuc
 		buf_puts(out, "a stop by its tracer");
 		return;
 	}
-	buf_puts(out, label_call(t));
+	label_named_call(out, t);
 	if (t->need_count > 1)
 		buf_printf(out, " on %zu things", t->need_count);
 	if (!n || !n->thing)
@@ -199,10 +207,7 @@ void label_doing(struct buf *out, const struct stuck_proc *p)
 			buf_puts(out, ", beside threads that may act");
 	} else {
 		buf_printf(out, "is %s in ", t->own_why ? t->own_why : "waiting");
-		if (t->rec.call == LENS_CALL_OTHER)
-			buf_printf(out, "system call %u", t->rec.nr);
-		else
-			buf_puts(out, label_call(t));
+		label_named_call(out, t);
 	}
 }
 
