@@ -95,6 +95,47 @@ TEST(what_is_owed_of_a_semaphore_counts_once)
 	CHECK(judged->needs[0].outside != HOPE_NONE);
 }
 
+/* process 8 has the write end, to which there is one reference more than its descriptor */
+static void make_frozen_writer(struct stuck *s)
+{
+	struct lens_rec_desc d = {
+		.proc = { .start_ns = 1, .tgid = 7 }, .fd = 3, .file = 1, .self = 1, .ino = 1,
+		.object = LENS_OBJECT_PIPE, .mode = 1, .refs = 1, .readers = 1, .writers = 1,
+		.capacity_msgs = 16,
+	};
+
+	look_apply(s, &d, LENS_REC_DESC, sizeof(d));
+	d.proc.tgid = 8;
+	d.file = 2;
+	d.mode = 2;
+	d.refs = 2;
+	look_apply(s, &d, LENS_REC_DESC, sizeof(d));
+}
+
+/* what it was in, and holds a reference by no more, it has left to be frozen */
+TEST(the_call_of_who_is_frozen_is_no_proof)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct lens_rec_thread t[] = {
+		look_sleeper(7, LENS_CALL_READ, 3), look_sleeper(8, LENS_CALL_WRITE, 3),
+		look_sleeper(8, LENS_CALL_WRITE, 3),
+	};
+
+	t[1].state = t[2].state = STUCK_STATE_FROZEN;
+	t[2].tid = 9;
+	look_mark(s, LENS_MARK_STUCK_BEGIN);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_HOLDERS);
+	make_frozen_writer(s);
+	look_mark(s, LENS_MARK_STUCK_AGAIN);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_END);
+	stuck_settle(s);
+	CHECK_STR(stuck_verdict_name(look_thread(s, 7)->verdict), "external");
+}
+
 enum { CROWD = 400 };
 
 static void make_crowd(struct stuck *s)

@@ -13,6 +13,7 @@
 #define STUCK_STATE_UNINTERRUPTIBLE 2
 #define STUCK_STATE_STOPPED 4
 #define STUCK_STATE_TRACED 8 /* stopped by its tracer */
+#define STUCK_STATE_FROZEN 0x8000 /* by a cgroup v1 */
 
 /* a descriptor, also one that is in flight (proc NULL) */
 struct stuck_desc {

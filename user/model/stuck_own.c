@@ -8,7 +8,6 @@
 
 /* include/linux/sched.h: bits of task_struct.__state; not exported */
 #define STATE_STOPPED_OR_TRACED (STUCK_STATE_STOPPED | STUCK_STATE_TRACED)
-#define STATE_FROZEN 0x8000 /* by a cgroup v1 */
 
 /* the terminal stops a whole job for what one process of it does */
 static const char *why_stopped(const struct lens_rec_thread *r)
@@ -35,7 +34,7 @@ static const char *why_stopped(const struct lens_rec_thread *r)
 void stuck_set_own(const struct stuck *s, struct stuck_thread *t)
 {
 	const struct lens_rec_thread *r = &t->rec;
-	bool frozen = r->flags & LENS_THREAD_FROZEN || r->state & STATE_FROZEN;
+	bool frozen = r->flags & LENS_THREAD_FROZEN || r->state & STUCK_STATE_FROZEN;
 
 	t->own = HOPE_NONE;
 	if (t->moved || !r->state) {

@@ -105,11 +105,14 @@ static bool is_about_descriptor(unsigned call)
 	       call == LENS_CALL_FLOCK || call == LENS_CALL_FCNTL;
 }
 
-/* its registers show a call that it has left to stop, and goes back to, or has not begun */
+/*
+ * Its registers show a call that it has left to stop, and goes back to, or has not begun. Who is
+ * frozen by a cgroup v1 may have stayed in it.
+ */
 static bool is_outside(const struct lens_rec_thread *r)
 {
 	return r->flags & LENS_THREAD_FROZEN ||
-	       r->state & (STUCK_STATE_STOPPED | STUCK_STATE_TRACED);
+	       r->state & (STUCK_STATE_STOPPED | STUCK_STATE_TRACED | STUCK_STATE_FROZEN);
 }
 
 void stuck_count_uses(struct stuck *s)
