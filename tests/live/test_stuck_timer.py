@@ -45,7 +45,8 @@ def stuck_timer_in_words():
     expected = {"timeralone": "nobody is left who could set the timer",
                 "timercycle": "could set the timer",
                 "alarmhandled": "waiting, with a timer set",
-                "limitread": "waiting with a time limit"}
+                "limitread": "waiting with a time limit",
+                "intransit": "or what is on its way"}
     for mode, knot in seen_together(*expected).items():
-        said = knot.wait("waiter")["explanation"]
+        said = knot.wait("server" if mode == "intransit" else "waiter")["explanation"]
         lens.require(expected[mode] in said, said)

@@ -144,9 +144,9 @@ static void need_pipe(const struct stuck *s, const struct stuck_thread *t, struc
 	/* a reader may come by name, though who reads already is the one to be expected */
 	n->inferred = d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED;
 	if (!edge && n->want == WANT_DATA && d->rec.queued_msgs)
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (!edge && n->want == WANT_ROOM && d->rec.queued_msgs < d->rec.capacity_msgs)
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (d->rec.object == LENS_OBJECT_FIFO && d->rec.flags & LENS_DESC_NAMED &&
 	    (input || is_alone(n, t)))
 		stuck_hope_outside(n, HOPE_STRANGER, "a process that opens it by name");
@@ -172,7 +172,7 @@ static void need_mq(const struct stuck *s, const struct stuck_thread *t, struct 
 	stuck_add_holders(s, n, stuck_find_self(s, d->rec.self), input ? MODE_WRITE : MODE_READ,
 			  WHY_HOLDS_END);
 	if (!edge && (input ? d->rec.queued_msgs > 0 : d->rec.queued_msgs < d->rec.capacity_msgs))
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (open_files(s, d) < d->rec.readers)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	if (!(d->rec.flags & LENS_DESC_NAMED))
@@ -196,10 +196,10 @@ static void need_eventfd(const struct stuck *s, const struct stuck_thread *t, st
 	if (d->rec.flags & LENS_DESC_KERNEL_USER)
 		stuck_hope_outside(n, HOPE_OUTSIDE, "the kernel, which can signal it");
 	if (!edge && n->want == WANT_DATA && d->rec.queued_bytes)
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (n->want == WANT_ROOM && !edge && is_set_call(t->rec.call) &&
 	    d->rec.queued_bytes < UINT64_MAX - 1)
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 }
 
 /* what somebody else writes to the master comes back from the terminal */
@@ -271,12 +271,12 @@ static void ready_socket(const struct stuck *s, struct stuck_need *n, const stru
 	const struct stuck_desc *peer = stuck_find_self(s, d->rec.peer);
 
 	if (n->want == WANT_DATA && has_data(d))
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (n->want == WANT_DATA && peer && peer->rec.flags & LENS_DESC_SEND_SHUT &&
 	    !(d->rec.flags & LENS_DESC_UNACCEPTED))
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 	if (n->want == WANT_ROOM && has_room(s, d))
-		stuck_hope_outside(n, HOPE_RUNS, "it is ready");
+		stuck_hope_outside(n, HOPE_RUNS, "what is there already");
 }
 
 void stuck_doubt_ends(struct stuck_need *n, const struct stuck_desc *one,

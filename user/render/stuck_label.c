@@ -305,7 +305,7 @@ static void add_providers(struct buf *out, const struct stuck_thread *t, const s
 		buf_printf(out, "%s%zu %s process%s ", shown ? "or " : "", left,
 			   shown ? "other" : "waiting", left == 1 ? "" : "es");
 	buf_printf(out, "could %s", role_wanted(n));
-	if (n->outside_why && n->outside != HOPE_RUNS)
+	if (n->outside_why)
 		buf_printf(out, ", or %s", n->outside_why);
 }
 
