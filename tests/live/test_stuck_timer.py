@@ -22,6 +22,8 @@ KNOTS.update({
     "alarmhandled": ENDS,
     "alarmchild": ({"waiter": "external", "reader": "external"},
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
+    "alarmclone": ({"waiter": "external", "reader": "external"},
+                   {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "posixhandled": ENDS,
     # what it began with counts, whatever the socket or terminal says by now
     "limitread": ENDS,
@@ -35,7 +37,8 @@ KNOTS.update({
 for _mode in NO_HELP:
     lens.register("stuck_" + _mode, ring_test(_mode))
 for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled",
-              "alarmchild", "limitread", "limittcp", "limitsend", "limittty", "limitconnect"):
+              "alarmchild", "alarmclone", "limitread", "limittcp", "limitsend", "limittty",
+              "limitconnect"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 

@@ -216,23 +216,28 @@ static void timer_ignored(void)
 	posix_timer(true, SIGURG);
 }
 
-static void handle_children(void)
+static void handle(int number)
 {
 	const struct sigaction a = { .sa_handler = on_alarm };
 
-	if (sigaction(SIGCHLD, &a, NULL))
+	if (sigaction(number, &a, NULL))
 		work_die("sigaction");
 }
 
-/* it has nothing of the knot, and could end at any time */
-static void child_handled(void)
+static void handle_children(void)
+{
+	handle(SIGCHLD);
+}
+
+/* a child has nothing of the knot, and could end at any time: the signal tells it */
+static void handle_child(int number)
 {
 	pid_t pid;
 
-	handle_children();
-	pid = fork();
+	handle(number);
+	pid = (pid_t)syscall(SYS_clone, number, 0, 0, 0, 0);
 	if (pid < 0)
-		work_die("fork");
+		work_die("clone");
 	if (pid)
 		return;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -240,6 +245,10 @@ static void child_handled(void)
 	for (;;)
 		pause();
 }
+
+static void child_handled(void) { handle_child(SIGCHLD); }
+/* ... whichever that is */
+static void clone_handled(void) { handle_child(SIGUSR1); }
 
 #define PROCESS_MODE(name)						\
 	static void name##_knot(void)					\
@@ -256,6 +265,7 @@ PROCESS_MODE(timer_silent)
 PROCESS_MODE(timer_ignored)
 PROCESS_MODE(handle_children)
 PROCESS_MODE(child_handled)
+PROCESS_MODE(clone_handled)
 
 static const struct work_mode modes[] = {
 	{ "timeralone", idle_alone },
@@ -272,6 +282,7 @@ static const struct work_mode modes[] = {
 	{ "posixignored", timer_ignored_knot },
 	{ "alarmchildless", handle_children_knot },
 	{ "alarmchild", child_handled_knot },
+	{ "alarmclone", clone_handled_knot },
 };
 
 int main(int argc, char **argv)

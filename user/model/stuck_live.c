@@ -47,6 +47,13 @@ static enum stuck_hope need_hope(const struct stuck_need *n)
 
 #define HANDLES_CHILDREN (1ull << 16) /* SIGCHLD */
 
+/* of another child than fork(2) makes any signal may tell it */
+static bool handles_end(const struct stuck_proc *parent, const struct stuck_proc *child)
+{
+	return child->flags & LENS_THREAD_CLONED ? parent->handlers :
+						   parent->handlers & HANDLES_CHILDREN;
+}
+
 /*
  * Who has a handler for the end of a child may be interrupted by it, or have it do what others
  * wait for; a child that could act could end.
@@ -56,7 +63,7 @@ static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 	struct stuck_proc *parent = stuck_find_proc(s, child->parent);
 	bool changed = false;
 
-	if (!parent || parent == child || !(parent->handlers & HANDLES_CHILDREN) ||
+	if (!parent || parent == child || !handles_end(parent, child) ||
 	    child->hope < HOPE_STRANGER)
 		return false;
 	for (size_t i = 0; i < parent->thread_count; i++) {
