@@ -225,6 +225,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	__u32 rcv_nxt;
+	__u32 rcv_wup, rcv_wnd;	/* the window as it was told to the peer, and up to where then */
 	__u32 copied_seq;
 	__u32 write_seq;
 	__u32 snd_una;

@@ -79,6 +79,13 @@ static __always_inline bool is_sending(struct tcp_sock *tcp)
 	       (core_load(tcp, write_seq) != next && room > 0);
 }
 
+/* of which the peer may have heard only part so far */
+static __always_inline bool has_window(struct tcp_sock *tcp)
+{
+	return (__s32)(core_load(tcp, rcv_wup) + core_load(tcp, rcv_wnd) -
+		       core_load(tcp, rcv_nxt)) > 0;
+}
+
 /* an urgent byte that is the next one does not count, unless it is to be read with the others */
 static __always_inline bool is_urgent(struct sock *sk, struct tcp_sock *tcp)
 {
@@ -116,6 +123,8 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 		d->flags |= LENS_DESC_CONNECTING;
 	if (is_sending(tcp))
 		d->flags |= LENS_DESC_SENDING;
+	if (has_window(tcp))
+		d->flags |= LENS_DESC_WINDOW;
 	if (BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_user_timeout))
 		d->flags |= LENS_DESC_USER_TIMEOUT;
 	d->queued_bytes = (__u32)(core_load(tcp, rcv_nxt) - core_load(tcp, copied_seq));

@@ -162,6 +162,7 @@ enum lens_object {
 #define LENS_DESC_HELD_BACK 8388608	/* tcp: takes no more while so much is unsent */
 #define LENS_DESC_PEEK_OFF 16777216	/* socket: a peek begins behind what was peeked at */
 #define LENS_DESC_CONNECTING 33554432	/* tcp: nobody has answered yet */
+#define LENS_DESC_WINDOW 67108864	/* tcp: has told its peer that there is room for more */
 
 /* a descriptor of a process, one it is about to get, or one inside a unix socket (tgid 0) */
 struct lens_rec_desc {

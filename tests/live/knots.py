@@ -59,7 +59,7 @@ THIRDS = ("devtty tracedthread wakeupfd semtogether semlittle semeach deletedfil
           " fifoalone sembeside").split()
 SIGNALS = ("mqsignal mqblocked asyncsignal asyncignored waitgroup waitidgroup eventfull"
            " waitclone waitstopped").split()
-HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone intransit"
+HIDDEN = ("hiddenset hiddensplice hiddentee hiddenreceiver nobodyreceives leadergone"
           " acceptedhidden connectedbefore afterthread hiddenstopped"
           " listenerunix listenertcp").split()
 GUISES = ("echoed echoednews signalmask replaced missingpage adopter tracedbusy tracedstuck"
@@ -75,6 +75,7 @@ STRAYS = ("straypoll strayselect straygone straypollgone strayprocess straysocke
           " straytimedsocket straytimedset endedthread").split()
 RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice lockedtee"
           " lockedvmsplice lockedclose lockedioctl").split()
+TRANSITS = "intransit windowtransit".split()
 LIMITS = "limitlater limitread limittcp limitsend limittty limitconnect".split()
 VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
 
@@ -84,7 +85,7 @@ PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROO
             "impasse_signal": SIGNALS,
             "impasse_third": THIRDS, "impasse_hidden": HIDDEN, "impasse_idle": IDLES,
             "impasse_guise": GUISES, "impasse_stray": STRAYS, "impasse_origin": ORIGINS,
-            "impasse_relay": RELAYS, "impasse_limit": LIMITS,
+            "impasse_relay": RELAYS, "impasse_limit": LIMITS, "impasse_transit": TRANSITS,
             "impasse_futex": FUTEXES, "impasse_reach": REACHES, "impasse_view": VIEWS,
             "impasse_sock": SOCKETS, "impasse": IMPASSES}
 

@@ -6,14 +6,11 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <mqueue.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -245,17 +242,7 @@ static void leader_gone(void)
 	asleep_anywhere("two", SYS_read);
 }
 
-/* ------------------------------------------------------------------ what is on its way */
-
-static void change_loopback(bool up)
-{
-	struct ifreq request = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP : 0 };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (ioctl(fd, SIOCSIFFLAGS, &request))
-		work_die("SIOCSIFFLAGS");
-	close(fd);
-}
+/* ---------------------------------------------------------------- accepted by whom? */
 
 static int listener;
 
@@ -275,35 +262,6 @@ static void make_tcp_pair(void)
 	s[1] = accept(listener, NULL, NULL);
 	if (s[1] < 0)
 		work_die("accept");
-}
-
-static void ask_and_read(void *unused)
-{
-	close_others(s[0], -1);
-	put(s[0]);
-	get(s[0]);
-}
-
-static void read_s1(void *unused)
-{
-	close_others(s[1], -1);
-	get(s[1]);
-}
-
-/* the network is down: when it is back, what the client has sent arrives */
-static void in_transit(void)
-{
-	if (unshare(CLONE_NEWNET))
-		work_skip("no network namespaces here");
-	change_loopback(true);
-	make_tcp_pair();
-	close(listener);
-	change_loopback(false);
-	role("client", work_spawn(ask_and_read, NULL));
-	role("server", work_spawn(read_s1, NULL));
-	let_go();
-	asleep("client", SYS_read);
-	asleep("server", SYS_read);
 }
 
 static void read_s0_with_q(void *unused)
@@ -547,7 +505,6 @@ static const struct work_mode modes[] = {
 	{ "hiddenreceiver", hidden_receiver },
 	{ "nobodyreceives", nobody_receives },
 	{ "leadergone", leader_gone },
-	{ "intransit", in_transit },
 	{ "acceptedhidden", accepted_and_hidden },
 	{ "connectedbefore", connected_before },
 	{ "afterthread", after_thread },

@@ -83,14 +83,19 @@ bool stuck_is_pending(const struct stuck *s, const struct stuck_desc *d)
 
 /*
  * What was sent and has not arrived comes by itself, or the kernel gives the connection up. It
- * makes room as well: a reader that takes nothing leaves no window for any more of it.
+ * makes room as well: a reader that takes nothing leaves no window for any more of it. That there
+ * is a window again may be on its way, too, or be asked for again and again.
  */
 static void ready_tcp(struct stuck_need *n, const struct stuck_desc *d,
 		      const struct stuck_desc *other)
 {
 	const struct stuck_desc *sender = n->want == WANT_ROOM ? d : other;
+	const struct stuck_desc *receiver = n->want == WANT_ROOM ? other : d;
 
-	if (sender && sender->rec.flags & LENS_DESC_SENDING)
+	if (!sender)
+		return;
+	if (sender->rec.flags & LENS_DESC_SENDING ||
+	    (sender->rec.sent_bytes && receiver && receiver->rec.flags & LENS_DESC_WINDOW))
 		stuck_hope_outside(n, HOPE_RUNS, "what is on its way");
 }
 
