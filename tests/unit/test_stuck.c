@@ -96,6 +96,21 @@ TEST(circle_of_the_living)
 	}
 }
 
+/* a pipe to itself, as event loops have one, says nothing of the others on the cycle */
+TEST(cycle_is_told_by_another)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stuck_thread *a = thread_of(s, 1), *b = thread_of(s, 2);
+
+	waits_for(a, a->proc);
+	waits_for(a, b->proc);
+	waits_for(b, a->proc);
+	stuck_judge(s);
+	CHECK_STR(stuck_verdict_name(a->verdict), "deadlock");
+	CHECK(a->main == &a->needs[1]);
+	CHECK(a->main_provider == b->proc);
+}
+
 TEST(dead_alternative_does_not)
 {
 	_cleanup_(stuck_freep) struct stuck *s = stuck_new();

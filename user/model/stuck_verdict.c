@@ -132,15 +132,27 @@ static bool leads_to_deadlock(const struct stuck_proc *p)
 	return p->ring || p->leads_to_ring;
 }
 
+static bool leads_into_ring(const struct stuck_need *n, const struct stuck_proc *but)
+{
+	for (size_t i = 0; i < n->provider_count && n->want != WANT_ARM; i++)
+		if (n->providers[i].why != WHY_OWN_THREADS && n->providers[i].proc != but &&
+		    leads_to_deadlock(n->providers[i].proc))
+			return true;
+	return false;
+}
+
+/* rather by way of another one: event loops have a pipe to themselves in their set */
 static const struct stuck_need *need_into_ring(const struct stuck_thread *t)
 {
-	for (size_t i = 0; i < t->need_count; i++)
-		for (size_t j = 0; j < t->needs[i].provider_count; j++)
-			if (t->needs[i].providers[j].why != WHY_OWN_THREADS &&
-			    t->needs[i].want != WANT_ARM &&
-			    leads_to_deadlock(t->needs[i].providers[j].proc))
-				return &t->needs[i];
-	return NULL;
+	const struct stuck_need *own = NULL;
+
+	for (size_t i = 0; i < t->need_count; i++) {
+		if (leads_into_ring(&t->needs[i], t->proc))
+			return &t->needs[i];
+		if (!own && leads_into_ring(&t->needs[i], NULL))
+			own = &t->needs[i];
+	}
+	return own;
 }
 
 static bool waits_for_own_threads_only(const struct stuck_thread *t)
