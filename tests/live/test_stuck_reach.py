@@ -35,9 +35,8 @@ REACHED = {
     "seccompn": ({"supervised": "external", "reader": "external"},
                  {"supervised": ["reader"], "reader": ["supervised"]}, {}),
     # it has not begun to wait for the lock that the other has
-    "seccomplock": ({"supervised": "peer-slow", "waiter": "external"},
-                    {"supervised": ["waiter"], "waiter": ["supervised"]},
-                    {"waiter": ("peer-slow", 1)}),
+    "seccomplock": ({"supervised": "external", "waiter": "external"},
+                    {"supervised": ["waiter"], "waiter": ["supervised"]}, {}),
     # the terminal that the holder has by another name
     "devtty": ({"master": "external", "reader": "external"},
                {"master": ["holder"], "reader": ["master"]}, {}),

@@ -31,6 +31,16 @@ static const char *why_stopped(const struct lens_rec_thread *r)
 	return "stopped by a signal";
 }
 
+/* a supervisor holds a call like that, too, from the first signal on: seccomp_unotify(2) */
+static bool waits_for_device(const struct stuck *s, const struct stuck_thread *t)
+{
+	const struct lens_rec_thread *r = &t->rec;
+
+	return r->state & STUCK_STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
+	       r->call != LENS_CALL_CLONE && !(r->flags & LENS_THREAD_SUPERVISED) &&
+	       !stuck_find_locker(s, t);
+}
+
 void stuck_set_own(const struct stuck *s, struct stuck_thread *t)
 {
 	const struct lens_rec_thread *r = &t->rec;
@@ -54,8 +64,7 @@ void stuck_set_own(const struct stuck *s, struct stuck_thread *t)
 	} else if (r->flags & LENS_THREAD_WORKER) {
 		t->own = HOPE_OUTSIDE;
 		t->own_why = "working for io_uring";
-	} else if (r->state & STUCK_STATE_UNINTERRUPTIBLE && r->call != LENS_CALL_VFORK &&
-		   r->call != LENS_CALL_CLONE && !stuck_find_locker(s, t)) {
+	} else if (waits_for_device(s, t)) {
 		t->own = HOPE_RUNS;
 		t->own_why = "waiting for a device";
 	} else if (r->flags & LENS_THREAD_TIMER) {
