@@ -96,6 +96,21 @@ TEST(circle_of_the_living)
 	}
 }
 
+/* who could receive an end that is inside his socket has it as good as in hand */
+TEST(cycle_over_a_receiver)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct stuck_thread *a = thread_of(s, 1), *b = thread_of(s, 2);
+	struct stuck_need *n = stuck_add_need(a, WANT_DATA);
+
+	n->thing = stuck_thing_add(s, LENS_OBJECT_PIPE, "pipe");
+	stuck_add_provider(n, b->proc, WHY_CAN_RECEIVE_END, 3);
+	waits_for(b, a->proc);
+	stuck_judge(s);
+	CHECK_STR(stuck_verdict_name(a->verdict), "deadlock");
+	CHECK_STR(stuck_verdict_name(b->verdict), "deadlock");
+}
+
 /* a pipe to itself, as event loops have one, says nothing of the others on the cycle */
 TEST(cycle_is_told_by_another)
 {

@@ -26,7 +26,7 @@ bool stuck_is_own_leak(const struct stuck_thread *t, const struct stuck_need *n)
 	if (!awaits_end_of_file(n) || !n->provider_count)
 		return false;
 	for (size_t i = 0; i < n->provider_count; i++)
-		if (n->providers[i].proc != t->proc && n->providers[i].why != WHY_CAN_RECEIVE_END)
+		if (n->providers[i].proc != t->proc)
 			return false;
 	return true;
 }
