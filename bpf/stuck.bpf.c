@@ -307,6 +307,7 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	struct mm_struct *mm = core_field(u, mm);
 	__u64 listens = let_in(t, r->call);
 	bool leads = t->pid == t->tgid;
+	int end;
 
 	r->parent = core_field_of(u, real_parent, tgid);
 	if (core_field(u, jobctl) & KDEF_JOBCTL_LISTENING ||
@@ -344,8 +345,9 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 	fill_group(t, r);
 	fill_terminal(t, r);
 	r->flags |= family_flags(t);
-	if (core_field(u, exit_signal) != KDEF_SIGCHLD)
-		r->flags |= LENS_THREAD_CLONED;
+	end = core_field(u, exit_signal);
+	if (end != KDEF_SIGCHLD)
+		r->flags |= end > 0 ? LENS_THREAD_CLONED | LENS_THREAD_TELLS : LENS_THREAD_CLONED;
 }
 
 /* what both rounds tell */

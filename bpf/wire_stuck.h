@@ -74,6 +74,7 @@ enum lens_call {
 #define LENS_THREAD_ELSEWHERE 262144	/* its call is about what its descriptor, or group, was */
 #define LENS_THREAD_TIMED 524288	/* a timer of the kernel's will end the call */
 #define LENS_THREAD_FOREGROUND 1048576	/* its terminal has its group in the foreground */
+#define LENS_THREAD_TELLS 2097152	/* its parent of its end, by another signal than SIGCHLD */
 
 /*
  * A look tells of each thread twice. What it compares is filled in the first time: proc,

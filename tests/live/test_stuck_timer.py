@@ -24,6 +24,8 @@ KNOTS.update({
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "alarmclone": ({"waiter": "external", "reader": "external"},
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
+    "alarmfatal": ({"waiter": "external", "reader": "external"},
+                   {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "posixhandled": ENDS,
     # what it began with counts, whatever the socket or terminal says by now
     "limitread": ENDS,
@@ -37,8 +39,8 @@ KNOTS.update({
 for _mode in NO_HELP:
     lens.register("stuck_" + _mode, ring_test(_mode))
 for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled",
-              "alarmchild", "alarmclone", "limitread", "limittcp", "limitsend", "limittty",
-              "limitconnect"):
+              "alarmchild", "alarmclone", "alarmfatal", "limitread", "limittcp", "limitsend",
+              "limittty", "limitconnect"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 

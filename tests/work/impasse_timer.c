@@ -230,12 +230,10 @@ static void handle_children(void)
 }
 
 /* a child has nothing of the knot, and could end at any time: the signal tells it */
-static void handle_child(int number)
+static void leave_child(int number)
 {
-	pid_t pid;
+	pid_t pid = (pid_t)syscall(SYS_clone, number, 0, 0, 0, 0);
 
-	handle(number);
-	pid = (pid_t)syscall(SYS_clone, number, 0, 0, 0, 0);
 	if (pid < 0)
 		work_die("clone");
 	if (pid)
@@ -246,9 +244,24 @@ static void handle_child(int number)
 		pause();
 }
 
-static void child_handled(void) { handle_child(SIGCHLD); }
+static void child_handled(void)
+{
+	handle_children();
+	leave_child(SIGCHLD);
+}
+
 /* ... whichever that is */
-static void clone_handled(void) { handle_child(SIGUSR1); }
+static void clone_handled(void)
+{
+	handle(SIGUSR1);
+	leave_child(SIGUSR1);
+}
+
+/* ... and ends who has no handler for it */
+static void clone_fatal(void)
+{
+	leave_child(SIGUSR1);
+}
 
 #define PROCESS_MODE(name)						\
 	static void name##_knot(void)					\
@@ -266,6 +279,7 @@ PROCESS_MODE(timer_ignored)
 PROCESS_MODE(handle_children)
 PROCESS_MODE(child_handled)
 PROCESS_MODE(clone_handled)
+PROCESS_MODE(clone_fatal)
 
 static const struct work_mode modes[] = {
 	{ "timeralone", idle_alone },
@@ -283,6 +297,7 @@ static const struct work_mode modes[] = {
 	{ "alarmchildless", handle_children_knot },
 	{ "alarmchild", child_handled_knot },
 	{ "alarmclone", clone_handled_knot },
+	{ "alarmfatal", clone_fatal_knot },
 };
 
 int main(int argc, char **argv)

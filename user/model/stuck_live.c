@@ -47,11 +47,12 @@ static enum stuck_hope need_hope(const struct stuck_need *n)
 
 #define HANDLES_CHILDREN (1ull << 16) /* SIGCHLD */
 
-/* of another child than fork(2) makes any signal may tell it */
-static bool handles_end(const struct stuck_proc *parent, const struct stuck_proc *child)
+/* a child that clone(2) made may have another signal, which ends who does not handle it, or none */
+static bool hears_end(const struct stuck_proc *parent, const struct stuck_proc *child)
 {
-	return child->flags & LENS_THREAD_CLONED ? parent->handlers :
-						   parent->handlers & HANDLES_CHILDREN;
+	if (child->flags & LENS_THREAD_CLONED)
+		return child->flags & LENS_THREAD_TELLS;
+	return parent->handlers & HANDLES_CHILDREN;
 }
 
 /*
@@ -63,7 +64,7 @@ static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 	struct stuck_proc *parent = stuck_find_proc(s, child->parent);
 	bool changed = false;
 
-	if (!parent || parent == child || !handles_end(parent, child) ||
+	if (!parent || parent == child || !hears_end(parent, child) ||
 	    child->hope < HOPE_STRANGER)
 		return false;
 	for (size_t i = 0; i < parent->thread_count; i++) {
@@ -72,7 +73,7 @@ static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 		if (t->is_dead || t->own != HOPE_NONE)
 			continue;
 		t->own = HOPE_OUTSIDE;
-		t->own_why = "waiting, with a handler for the end of a child";
+		t->own_why = "waiting, with a signal set for the end of a child";
 		changed = true;
 	}
 	return changed;
