@@ -93,9 +93,8 @@ static void take_all_and_read(void *unused)
 static void window_in_transit(void)
 {
 	make_connection();
-	do
-		fill(s[0]);
-	while (!peer_takes_nothing());
+	for (fill(s[0]); !peer_takes_nothing(); fill(s[0]))
+		usleep(1000);
 	change_loopback(false);
 	role("client", work_spawn(put_s0, NULL));
 	role("server", work_spawn(take_all_and_read, NULL));
