@@ -28,7 +28,7 @@ typedef struct {
 } atomic_t;
 
 struct list_head {
-	struct list_head *next;
+	struct list_head *next, *prev;
 };
 
 struct hlist_node {

@@ -311,6 +311,12 @@ static __always_inline void look_into_socket(const struct lens_rec_desc *d)
 		stuck_peer_waiters((void *)d->self);
 }
 
+/* who waits for a lock is told once, by a descriptor of the process that has it */
+static __noinline bool is_of(struct task_struct *t, __u64 task)
+{
+	return core_load((struct task_struct *)task, tgid) == (__s32)t->tgid;
+}
+
 SEC("?iter/task_file")
 int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 {
@@ -338,7 +344,7 @@ int stuck__iter__descs(struct bpf_iter__task_file *ctx)
 		return 0;
 	bpf_seq_write(ctx->meta->seq, d, len);
 	if (d->object == LENS_OBJECT_PIPE || d->object == LENS_OBJECT_FIFO) {
-		if (d->peer)
+		if (d->peer && is_of(t, d->peer))
 			stuck_lock_waiters((void *)d->self);
 	} else if (d->object == LENS_OBJECT_EPOLL)
 		stuck_epoll((void *)d->self);

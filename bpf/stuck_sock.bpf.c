@@ -251,35 +251,41 @@ int stuck_in_flight(struct sock *sk)
 /* --------------------------------------------- whose room, or lock, is waited for */
 
 struct waiters_walk {
-	void *head, *at;
+	void *head, *before, *at;
 	__s64 to_task;	/* from where an entry is listed to the pointer to its task */
 	struct lens_rec_waiter r;
 };
 
 /*
  * An entry is a thread's, or, of those who poll, a socket's, which is no thread's token. The walk
- * is lockless, as the others are: who has been in a call all the time was in the list as well.
+ * is lockless, as the others are: who has been in a call all the time was in the list as well. An
+ * entry that is moved to another list meanwhile does not lead into that one.
  */
 static long next_waiter(__u32 i, struct waiters_walk *w)
 {
-	if (!w->at || w->at == w->head)
+	struct list_head *at = w->at;
+
+	if (!at || at == w->head || core_load(at, prev) != w->before)
 		return 1;
 	if (bpf_probe_read_kernel(&w->r.task, sizeof(w->r.task), w->at + w->to_task))
 		return 1;
 	rec_init(&w->r.h, LENS_REC_WAITER, sizeof(w->r));
 	w->r.h.flags = LENS_F_SNAPSHOT;
 	core_emit(&w->r, sizeof(w->r), LENS_KIND_NONE);
-	return bpf_probe_read_kernel(&w->at, sizeof(w->at), w->at) != 0;
+	w->before = at;
+	w->at = core_load(at, next);
+	return 0;
 }
 
 #define WAITERS_MAX 4096 /* at one object; more are not resolved */
 
 static __noinline int tell_waiters(__u64 self, __u64 head, __s64 to_task)
 {
-	struct waiters_walk w = { .head = (void *)head, .to_task = to_task, .r.self = self };
+	struct waiters_walk w = { .head = (void *)head, .before = (void *)head,
+				  .to_task = to_task, .r.self = self };
 
-	if (!bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head))
-		bpf_loop(WAITERS_MAX, next_waiter, &w, 0);
+	w.at = core_load((struct list_head *)head, next);
+	bpf_loop(WAITERS_MAX, next_waiter, &w, 0);
 	return 0;
 }
 
@@ -296,7 +302,12 @@ int stuck_peer_waiters(struct sock *sk)
 
 int stuck_lock_waiters(struct pipe_inode_info *pipe)
 {
-	void *head = (void *)pipe + bpf_core_field_offset(struct pipe_inode_info, mutex) +
+	void *head;
+
+	/* a mutex of another make, on real-time kernels */
+	if (!bpf_core_field_exists(pipe->mutex.wait_list))
+		return 0;
+	head = (void *)pipe + bpf_core_field_offset(struct pipe_inode_info, mutex) +
 		     bpf_core_field_offset(struct mutex, wait_list);
 
 	return tell_waiters((__u64)pipe, (__u64)head,

@@ -14,6 +14,9 @@ static const struct stuck_desc *locked_pipe(const struct stuck *s, const struct 
 
 	if (!d || (d->rec.object != LENS_OBJECT_PIPE && d->rec.object != LENS_OBJECT_FIFO))
 		return NULL;
+	/* nobody waits for it otherwise, whatever was read while the list changed */
+	if (!(t->rec.state & STUCK_STATE_UNINTERRUPTIBLE))
+		return NULL;
 	return d->rec.peer && d->rec.peer != t->rec.task ? d : NULL;
 }
 
