@@ -45,6 +45,76 @@ TEST(sets_in_sets_are_bounded)
 	CHECK_STR(stuck_verdict_name(judged->verdict), "external");
 }
 
+/* ------------------------------------------------- on its way inside a socket */
+
+enum { PIPE_ON_ITS_WAY = 1, PIPE_BACK, CARRIER, READ_END = 10 };
+
+static void tell_end(struct stuck *s, unsigned pid, uint64_t self, uint32_t mode, uint64_t file)
+{
+	struct lens_rec_desc d = {
+		.proc = { .start_ns = pid ? 1 : 0, .tgid = pid }, .fd = file,
+		.file = file, .self = self,
+		.object = LENS_OBJECT_PIPE, .mode = mode, .refs = 1, .readers = 1, .writers = 1,
+		.capacity_msgs = 16, .ino = self, .carrier = pid ? 0 : CARRIER,
+	};
+
+	look_apply(s, &d, LENS_REC_DESC, sizeof(d));
+}
+
+/* 7 reads what 8 could write, once it has received the end from its socket; 8 waits for 7 */
+static void tell_carried(struct stuck *s, unsigned carrier_refs)
+{
+	struct lens_rec_desc socket = {
+		.proc = { .start_ns = 1, .tgid = 8 }, .fd = 4, .file = 20, .self = CARRIER,
+		.object = LENS_OBJECT_UNIX_STREAM, .mode = 3, .refs = carrier_refs, .ino = 20,
+	};
+
+	tell_end(s, 7, PIPE_ON_ITS_WAY, 1, READ_END);
+	tell_end(s, 0, PIPE_ON_ITS_WAY, 2, READ_END + 1);
+	tell_end(s, 8, PIPE_BACK, 1, READ_END + 2);
+	tell_end(s, 7, PIPE_BACK, 2, READ_END + 3);
+	look_apply(s, &socket, LENS_REC_DESC, sizeof(socket));
+}
+
+static void tell_seen(struct stuck *s)
+{
+	tell_carried(s, 1);
+}
+
+static void tell_unseen(struct stuck *s)
+{
+	tell_carried(s, 2);
+}
+
+static void check_carried(void (*tell)(struct stuck *s), const char *verdict)
+{
+	_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+	struct lens_rec_thread t[] = {
+		look_sleeper(7, LENS_CALL_READ, READ_END),
+		look_sleeper(8, LENS_CALL_READ, READ_END + 2),
+	};
+
+	look_now_ns = 1000;
+	look_mark(s, LENS_MARK_STUCK_BEGIN);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_HOLDERS);
+	tell(s);
+	look_mark(s, LENS_MARK_STUCK_AGAIN);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		look_apply(s, &t[i], LENS_REC_THREAD, sizeof(t[i]));
+	look_mark(s, LENS_MARK_STUCK_END);
+	stuck_settle(s);
+	CHECK_STR(stuck_verdict_name(look_thread(s, 7)->verdict), verdict);
+	CHECK_STR(stuck_verdict_name(look_thread(s, 8)->verdict), verdict);
+}
+
+TEST(unseen_holder_of_a_carrier_may_receive_the_end)
+{
+	check_carried(tell_seen, "deadlock");
+	check_carried(tell_unseen, "external");
+}
+
 /* 2 are wanted of semaphore 0 in set 7, of which there are none; process 6 owes 1 */
 static void tell_semaphore(struct stuck *s)
 {

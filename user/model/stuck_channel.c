@@ -33,6 +33,8 @@ static void add_receivers(const struct stuck *s, struct stuck_need *n, const str
 		return;
 	}
 	for (; carrier && stuck_may_visit(s, n); carrier = carrier->next_self) {
+		if (stuck_is_hidden(s, carrier))
+			stuck_hope_outside(n, HOPE_OUTSIDE, "a process that is not seen");
 		if (carrier->proc)
 			add_holder(n, carrier, WHY_CAN_RECEIVE_END);
 		else
