@@ -26,6 +26,8 @@ KNOTS.update({
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "alarmfatal": ({"waiter": "external", "reader": "external"},
                    {"waiter": ["reader"], "reader": ["waiter"]}, {}),
+    "alarmstops": ({"waiter": "external", "reader": "external"},
+                   {"waiter": ["reader"], "reader": ["waiter"]}, {}),
     "posixhandled": ENDS,
     # what it began with counts, whatever the socket or terminal says by now
     "limitread": ENDS,
@@ -39,8 +41,8 @@ KNOTS.update({
 for _mode in NO_HELP:
     lens.register("stuck_" + _mode, ring_test(_mode))
 for _mode in ("timeralone", "timerheld", "timerset", "alarmhandled", "posixhandled",
-              "alarmchild", "alarmclone", "alarmfatal", "limitread", "limittcp", "limitsend",
-              "limittty", "limitconnect"):
+              "alarmchild", "alarmclone", "alarmfatal", "alarmstops", "limitread", "limittcp",
+              "limitsend", "limittty", "limitconnect"):
     lens.register("stuck_" + _mode, knot_test(_mode))
 
 

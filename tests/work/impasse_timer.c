@@ -257,6 +257,13 @@ static void clone_handled(void)
 	leave_child(SIGUSR1);
 }
 
+/* ... that it stops is told by the usual one, also where its end is not told */
+static void clone_stops(void)
+{
+	handle_children();
+	leave_child(0);
+}
+
 /* ... and ends who has no handler for it */
 static void clone_fatal(void)
 {
@@ -280,6 +287,7 @@ PROCESS_MODE(handle_children)
 PROCESS_MODE(child_handled)
 PROCESS_MODE(clone_handled)
 PROCESS_MODE(clone_fatal)
+PROCESS_MODE(clone_stops)
 
 static const struct work_mode modes[] = {
 	{ "timeralone", idle_alone },
@@ -298,6 +306,7 @@ static const struct work_mode modes[] = {
 	{ "alarmchild", child_handled_knot },
 	{ "alarmclone", clone_handled_knot },
 	{ "alarmfatal", clone_fatal_knot },
+	{ "alarmstops", clone_stops_knot },
 };
 
 int main(int argc, char **argv)

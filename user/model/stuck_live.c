@@ -47,24 +47,25 @@ static enum stuck_hope need_hope(const struct stuck_need *n)
 
 #define HANDLES_CHILDREN (1ull << 16) /* SIGCHLD */
 
-/* a child that clone(2) made may have another signal, which ends who does not handle it, or none */
-static bool hears_end(const struct stuck_proc *parent, const struct stuck_proc *child)
+/*
+ * That a child stops is told by SIGCHLD whatever clone(2) was told to send at its end, which most
+ * often ends who does not handle it.
+ */
+static bool hears_of(const struct stuck_proc *parent, const struct stuck_proc *child)
 {
-	if (child->flags & LENS_THREAD_CLONED)
-		return child->flags & LENS_THREAD_TELLS;
-	return parent->handlers & HANDLES_CHILDREN;
+	return parent->handlers & HANDLES_CHILDREN || child->flags & LENS_THREAD_TELLS;
 }
 
 /*
- * Who has a handler for the end of a child may be interrupted by it, or have it do what others
- * wait for; a child that could act could end.
+ * Who has a handler for the end or stop of a child may be interrupted by it, or have it do what
+ * others wait for; a child that could act could end.
  */
 static bool raise_parent(const struct stuck *s, const struct stuck_proc *child)
 {
 	struct stuck_proc *parent = stuck_find_proc(s, child->parent);
 	bool changed = false;
 
-	if (!parent || parent == child || !hears_end(parent, child) ||
+	if (!parent || parent == child || !hears_of(parent, child) ||
 	    child->hope < HOPE_STRANGER)
 		return false;
 	for (size_t i = 0; i < parent->thread_count; i++) {
