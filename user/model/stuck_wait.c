@@ -103,21 +103,13 @@ static void add_adoptable(struct stuck *s, struct stuck_thread *t, struct stuck_
 			stuck_add_provider(n, s->procs[i], WHY_IS_CHILD, 0);
 }
 
-static bool has_ended(const struct stuck_proc *p)
-{
-	for (size_t i = 0; i < p->thread_count; i++)
-		if (!p->threads[i]->is_dead)
-			return false;
-	return true;
-}
-
 /* that a child has ended who traces it hears first, and its parent once that one has seen to it */
 static void add_child(const struct stuck *s, const struct stuck_thread *t, struct stuck_need *n,
 		      struct stuck_proc *child)
 {
 	struct stuck_proc *tracer = stuck_find_proc(s, child->tracer);
 
-	if (tracer && tracer != t->proc && has_ended(child))
+	if (tracer && tracer != t->proc && !child->live_count)
 		stuck_add_provider(n, tracer, WHY_TRACES, 0);
 	else
 		stuck_add_provider(n, child, WHY_IS_CHILD, 0);
