@@ -34,7 +34,7 @@ static void open_stdio(void)
 			_exit(EXIT_FAILED);
 }
 
-/* of what is printed by nobody who asks whether it could be: help, that of argp too */
+/* of what is printed by who does not ask whether it could be: help, that of argp too */
 static void check_output(void)
 {
 	if (!ferror(stdout) && !fflush(stdout))

@@ -14,6 +14,7 @@ import lens
 # operations come in batches, five a second
 BATCH_S = 1.5 if lens.NARROW else 0.4
 
+
 @lens.test()
 def trace_own_connection():
     """Who reads what trace writes at the other end of a connection, and has something to say there

@@ -153,8 +153,6 @@ static int run(int argc, char **argv)
 		show_json(l);
 	else
 		show_text(l);
-	if (fflush(stdout))
-		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
 	return EXIT_OK;
 }
 

@@ -227,8 +227,6 @@ static int show(const struct stuck *s, const struct stuck_options *o)
 	uint64_t used = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	bool bad = print(stdout, s, o);
 
-	if (fflush(stdout))
-		return log_err(EXIT_FAILED, "cannot write the output: %s", strerror(errno));
 	say_cost(&used, "printing");
 	return bad ? EXIT_STUCK : EXIT_OK;
 }

@@ -393,7 +393,8 @@ void fold_between_looks(struct world *w)
 	struct world_state *ws = world_state(w);
 
 	/* recordings are not trusted, and these marks cost them little */
-	if (ws->gone_told < MANY_GONE && ws->gone_told < hash_count(w->chans) / 8)
+	if (!ws->gone_told ||
+	    (ws->gone_told < MANY_GONE && ws->gone_told < hash_count(w->chans) / 8))
 		return;
 	ws->gone_told = 0;
 	/* these name what may be forgotten */

@@ -105,6 +105,10 @@ static void miss_processes(struct world *w, uint64_t ts_ns)
 	struct world_state *ws = world_state(w);
 
 	ws->sees_all = true;
+	/* recordings are not trusted, and these marks cost them little */
+	if (ws->look_of_missed == ws->looks_begun)
+		return;
+	ws->look_of_missed = ws->looks_begun;
 	for (size_t i = 0; i < hash_count(w->procs); i++) {
 		struct proc *p = hash_at(w->procs, i);
 

@@ -81,6 +81,7 @@ struct world_state {
 	struct hash *seats;		/* inet.c: halves by the origins of their streams */
 	unsigned looks;			/* completed */
 	uint32_t looks_begun;
+	uint32_t look_of_missed;	/* in which it was asked who is not there any more */
 	size_t gone_told;		/* channels, since that was last a reason to forget */
 	uint64_t look_ns;		/* begin of the last one */
 	bool in_look;			/* between BEGIN and END */

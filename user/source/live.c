@@ -440,7 +440,8 @@ static int bring_up(struct live *l)
 	struct kernel k;
 	int err;
 
-	err = live_allow_files();
+	err = live_allow_files(l->opt.snapshot && !l->opt.stuck ? LIVE_FILES_TO_LOOK :
+			       LIVE_FILES_TO_OBSERVE);
 	if (err)
 		return err;
 	live_quiet_libbpf();

@@ -98,10 +98,12 @@ int live_configure_types(struct lens *s, const struct kernel *k);
 int live_explain_load(int err);
 void live_quiet_libbpf(void);
 /*
- * live_files.c: allows as many descriptors as hooks take, or says that there are too few. The
+ * live_files.c: allows as many descriptors as are needed, or says that there are too few. The
  * command under `-- CMD` has been forked by then, with the limit as it was.
  */
-int live_allow_files(void);
+#define LIVE_FILES_TO_LOOK 64
+#define LIVE_FILES_TO_OBSERVE 256	/* two for each program, and what else there is */
+int live_allow_files(unsigned needed);
 /*
  * live_self.c: lets the kernel side learn which process we are and what pipes are, before
  * anything is counted; and learns who we are right after that

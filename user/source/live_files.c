@@ -6,20 +6,17 @@
 
 #include "source/live.h"
 
-/* two for each program, and what else there is */
-#define FILES_ENOUGH 256
-
-int live_allow_files(void)
+int live_allow_files(unsigned needed)
 {
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_ENOUGH)
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= needed)
 		return 0;
-	if (files.rlim_max < FILES_ENOUGH)
+	if (files.rlim_max < needed)
 		return log_err(-EMFILE, "no more than %llu file descriptors are allowed; raise "
-			       "the limit (ulimit -n %d)", (unsigned long long)files.rlim_max,
-			       FILES_ENOUGH);
-	files.rlim_cur = FILES_ENOUGH;
+			       "the limit (ulimit -n %u)", (unsigned long long)files.rlim_max,
+			       needed);
+	files.rlim_cur = needed;
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		return log_err(-errno, "cannot raise the limit of file descriptors: %s",
 			       strerror(errno));

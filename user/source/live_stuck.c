@@ -152,7 +152,7 @@ static int open_all(struct stuck_live *l)
 int stuck_live_open(const struct stuck_live_options *o, struct stuck_live **ret_live)
 {
 	struct stuck_live *l = xcalloc(1, sizeof(*l));
-	int err = live_allow_files();
+	int err = live_allow_files(LIVE_FILES_TO_LOOK);
 
 	if (!err && o->stacks)
 		err = live_stacks_open(&l->stacks);
