@@ -30,8 +30,11 @@ struct stuck_thread *stuck_find_locker(const struct stuck *s, const struct stuck
 void stuck_need_locker(struct stuck *s, struct stuck_thread *t, struct stuck_thread *locker)
 {
 	const struct stuck_desc *d = locked_pipe(s, t);
+	const struct stuck_desc *own = stuck_find_fd(s, t->proc, t->rec.arg[0]);
 	struct stuck_need *n = stuck_add_need(t, WANT_LOCK);
 
+	if (own && own->rec.self == d->rec.self)
+		n->fd = own->rec.fd;
 	n->thing = stuck_thing_of(s, d);
 	stuck_add_provider(n, locker->proc, WHY_OWNS_LOCK, 0);
 }
