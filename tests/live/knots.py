@@ -47,7 +47,8 @@ URINGS = RING_CYCLES + ("ringpolled ringtimeout ringlimit ringempty ringepoll ri
                         " ringbusy ringbeside ringminimum ringregistered ringorphan"
                         " ringforgotten").split()
 FUTEXES = ("deadowner owner robust words wordstimed mutexpipe inherit heirpipe heirmutex"
-           " heirclaimed wordalone wordhandler wordthread wordminded semscrossed").split()
+           " heirclaimed wordalone wordhandler wordthread wordleader wordminded"
+           " semscrossed").split()
 REACHES = ("tcplisten tcpreuse unixrebind selectexcept tcpuser unixquarter dgramsendmsg pollrdband"
            " mqflight flightshared").split()
 ORIGINS = ("changed forked gone silent pipeline session ownpipe ownfifo grandchild elder"

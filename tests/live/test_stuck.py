@@ -118,6 +118,15 @@ for _mode in RINGS:
 
 
 @lens.test()
+def stuck_wordleader():
+    """That several threads tell of the same memory, as their leader has ended, hides nobody."""
+    knot = Knot("wordleader")
+    lens.equal("verdicts", dict.fromkeys(("waiter", "reader"), "deadlock"), knot.verdicts())
+    lens.equal("cycles", [{"waiter", "reader"}], knot.cycles())
+    knot.end()
+
+
+@lens.test()
 def stuck_status_is_about_what_is_asked():
     """A deadlock elsewhere is no reason for exit status 5 about a process that has none."""
     knot = Knot("two")

@@ -281,7 +281,7 @@ TEST(shared_holders_are_bounded)
 
 /* ------------------------------------------------------------------ futex_waitv(2) */
 
-static unsigned words_read;
+static unsigned words_read, mapping_refs;
 
 static void make_words(struct stuck *s)
 {
@@ -294,7 +294,7 @@ static void make_words(struct stuck *s)
 		  .word = { { .sequence = 5, .offset = 8 }, { .offset = 0x2000 } } };
 	struct lens_rec_mapping map = { .proc = { .start_ns = 1, .tgid = 7 }, .start = 0x1000,
 					.end = 0x2000, .object = 1, .ino = 1,
-					.sequence = 5 };
+					.sequence = 5, .file = 1, .refs = mapping_refs };
 	struct lens_rec_thread other = look_sleeper(8, LENS_CALL_PAUSE, 0);
 
 	look_apply(s, &set, LENS_REC_MEMORY, sizeof(set.r) + set.r.size);
@@ -303,6 +303,16 @@ static void make_words(struct stuck *s)
 	look_apply(s, &map, LENS_REC_MAPPING, sizeof(map));
 	look_mark(s, LENS_MARK_STUCK_AGAIN);
 	look_apply(s, &other, LENS_REC_THREAD, sizeof(other));
+}
+
+static void make_words_twice(struct stuck *s)
+{
+	struct lens_rec_mapping map = { .proc = { .start_ns = 1, .tgid = 7 }, .start = 0x1000,
+					.end = 0x2000, .object = 1, .ino = 1,
+					.sequence = 5, .file = 1, .refs = mapping_refs };
+
+	look_apply(s, &map, LENS_REC_MAPPING, sizeof(map));
+	make_words(s);
 }
 
 TEST(words_of_a_set)
@@ -320,6 +330,23 @@ TEST(words_of_a_set)
 	CHECK_EQ_U64(waiter->needs[0].provider_count, 2);
 	CHECK(waiter->needs[1].providers[0].why == WHY_OWN_THREADS);
 	CHECK_STR(stuck_verdict_name(waiter->verdict), "waiting");
+}
+
+/* by each of two threads, which hides no third process that has it as well */
+TEST(mapping_that_is_told_twice)
+{
+	struct lens_rec_thread t = look_sleeper(7, LENS_CALL_FUTEX_WAITV, 0x500000);
+
+	t.arg[1] = words_read = 2;
+	for (mapping_refs = 2; mapping_refs <= 3; mapping_refs++) {
+		_cleanup_(stuck_freep) struct stuck *s = stuck_new();
+
+		look_at(s, &t, make_words_twice);
+		CHECK_STR(look_thread(s, 7)->needs[0].outside_why,
+			  mapping_refs == 3 ? "a holder that is not seen"
+					    : "a process outside of this pid namespace");
+	}
+	mapping_refs = 0;
 }
 
 TEST(words_that_were_not_read)

@@ -215,6 +215,46 @@ static void word_and_thread(void)
 	asleep_anywhere("waiter", SYS_pause);
 }
 
+static void *wait_at_one(void *unused)
+{
+	await_end_of_leader();
+	syscall(SYS_futex, words, FUTEX_WAIT, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+static void *wait_at_both(void *unused)
+{
+	await_end_of_leader();
+	wait_for_words(NULL);
+	return NULL;
+}
+
+static void leave_to_threads(void *unused)
+{
+	pthread_t one, both;
+
+	close(p[0]);
+	if (pthread_create(&one, NULL, wait_at_one, NULL) ||
+	    pthread_create(&both, NULL, wait_at_both, NULL))
+		work_die("pthread_create");
+	/* not pthread_exit(3), which would load a library */
+	syscall(SYS_exit, 0);
+}
+
+/* its memory is told of by each of the threads that are left */
+static void word_without_leader(void)
+{
+	make_pipe(p);
+	make_words();
+	role("waiter", work_spawn(leave_to_threads, NULL));
+	role("reader", work_spawn(read_p, NULL));
+	close_pair(p);
+	munmap(words, 4096);
+	asleep_anywhere("waiter", SYS_futex);
+	asleep_anywhere("waiter", SYS_futex_waitv);
+	asleep("reader", SYS_read);
+}
+
 /* whose owner the kernel knows, as it lends him its priority */
 static void heir_owner(void)
 {
@@ -410,8 +450,8 @@ static const struct work_mode modes[] = {
 	{ "inherit", heir_owner },   { "heirpipe", heir_and_pipe }, { "heirmutex", heir_and_mutex },
 	{ "heirclaimed", heir_claimed },
 	{ "wordalone", word_alone }, { "wordhandler", word_and_handler },
-	{ "wordthread", word_and_thread }, { "semscrossed", sems_crossed },
-	{ "wordminded", minded },
+	{ "wordthread", word_and_thread }, { "wordleader", word_without_leader },
+	{ "semscrossed", sems_crossed }, { "wordminded", minded },
 };
 
 int main(int argc, char **argv)

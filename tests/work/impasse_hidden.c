@@ -181,30 +181,17 @@ static void nobody_receives(void)
 	asleep("sender", SYS_mq_timedsend);
 }
 
-/* its table of descriptors is the thread's alone then */
-static void await_leader(void)
-{
-	char state = 0;
-
-	while (state != 'Z') {
-		FILE *f = fopen("/proc/self/stat", "re");
-
-		if (!f || fscanf(f, "%*d (impasse_hidden) %c", &state) != 1)
-			work_die("/proc/self/stat");
-		fclose(f);
-	}
-}
-
 static void *get_s0(void *unused)
 {
-	await_leader();
+	/* its table of descriptors is the thread's alone then */
+	await_end_of_leader();
 	get(s[0]);
 	return NULL;
 }
 
 static void *get_s1(void *unused)
 {
-	await_leader();
+	await_end_of_leader();
 	get(s[1]);
 	return NULL;
 }

@@ -186,6 +186,12 @@ void asleep_anywhere(const char *name, long nr)
 	}
 }
 
+void await_end_of_leader(void)
+{
+	while (state_of("/proc/self/stat") != 'Z')
+		doze();
+}
+
 void stop(const char *name)
 {
 	char path[64];

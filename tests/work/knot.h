@@ -30,6 +30,8 @@ void make_socket_pair(int s[2], int type);
 void close_pair(const int p[2]);
 /* all descriptors from 3 on but these two */
 void close_others(int keep, int keep_too);
+/* of the process itself, whose other threads go on */
+void await_end_of_leader(void);
 /* until a write would block */
 void fill(int fd);
 /* block, or have a byte moved */

@@ -266,8 +266,8 @@ static void add_mappers(const struct stuck *s, const struct stuck_thread *t, str
 		if (!p)
 			continue;
 		add_mapper(n, t, p);
-		/* its mappings are told of twice, and hide a reference */
-		if (p->flags & LENS_THREAD_SHARES_MEMORY || p->live_count < p->thread_count)
+		/* its mappings are told of by each process that has them, and hide a reference */
+		if (p->flags & LENS_THREAD_SHARES_MEMORY)
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 }

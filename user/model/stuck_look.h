@@ -141,6 +141,7 @@ struct stuck_look {
 	size_t desc_count;
 	struct lens_rec_mapping *mappings;
 	size_t mapping_count;
+	struct hash *mapped;	    /* struct stuck_place: of these mappings */
 	struct hash *sems;	    /* struct stuck_sem -> stuck_value; of undo 0: with a list */
 	bool sees_all;		    /* a thread of the initial pid namespace, so all of them */
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
@@ -152,6 +153,11 @@ struct stuck_look {
 
 struct stuck_fd {
 	uint32_t tgid, fd;
+};
+
+struct stuck_place {
+	struct lens_proc proc;
+	uint64_t start;
 };
 
 /* a semaphore, or what one list of SEM_UNDO has of it */
