@@ -78,7 +78,8 @@ RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice locked
           " lockedvmsplice lockedclose lockedioctl").split()
 TRANSITS = "intransit windowtransit".split()
 LIMITS = "limitlater limitread limittcp limitsend limittty limitconnect".split()
-VIEWS = "memfdholder sysvshm clonevm pidnamespaces seccompn seccomplock vforkother".split()
+VIEWS = ("memfdholder sysvshm clonevm clonevmleader pidnamespaces seccompn seccomplock"
+         " vforkother").split()
 
 
 PROGRAMS = {"impasse_ring": URINGS, "impasse_least": LEASTS, "impasse_room": ROOMS,

@@ -29,6 +29,7 @@ REACHED = {
                     {"waiter": ["holder", "reader", "waiter"], "reader": ["waiter"]}, {}),
     "sysvshm": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
     "clonevm": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
+    "clonevmleader": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
     "pidnamespaces": ({"waiter": "peer-slow", "stranger": "external"},
                       {"waiter": ["owner"], "stranger": ["waiter"]},
                       {"owner": ("peer-slow", 1)}),

@@ -120,16 +120,22 @@ static int keep_memory(void *unused)
 	return pause();
 }
 
-static void share_memory(void *unused)
+static void make_sharer(void)
 {
 	static char stack[65536] __attribute__((aligned(16)));
 	pid_t pid = clone(keep_memory, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
-	pthread_t thread;
 
 	if (pid < 0)
 		work_die("clone");
 	tell(pid);
 	close_others(p[0], q[1]);
+}
+
+static void share_memory(void *unused)
+{
+	pthread_t thread;
+
+	make_sharer();
 	if (pthread_create(&thread, NULL, wait_at_private_word, NULL))
 		work_die("pthread_create");
 	get(p[0]);
@@ -147,6 +153,46 @@ static void clone_vm(void)
 	asleep("sharer", SYS_pause);
 	asleep("reader", SYS_read);
 	asleep("waiter", SYS_read);
+	asleep_anywhere("waiter", SYS_futex);
+}
+
+static void *wait_without_leader(void *unused)
+{
+	await_end_of_leader();
+	return wait_at_private_word(NULL);
+}
+
+static void *share_without_leader(void *unused)
+{
+	await_end_of_leader();
+	make_sharer();
+	get(p[0]);
+	return NULL;
+}
+
+static void leave_sharing(void *unused)
+{
+	pthread_t one, other;
+
+	if (pthread_create(&one, NULL, wait_without_leader, NULL) ||
+	    pthread_create(&other, NULL, share_without_leader, NULL))
+		work_die("pthread_create");
+	/* not pthread_exit(3), which would load a library */
+	syscall(SYS_exit, 0);
+}
+
+/* the same, of a process whose leader has ended, but is counted with its threads */
+static void clone_vm_without_leader(void)
+{
+	make_pipes();
+	make_channel();
+	role("waiter", work_spawn(leave_sharing, NULL));
+	role("sharer", hear_pid());
+	role("reader", work_spawn(read_q, NULL));
+	let_go();
+	asleep("sharer", SYS_pause);
+	asleep("reader", SYS_read);
+	asleep_anywhere("waiter", SYS_read);
 	asleep_anywhere("waiter", SYS_futex);
 }
 
@@ -447,7 +493,7 @@ static const struct work_mode modes[] = {
 	{ "memfdholder", memfd_holder }, { "sysvshm", sysv_segment },
 	{ "clonevm", clone_vm },	 { "pidnamespaces", two_namespaces },
 	{ "seccompn", seccomp_held },	 { "seccomplock", seccomp_lock },
-	{ "vforkother", vfork_other },
+	{ "vforkother", vfork_other },	 { "clonevmleader", clone_vm_without_leader },
 };
 
 int main(int argc, char **argv)

@@ -265,6 +265,8 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 		hash_claim(l->tasks, &r->task, t);
 	if (r->undo && !t->is_dead)
 		add_debtor(l, t);
+	/* which its leader, if it has ended, does not tell of the others */
+	p->flags |= r->flags & LENS_THREAD_SHARES_MEMORY;
 	if (r->tid != r->proc.tgid)
 		return;
 	p->parent = r->parent;
@@ -276,7 +278,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	p->terminal = r->terminal;
 	if (r->terminal && r->flags & LENS_THREAD_LEADER && !t->is_dead)
 		hash_claim(l->sessions, &r->terminal, p);
-	p->flags = r->flags;
+	p->flags |= r->flags;
 }
 
 /* ------------------------------------------------------------------- holders */
