@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 
 import lens
@@ -27,6 +28,26 @@ def exit_few_files():
     out = lens.run("report", "-t", "pipe", "--", "sh", "-c", "ulimit -n",
                    launch=with_files("-Sn 20"))[0]
     lens.equal("limit of the command", "20", out.decode().split()[0])
+
+
+def on_one_cpu():
+    """What starts a command that may run on one CPU only."""
+    return (sys.executable, "-c", "import os, sys; "
+            "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+            "os.execv(sys.argv[1], sys.argv[1:])")
+
+
+@lens.test()
+def start_one_cpu():
+    """What several CPUs load at once, one does by itself, and all of it counts."""
+    covers = []
+    for launch in (), on_one_cpu():
+        out = lens.run("report", "--json", "-t", "pipe,unix-stream", "--", "sh", "-c",
+                       "echo one two | cat >/dev/null", launch=launch)[0]
+        report = lens.parse(out)
+        lens.equal("bytes", [8], [c["ledger"]["written"] for c in report["channels"]])
+        covers.append(report["coverage"])
+    lens.equal("coverage", covers[0], covers[1])
 
 
 @lens.test()

@@ -16,6 +16,7 @@
 #include "lens.skel.h"
 #include "source/crowds.h"
 #include "source/live.h"
+#include "source/loads.h"
 #include "source/sections.h"
 
 #define DEFAULT_MAX_ENDPOINTS 32768
@@ -234,7 +235,7 @@ static int try_load(struct live *l, const struct kernel *k)
 		bpf_program__set_autoload(prog, plan_wants(&l->plan, prog));
 		bpf_program__set_log_buf(prog, logs + (size_t)i++ * LOG_SIZE, LOG_SIZE);
 	}
-	err = lens__load(l->skel);
+	err = loads_load(l->skel->skeleton);
 	if (!err)
 		return 0;
 	i = 0;

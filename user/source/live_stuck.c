@@ -12,6 +12,7 @@
 #include "lens.skel.h"
 #include "source/live.h"
 #include "source/live_stack.h"
+#include "source/loads.h"
 #include "source/sections.h"
 
 /* members of epoll sets, locks and semaphores of one look: 64 bytes each */
@@ -66,7 +67,7 @@ static int load_for(struct stuck_live *l, const struct kernel *k)
 	bpf_map__set_max_entries(l->skel->maps.lens_totals, SMALL_MAP);
 	bpf_map__set_max_entries(l->skel->maps.lens_chans, SMALL_MAP);
 	live_size_notes(l->skel, NULL);
-	err = lens__load(l->skel);
+	err = loads_load(l->skel->skeleton);
 	return err ? live_explain_load(err) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "source/loads.h"
 #include "source/sections.h"
 #include "wire.h"
 
@@ -133,18 +134,38 @@ static bool fill_in_load(struct bpf_insn *insn, size_t left, uint32_t function)
 	return true;
 }
 
-static int fill_in(struct bpf_program *prog, uint32_t cast_function)
+static void fill_in(struct bpf_insn *insns, size_t count, uint32_t cast_function)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fill_in_cast(&insns[i], cast_function) || fill_in_operand(&insns[i]) ||
+		    fill_in_load(&insns[i], count - i, cast_function))
+			continue;
+		fill_in_address(&insns[i]);
+	}
+}
+
+/* loads as a program of any kind of ours */
+static struct bpf_insn nothing[] = {
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
+static int set_insns(struct bpf_program *prog, struct bpf_prog_load_opts *opts,
+		     uint32_t cast_function)
 {
 	size_t count = bpf_program__insn_cnt(prog);
-	_cleanup_free_ struct bpf_insn *insns = xcalloc(count, sizeof(*insns));
-	bool any = false;
+	struct bpf_insn *insns = xcalloc(count, sizeof(*insns));
+	int err;
 
 	memcpy(insns, bpf_program__insns(prog), count * sizeof(*insns));
-	for (size_t i = 0; i < count; i++)
-		any |= fill_in_cast(&insns[i], cast_function) || fill_in_operand(&insns[i]) ||
-		       fill_in_load(&insns[i], count - i, cast_function) ||
-		       fill_in_address(&insns[i]);
-	return any ? bpf_program__set_insns(prog, insns, count) : 0;
+	fill_in(insns, count, cast_function);
+	if (loads_take(prog, opts, insns, count)) {
+		opts->func_info_cnt = opts->line_info_cnt = 0;
+		return bpf_program__set_insns(prog, nothing, ARRAY_SIZE(nothing));
+	}
+	err = bpf_program__set_insns(prog, insns, count);
+	free(insns);
+	return err;
 }
 
 /* libbpf is about to load prog */
@@ -161,7 +182,7 @@ static int prepare(struct bpf_program *prog, struct bpf_prog_load_opts *opts, lo
 		opts->prog_flags |= s->flags;
 		bpf_program__set_type(prog, BPF_PROG_TYPE_TRACING);
 	}
-	return fill_in(prog, k->cast_function);
+	return set_insns(prog, opts, k->cast_function);
 }
 
 /*
