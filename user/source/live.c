@@ -64,7 +64,7 @@ static const char *const kind_groups[] = {
 static void set_sys_kinds(struct live *l)
 {
 	uint64_t kinds = 0, straddle = 0, splice = 0, counted = 0;
-	bool preemptible = false, is_function;
+	bool preemptible = false;
 
 	for (size_t kind = LENS_KIND_NONE + 1; kind < ARRAY_SIZE(kind_groups); kind++) {
 		const char *group = kind_groups[kind];
@@ -73,15 +73,12 @@ static void set_sys_kinds(struct live *l)
 		if (!row)
 			continue;
 		counted |= 1ull << kind;
-		is_function = strstr(row->variant, PLAN_FUNCTION_HOOKS);
-		preemptible |= is_function;
+		preemptible |= strstr(row->variant, PLAN_FUNCTION_HOOKS) != NULL;
 		if (!strcmp(row->variant, PLAN_SHARED_VARIANT))
 			kinds |= 1ull << kind;
 		else if (!strcmp(row->variant, PLAN_SOCK_VARIANT))
 			splice |= 1ull << kind;
-		/* tracepoints see the end of a call, whenever it began */
-		else if (is_function &&
-			 strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT)))
+		else if (plan_straddles(row))
 			straddle |= 1ull << kind;
 	}
 	l->skel->rodata->lens_kinds = counted;
@@ -336,7 +333,7 @@ static int attach_tracing(struct live *l)
 
 static int attach(struct live *l)
 {
-	int err;
+	int err = 0;
 
 	if (!bpf_program__autoload(l->skel->progs.calls__sys__exit))
 		return attach_tracing(l);
@@ -344,7 +341,8 @@ static int attach(struct live *l)
 	if (!l->calls)
 		return log_err(-errno, "cannot attach to system calls: %s", strerror(errno));
 	/* calls under way: no function hook will see them return */
-	err = live_walk(l->iter_straddle, ignore_record, NULL);
+	if (l->iter_straddle)
+		err = live_walk(l->iter_straddle, ignore_record, NULL);
 	if (!err)
 		err = attach_tracing(l);
 	if (!err)

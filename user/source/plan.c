@@ -218,17 +218,26 @@ void plan_choose(struct plan *p)
 	choose_rows(p, true);
 }
 
-/* the shared program also counts the calls that are older than other hooks */
+bool plan_straddles(const struct plan_row *row)
+{
+	/* tracepoints see the end of a call, whenever it began */
+	return strstr(row->variant, PLAN_FUNCTION_HOOKS) &&
+	       strncmp(row->variant, PLAN_SOCK_VARIANT, strlen(PLAN_SOCK_VARIANT));
+}
+
+/*
+ * The shared program also counts the calls that are older than other hooks. Its iterator finds
+ * them.
+ */
 static bool wants_shared(const struct plan *p, const char *variant)
 {
-	for (size_t i = 0; i < p->row_count; i++) {
-		bool shared = !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT);
+	bool finds = !strcmp(variant, "iter");
 
-		if (!strcmp(p->rows[i].group, PLAN_EXTRA_GROUP) ||
-		    !strcmp(p->rows[i].group, PLAN_MESSAGE_GROUP))
-			continue;
-		/* its iterator finds those calls */
-		if (p->rows[i].state == PLAN_CHOSEN && !(shared && !strcmp(variant, "iter")))
+	for (size_t i = 0; i < p->row_count; i++) {
+		const struct plan_row *row = &p->rows[i];
+
+		if (row->state == PLAN_CHOSEN && strcmp(row->group, PLAN_EXTRA_GROUP) &&
+		    strcmp(row->group, PLAN_MESSAGE_GROUP) && (!finds || plan_straddles(row)))
 			return true;
 	}
 	return false;

@@ -66,6 +66,8 @@ void plan_refuse_group(struct plan *p, const char *group, const char *why);
 bool plan_avoids(const struct plan *p, const char *group);
 /* the group that completes a variant with what it does not see by itself */
 const char *plan_completes(const struct plan_row *row);
+/* do the hooks of this row miss the calls that are older than they are? */
+bool plan_straddles(const struct plan_row *row);
 bool plan_fetches_by_calls(const struct plan *p);
 /* chosen row of a group, or NULL */
 const struct plan_row *plan_chosen(const struct plan *p, const char *group);
