@@ -12,10 +12,11 @@ const volatile bool lens_stream_all = false;
 const volatile bool lens_feeds_output = false;
 const volatile __u32 lens_cache_mask = 0;
 const volatile bool lens_preemptible = false;
-const volatile __u32 lens_drop_every = 0;
 const volatile bool lens_has_cast = false;
 
 __u64 lens_pipefs_sb = ~0ull;
+/* test aid: lose every n-th event record. No constant: what it switches off is soon verified */
+__u32 lens_drop_every;
 static __u32 drop_count;
 
 struct ring_map lens_ring SEC(".maps");
@@ -40,6 +41,23 @@ struct {
 	__type(value, struct scratch_busy);
 } lens_scratch_busy SEC(".maps");
 
+/* preempted: a constant */
+static __always_inline __u32 scratch_find(struct scratch_busy *s, bool preempted)
+{
+	/* no loop: the verifier of v6.1 takes a counter on the stack for an endless one */
+	_Static_assert(SCRATCH_COUNT == 4, "a line for each");
+	if (cpu_take(&s->busy[0], preempted))
+		return SCRATCH_EVENTS;
+	if (cpu_take(&s->busy[1], preempted))
+		return SCRATCH_EVENTS + 1;
+	if (cpu_take(&s->busy[2], preempted))
+		return SCRATCH_EVENTS + 2;
+	if (cpu_take(&s->busy[3], preempted))
+		return SCRATCH_EVENTS + 3;
+	loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
+	return SCRATCH_NONE;
+}
+
 __u32 scratch_take(void)
 {
 	__u32 zero = 0;
@@ -47,18 +65,8 @@ __u32 scratch_take(void)
 
 	if (!s)
 		return SCRATCH_NONE;
-	/* no loop: the verifier of v6.1 takes a counter on the stack for an endless one */
-	_Static_assert(SCRATCH_COUNT == 4, "a line for each");
-	if (cpu_take(&s->busy[0]))
-		return SCRATCH_EVENTS;
-	if (cpu_take(&s->busy[1]))
-		return SCRATCH_EVENTS + 1;
-	if (cpu_take(&s->busy[2]))
-		return SCRATCH_EVENTS + 2;
-	if (cpu_take(&s->busy[3]))
-		return SCRATCH_EVENTS + 3;
-	loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
-	return SCRATCH_NONE;
+	/* the verifier takes out what is not used, piece by piece, and copies the rest each time */
+	return lens_preemptible ? scratch_find(s, true) : scratch_find(s, false);
 }
 
 int scratch_give(__u32 which)

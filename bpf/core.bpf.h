@@ -31,7 +31,6 @@ extern const volatile bool lens_stream_all;	/* a record for every operation */
 extern const volatile bool lens_feeds_output;	/* ... which is written out at once */
 extern const volatile __u32 lens_cache_mask;	/* sets of lens_cache - 1 */
 extern const volatile bool lens_preemptible;	/* function hooks are in use */
-extern const volatile __u32 lens_drop_every;	/* test aid: lose every n-th event record */
 
 /* the kernel has bpf_rdonly_cast (v6.2) */
 extern const volatile bool lens_has_cast;
@@ -180,9 +179,9 @@ static __always_inline void loss_add(__u32 kind, __u32 cause, __u64 count, __u64
  * looking and taking a function hook can lose the CPU to another one. What runs
  * at tracepoints cannot, and is spared the locked access.
  */
-static __always_inline bool cpu_take(__u32 *busy)
+static __always_inline bool cpu_take(__u32 *busy, bool preempted)
 {
-	if (lens_preemptible)
+	if (preempted)
 		return __sync_val_compare_and_swap(busy, 0, 1) == 0;
 	if (*busy)
 		return false;

@@ -333,12 +333,12 @@ int BPF_PROG(inet__sock_any__queued, struct sock *sk)
 
 	if (sk->__sk_common.skc_family == KDEF_AF_UNIX || sk->sk_type != KDEF_SOCK_DGRAM)
 		return 0;
-	last = sk->sk_receive_queue.prev;
+	/* as an address: the verifier would search all types for whether to trust a pointer here */
+	last = core_load(sk, sk_receive_queue.prev);
 	datagram_read(last, &d);
 	/* taken meanwhile, it may be anything by now; or it was before, and this is the queue */
 	if (BPF_CORE_READ(sk, sk_receive_queue.prev) != last ||
-	    ident_address(last) == ident_address(sk) +
-				   bpf_core_field_offset(struct sock, sk_receive_queue))
+	    (__u64)last == ident_address(sk) + bpf_core_field_offset(struct sock, sk_receive_queue))
 		return 0;
 	note = note_get();
 	return note ? inet_queued(sk, note, &d) : 0;

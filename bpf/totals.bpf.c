@@ -95,7 +95,7 @@ static __always_inline int stream(__u32 id, const struct lens_total_key *key, __
 
 	if (!b)
 		return 0;
-	if (!cpu_take(&b->busy)) {
+	if (!cpu_take(&b->busy, lens_preemptible)) {
 		loss_add(LENS_KIND_NONE, LENS_LOSS_RECURSION, 1, 0);
 		return 0;
 	}

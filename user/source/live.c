@@ -149,7 +149,7 @@ static int configure(struct live *l, const struct kernel *k)
 		return err;
 	s->rodata->lens_stream_all = l->opt.stream_ops;
 	s->rodata->lens_feeds_output = l->opt.feeds_output;
-	s->rodata->lens_drop_every = l->opt.simulate_drops;
+	s->bss->lens_drop_every = l->opt.simulate_drops;
 	s->rodata->lens_uring_flat = k->uring_flat;
 	set_sys_kinds(l);
 	return set_sizes(l);
