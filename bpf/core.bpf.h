@@ -39,8 +39,8 @@ extern const volatile bool lens_has_cast;
  * Any address as a pointer to a type of the kernel (LENS_FILL_TYPE_*: its number), for plain
  * loads: a fault reads as zero. A call without a number, which user space fills in: libbpf
  * would search all types for it, ask for CAP_SYS_ADMIN to learn that there is
- * none, and links no kernel function that two objects name (1.1). To be called
- * only under lens_has_cast. It also drops the verifier's trust in a pointer,
+ * none, and links no kernel function that two objects name (1.1). What it is given,
+ * where the kernel has no such function. It also drops the verifier's trust in a pointer,
  * which makes it search all types at every step from there.
  */
 #define core_cast(address, type) ({						\
@@ -57,19 +57,13 @@ extern const volatile bool lens_has_cast;
 	typed_;									\
 })
 
-/* a field behind a pointer: core_cast() made it where there is that, else any address will do */
-#define core_field(pointer, field) \
-	(lens_has_cast ? (pointer)->field : BPF_CORE_READ(pointer, field))
-/* ... behind a pointer there */
-#define core_field_of(pointer, next, field) \
-	(lens_has_cast ? (pointer)->next->field : BPF_CORE_READ(pointer, next, field))
-
 /*
  * What is at an address, of at most 8 bytes; 0 where there is nothing. A probing read, which is a
  * call that takes several times as long as a load: where there is core_cast(), user space makes
  * one of these very instructions, so that the verifier has no second way to walk and take out.
+ * how: LENS_LOAD, or LENS_FIELD for an address that the verifier knows the type of then.
  */
-#define core_load_word(width, size, address) ({					\
+#define core_load_word(width, size, address, how) ({				\
 	__u64 slot_, word_;							\
 										\
 	asm volatile("r3 = %[from]\n\t"						\
@@ -78,26 +72,19 @@ extern const volatile bool lens_has_cast;
 		     "call 113\n\t"	/* bpf_probe_read_kernel() */		\
 		     "%[word] = *(" width " *)(%[slot] + 0)"			\
 		     : [word] "=r"(word_)					\
-		     : [from] "r"(address), [slot] "r"(&slot_), [bytes] "i"(LENS_LOAD + (size)) \
+		     : [from] "r"(address), [slot] "r"(&slot_), [bytes] "i"((how) + (size)) \
 		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");		\
 	word_;									\
 })
-static __always_inline __u64 core_load_bytes(__u64 address, __u32 size)
-{
-	switch (size) {
-	case 1:
-		return core_load_word("u8", 1, address);
-	case 2:
-		return core_load_word("u16", 2, address);
-	case 4:
-		return core_load_word("u32", 4, address);
-	default:
-		return core_load_word("u64", 8, address);
-	}
-}
+#define core_load_bytes(address, size, how)					\
+	((size) == 1 ? core_load_word("u8", 1, address, how) :			\
+	 (size) == 2 ? core_load_word("u16", 2, address, how) :			\
+	 (size) == 4 ? core_load_word("u32", 4, address, how) :			\
+		       core_load_word("u64", 8, address, how))
 /* ... into *to, which may be a pointer: it becomes an address only */
 #define core_load_at(to, address)							\
-	((void)(*(to) = (__typeof__(*(to)))core_load_bytes((__u64)(address), sizeof(*(to)))))
+	((void)(*(to) = (__typeof__(*(to)))core_load_bytes((__u64)(address), sizeof(*(to)), \
+							   LENS_LOAD)))
 /* ... a field there */
 #define core_load(pointer, field) ({							\
 	__typeof__((pointer)->field) loaded_;						\
@@ -109,6 +96,19 @@ static __always_inline __u64 core_load_bytes(__u64 address, __u32 size)
 #define core_load_of(pointer, next, field) ({						\
 	__typeof__((pointer)->next) next_ = core_load(pointer, next);			\
 	core_load(next_, field);							\
+})
+
+/* a field behind a pointer: core_cast() made it where there is that, else any address will do */
+#define core_field(pointer, field) ({							\
+	__u64 at_ = (__u64)__builtin_preserve_access_index(&(pointer)->field);		\
+											\
+	(__typeof__((pointer)->field))core_load_bytes(at_, sizeof((pointer)->field),	\
+						      LENS_FIELD);			\
+})
+/* ... behind a pointer there */
+#define core_field_of(pointer, next, field) ({						\
+	__typeof__((pointer)->next) next_ = core_field(pointer, next);			\
+	core_field(next_, field);							\
 })
 
 /*

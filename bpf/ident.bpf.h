@@ -25,7 +25,7 @@ static __always_inline __u64 ident_address(void *typed)
 /* t as core_field() takes it, whatever the verifier knows of it */
 static __always_inline struct task_struct *ident_task(struct task_struct *t)
 {
-	return lens_has_cast ? core_cast(t, LENS_FILL_TYPE_TASK) : t;
+	return core_cast(t, LENS_FILL_TYPE_TASK);
 }
 
 /* the current task, without the verifier's trust where that can be had (see core_cast()) */
@@ -37,12 +37,12 @@ static __always_inline struct task_struct *ident_current(void)
 /* file as the verifier is quicker with (see core_cast()) */
 static __always_inline struct file *ident_untrusted(struct file *file)
 {
-	return lens_has_cast ? core_cast(file, LENS_FILL_TYPE_FILE) : file;
+	return core_cast(file, LENS_FILL_TYPE_FILE);
 }
 
 static __always_inline struct file *ident_file_at(__u64 address)
 {
-	return lens_has_cast ? core_cast(address, LENS_FILL_TYPE_FILE) : (struct file *)address;
+	return core_cast(address, LENS_FILL_TYPE_FILE);
 }
 
 static __always_inline void ident_proc(struct task_struct *t, struct lens_proc *ret)

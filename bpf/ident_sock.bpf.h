@@ -68,8 +68,7 @@ static __always_inline struct file *ident_sock(struct sock *sk, struct lens_tota
 {
 	struct file *f;
 
-	if (lens_has_cast)
-		sk = core_cast(sk, LENS_FILL_TYPE_SOCK);
+	sk = core_cast(sk, LENS_FILL_TYPE_SOCK);
 	f = sk->sk_socket->file;
 
 	k->kind = sock_kind(sk->__sk_common.skc_family, sk->sk_type, sk->sk_protocol);

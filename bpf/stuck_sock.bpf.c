@@ -139,7 +139,7 @@ static __always_inline void fill_inet(struct sock *sk, __u16 family, struct lens
 int stuck_sock(struct sock *sk, struct lens_rec_desc *d, char *name)
 {
 	/* as core_field() takes it; sk is just an address */
-	struct sock *typed = lens_has_cast ? core_cast(sk, LENS_FILL_TYPE_SOCK) : sk;
+	struct sock *typed = core_cast(sk, LENS_FILL_TYPE_SOCK);
 	__u16 family = core_field(typed, __sk_common.skc_family);
 	__u8 shut;
 

@@ -17,7 +17,6 @@
 #endif
 
 #define LENS_WIRE_VERSION 1
-
 #define LENS_COMM_LEN 16	/* TASK_COMM_LEN, linux/sched.h */
 #define LENS_PATH_MAX 4096	/* PATH_MAX, linux/limits.h */
 #define LENS_ARGV_MAX 512	/* bytes of argv kept per process */
@@ -42,6 +41,7 @@
 #define LENS_FILL_LAST LENS_FILL_TYPE_WORD
 /* and the number of bytes of a load, of which it makes another where it can: core_load_word() */
 #define LENS_LOAD 0x1e9600
+#define LENS_FIELD 0x1e9700
 
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).

@@ -63,10 +63,15 @@ static bool is_cast_call(const struct bpf_insn *insn)
 	       insn->imm == LENS_CAST_CALL;
 }
 
+static struct bpf_insn move(uint8_t to, uint8_t from)
+{
+	return (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = to,
+				  .src_reg = from };
+}
+
 /*
  * core_cast() leaves a call without a number. Where the kernel has no such
- * function the call is dead code, but the verifier looks at it all the same:
- * there it becomes r0 = 0.
+ * function it returns what it was given.
  */
 static bool fill_in_cast(struct bpf_insn *insn, uint32_t function)
 {
@@ -75,7 +80,7 @@ static bool fill_in_cast(struct bpf_insn *insn, uint32_t function)
 	if (function)
 		insn->imm = function;
 	else
-		*insn = (struct bpf_insn){ .code = BPF_ALU64 | BPF_MOV | BPF_K };
+		*insn = move(BPF_REG_0, BPF_REG_1);
 	return true;
 }
 
@@ -104,12 +109,12 @@ static bool fill_in_address(struct bpf_insn *insn)
 /* the last four instructions of core_load_word() */
 enum { LOAD_WHERE, LOAD_BYTES, LOAD_CALL, LOAD_RESULT, LOAD_INSNS };
 
-static bool is_load(const struct bpf_insn *insn)
+static bool is_load(const struct bpf_insn *insn, uint32_t how)
 {
 	const struct bpf_insn *bytes = &insn[LOAD_BYTES], *call = &insn[LOAD_CALL];
 
-	return bytes->code == (BPF_ALU64 | BPF_MOV | BPF_K) && bytes->imm > LENS_LOAD &&
-	       bytes->imm <= LENS_LOAD + 8 && insn->code == (BPF_ALU64 | BPF_MOV | BPF_X) &&
+	return bytes->code == (BPF_ALU64 | BPF_MOV | BPF_K) && (uint32_t)bytes->imm > how &&
+	       (uint32_t)bytes->imm <= how + 8 && insn->code == (BPF_ALU64 | BPF_MOV | BPF_X) &&
 	       insn->dst_reg == BPF_REG_1 && call->code == (BPF_JMP | BPF_CALL) &&
 	       !call->src_reg && call->imm == BPF_FUNC_probe_read_kernel &&
 	       BPF_CLASS(insn[LOAD_RESULT].code) == BPF_LDX;
@@ -117,20 +122,27 @@ static bool is_load(const struct bpf_insn *insn)
 
 /*
  * A probing read of so many bytes to some place, and a load from there. With core_cast(): the
- * address, whose type is the operand, and a load from what that call returns.
+ * address, whose type is the operand, and a load from what that call returns; or from
+ * the address itself, if it has a type.
  */
 static bool fill_in_load(struct bpf_insn *insn, size_t left, uint32_t function)
 {
-	if (left < LOAD_INSNS || !is_load(insn))
+	bool is_field = left >= LOAD_INSNS && is_load(insn, LENS_FIELD);
+
+	if (left < LOAD_INSNS || (!is_field && !is_load(insn, LENS_LOAD)))
 		return false;
-	insn[LOAD_BYTES].imm -= LENS_LOAD;
+	insn[LOAD_BYTES].imm -= is_field ? LENS_FIELD : LENS_LOAD;
 	if (!function)
 		return true;
+	insn[LOAD_RESULT].src_reg = BPF_REG_0;
+	if (is_field) {
+		insn[LOAD_CALL] = move(BPF_REG_0, BPF_REG_3);
+		return true;
+	}
 	insn[LOAD_WHERE].src_reg = BPF_REG_3;
 	insn[LOAD_BYTES].imm = operands[LENS_FILL_TYPE_WORD - LENS_FILL_FIRST];
 	insn[LOAD_CALL].src_reg = BPF_PSEUDO_KFUNC_CALL;
 	insn[LOAD_CALL].imm = function;
-	insn[LOAD_RESULT].src_reg = BPF_REG_0;
 	return true;
 }
 
