@@ -31,9 +31,9 @@ TEST(shares_of_rounds)
 	CHECK(chan_more(feed_chan_of(&f, c))->full_share == 0.7);
 	CHECK(chan_more(feed_chan_of(&f, c))->empty_share == 0.2);
 	CHECK(chan_more(feed_chan_of(&f, feed_pipe(2)))->full_share == 0);
-	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 1), LENS_WRITE)->blocked_ns, 7ull * PERIOD_NS);
-	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_READ)->blocked_ns, 2ull * PERIOD_NS);
-	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_WRITE)->blocked_ns, 0);
+	CHECK_EQ_U64(end_waits(feed_end_of(&f, c, 1), LENS_WRITE)->blocked_ns, 7ull * PERIOD_NS);
+	CHECK_EQ_U64(end_waits(feed_end_of(&f, c, 2), LENS_READ)->blocked_ns, 2ull * PERIOD_NS);
+	CHECK_EQ_U64(end_waits(feed_end_of(&f, c, 2), LENS_WRITE)->blocked_ns, 0);
 	/* who sleeps on it is an end of it */
 	CHECK(feed_end_of(&f, c, 1)->writer && !feed_end_of(&f, c, 1)->reader);
 }
@@ -52,8 +52,8 @@ TEST(sleepers_together_count_once)
 	world_settle(f.w);
 	CHECK_EQ_U64(chan_more(feed_chan_of(&f, c))->blocked_samples[LENS_WRITE], 1);
 	CHECK(chan_more(feed_chan_of(&f, c))->full_share == 0.5);
-	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 1), LENS_WRITE)->samples, 1);
-	CHECK_EQ_U64(end_side(feed_end_of(&f, c, 2), LENS_WRITE)->samples, 1);
+	CHECK_EQ_U64(end_waits(feed_end_of(&f, c, 1), LENS_WRITE)->samples, 1);
+	CHECK_EQ_U64(end_waits(feed_end_of(&f, c, 2), LENS_WRITE)->samples, 1);
 }
 
 /* what a look finds asleep is a wait of that look, and no sample */

@@ -170,7 +170,7 @@ TEST(text_names_the_slow_stage)
 	w->sample_period_ns = 10000000;
 	chan_more_get(first)->full_share = 0.87;
 	chan_more_get(second)->empty_share = 0.6;
-	end_side_get(chan_ends(first)[0], LENS_WRITE)->blocked_ns = 870000000;
+	side_waits_get(end_side_get(chan_ends(first)[0], LENS_WRITE))->blocked_ns = 870000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has(text, "back-pressure (100 samples, one per 10");
 	scene_has(text, "pipe:[101]   87 % █████████░          0 % ░░░░░░░░░░\n");
@@ -190,7 +190,7 @@ TEST(text_blames_nobody_who_waits_too)
 	w->sample_period_ns = 10000000;
 	chan_more_get(first)->full_share = 0.8;
 	chan_more_get(second)->full_share = 0.9;
-	end_side_get(chan_ends(second)[0], LENS_WRITE)->blocked_ns = 900000000;
+	side_waits_get(end_side_get(chan_ends(second)[0], LENS_WRITE))->blocked_ns = 900000000;
 	text = scene_render(render_report_text, w, NULL);
 	scene_has_not(text, "tee(12) is the slow stage");
 	scene_has(text, "wc(13) is the slow stage: tee(12) waited 90 %");
@@ -433,7 +433,7 @@ TEST(extreme_numbers_are_survived)
 	more->full_share = 1e300, more->empty_share = -0.0 / 0.0;
 	memset(chan_depth_get(c), 0xff, sizeof(struct lens_depth));
 	memset(&end_side_get(chan_ends(c)[0], LENS_WRITE)->total, 0xff, sizeof(struct lens_total));
-	end_side_get(chan_ends(c)[0], LENS_WRITE)->blocked_ns = UINT64_MAX;
+	side_waits_get(end_side_get(chan_ends(c)[0], LENS_WRITE))->blocked_ns = UINT64_MAX;
 	w->sample_rounds = w->sample_period_ns = UINT64_MAX;
 	w->flows[0].bytes = w->flows[0].messages = w->flows[0].p50_ns = UINT64_MAX;
 	w->flows[0].has_residency = true;

@@ -92,9 +92,9 @@ static void apply_exit(struct world *w, const struct event *ev)
 	mapping_ended(w, p);
 }
 
-static void set_flags(struct endpoint *e, enum lens_dir dir, uint32_t flags)
+static void set_flags(struct endpoint *e, struct side *s, enum lens_dir dir, uint32_t flags)
 {
-	end_side_get(e, dir)->flags |= flags;
+	s->flags |= flags;
 	if (dir == LENS_READ)
 		e->reader = true;
 	else
@@ -148,7 +148,7 @@ static void apply_end(struct world *w, const struct event *ev)
 	if ((int32_t)(r->id - s->entry_id) > 0)
 		s->final = false;
 	c->missed = 0;
-	set_flags(e, r->dir, r->flags);
+	set_flags(e, s, r->dir, r->flags);
 	/* one that waited in the ring while a look went by is old news */
 	if (r->depth.valid && ev->ts_ns > c->depth_ns)
 		chan_set_depth(w, c, &r->depth, ev->ts_ns);
@@ -201,7 +201,7 @@ static void apply_total(struct world *w, const struct event *ev)
 	s->total.bytes = before.bytes + t->bytes;
 	s->total.errors = before.errors + t->errors;
 	s->total.shorts = before.shorts + t->shorts;
-	set_flags(e, k->dir, t->flags & ~LENS_END_LAST);
+	set_flags(e, s, k->dir, t->flags & ~LENS_END_LAST);
 }
 
 static void apply_open(struct world *w, const struct event *ev)

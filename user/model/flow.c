@@ -87,7 +87,7 @@ static void join_under_way(struct party *writers, const struct party *readers,
 	for (size_t i = 0; at && i < at->end_count; i++) {
 		const struct side *s = end_side(chan_ends(at)[i], LENS_WRITE);
 
-		if (s->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
+		if (side_waits(s)->under_way[UNIT_BYTES] && !s->total.bytes && !s->total.msgs &&
 		    !chan_has_messages(c))
 			join(writers, chan_ends(at)[i]->proc, 0, 0);
 	}

@@ -99,7 +99,7 @@ static bool used_in_tree(const struct endpoint *e)
 
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 		in_tree |= !!(end_side(e, d)->flags & LENS_END_TREE);
-		used |= end_side(e, d)->seen || end_side(e, d)->samples;
+		used |= end_side(e, d)->seen || end_waits(e, d)->samples;
 	}
 	return in_tree && used;
 }
@@ -246,7 +246,7 @@ static void fold_half(struct world *w, struct fold *f, struct chan *c)
 	for (size_t i = 0; i < c->end_count; i++) {
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 			fold_add_total(&f->total[d], &end_side(chan_ends(c)[i], d)->total);
-			f->blocked_ns[d] += end_side(chan_ends(c)[i], d)->blocked_ns;
+			f->blocked_ns[d] += end_waits(chan_ends(c)[i], d)->blocked_ns;
 		}
 	}
 	c->folded = true;

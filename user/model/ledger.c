@@ -44,11 +44,13 @@ static void balance_start(const struct chan *c, enum unit u, struct balance *b)
 
 		for (size_t i = 0; at && i < at->end_count; i++) {
 			const struct side *s = end_side(chan_ends(at)[i], d);
-			int64_t moved = s->first_under_way[u];
+			const struct side_waits *waits = side_waits(s);
+			uint64_t since = s->total.bytes - waits->first_bytes;
+			int64_t moved = waits->first_under_way[u];
 
 			/* such a call counts when it returns, so for no more than was counted */
-			if (u == UNIT_BYTES && s->total.bytes - s->first_bytes < (uint64_t)moved)
-				moved = s->total.bytes - s->first_bytes;
+			if (u == UNIT_BYTES && since < (uint64_t)moved)
+				moved = since;
 			if (d == LENS_WRITE)
 				b->start.high += moved;
 			else
@@ -70,9 +72,9 @@ static void balance_end(const struct chan *c, enum unit u, struct balance *b)
 	b->end.high = window(&g, u, LENS_WRITE);
 	b->end.low = -window(&g, u, LENS_READ);
 	for (size_t i = 0; i < c->end_count; i++)
-		b->end.high += end_side(chan_ends(c)[i], LENS_READ)->under_way[u];
+		b->end.high += end_waits(chan_ends(c)[i], LENS_READ)->under_way[u];
 	for (size_t i = 0; source && i < source->end_count; i++)
-		b->end.low -= end_side(chan_ends(source)[i], LENS_WRITE)->under_way[u];
+		b->end.low -= end_waits(chan_ends(source)[i], LENS_WRITE)->under_way[u];
 }
 
 static int64_t balance(const struct chan *c, enum unit u, struct balance *b)

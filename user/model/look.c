@@ -31,7 +31,9 @@ static void begin(struct world *w, uint64_t ts_ns)
 					continue;
 				side->at_look.bytes = side->total.bytes;
 				side->at_look.msgs = side->total.msgs;
-				memset(side->under_way, 0, sizeof(side->under_way));
+				if (side->waits)
+					memset(side->waits->under_way, 0,
+					       sizeof(side->waits->under_way));
 			}
 		}
 		c->in_look = false;
@@ -59,10 +61,11 @@ static void remember_first(struct chan *c)
 		for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
 			struct side *side = end_more(chan_ends(c)[i])->side[d];
 
-			if (!side)
+			if (!side || !side->waits)
 				continue;
-			memcpy(side->first_under_way, side->under_way, sizeof(side->under_way));
-			side->first_bytes = side->at_look.bytes;
+			memcpy(side->waits->first_under_way, side->waits->under_way,
+			       sizeof(side->waits->under_way));
+			side->waits->first_bytes = side->at_look.bytes;
 		}
 	}
 }
@@ -284,7 +287,8 @@ static int64_t may_have_moved(const struct lens_rec_wait *r, const struct chan *
 static void wait_in_look(struct world *w, const struct lens_rec_wait *r, struct chan *c,
 			 struct proc *p)
 {
-	struct side *s = end_side_get(waiting_end(w, c, p, r->dir), r->dir);
+	struct endpoint *e = waiting_end(w, c, p, r->dir);
+	struct side_waits *s = side_waits_get(end_side_get(e, r->dir));
 
 	if (s->under_way[UNIT_BYTES] < UNDER_WAY_MAX)
 		s->under_way[UNIT_BYTES] += may_have_moved(r, c);
@@ -302,11 +306,11 @@ static void wait_in_sample(struct world *w, const struct lens_rec_wait *r, struc
 			   struct proc *p)
 {
 	struct chan_more *more;
-	struct side *s;
+	struct side_waits *s;
 
 	if (!r->asleep)
 		return;
-	s = end_side_get(waiting_end(w, c, p, r->dir), r->dir);
+	s = side_waits_get(end_side_get(waiting_end(w, c, p, r->dir), r->dir));
 	/* several threads of one process asleep in one round are one blocked process */
 	if (s->sampled_round != w->sample_rounds) {
 		s->sampled_round = w->sample_rounds;

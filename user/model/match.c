@@ -11,7 +11,7 @@ static bool is_over(const struct world *w, const struct chan *c, enum lens_dir d
 	if (world_state(w)->looks < 2)
 		return false;
 	for (size_t i = 0; i < c->end_count; i++)
-		if (end_side(chan_ends(c)[i], dir)->under_way[UNIT_BYTES])
+		if (end_waits(chan_ends(c)[i], dir)->under_way[UNIT_BYTES])
 			return false;
 	return true;
 }
@@ -102,7 +102,7 @@ static struct proc *writer_under_way(const struct chan *c)
 	struct proc *who = NULL;
 
 	for (size_t i = 0; at && i < at->end_count; i++) {
-		if (!end_side(chan_ends(at)[i], LENS_WRITE)->under_way[UNIT_BYTES])
+		if (!end_waits(chan_ends(at)[i], LENS_WRITE)->under_way[UNIT_BYTES])
 			continue;
 		if (who)
 			return NULL;

@@ -75,27 +75,32 @@ struct mapper {
 	size_t change;			/* its place among the map_changes; model/ only */
 };
 
-/* one direction of an endpoint */
+/* calls of a side that a look or a sample came upon; [2]: bytes, then messages */
+struct side_waits {
+	uint64_t blocked_ns;		/* sampled: periods in which a thread slept here */
+	uint64_t samples;		/* number of those periods */
+	uint64_t sampled_round;		/* the last of them */
+	/* what calls may have moved that the last look and the first one found under way */
+	int64_t under_way[2], first_under_way[2];
+	uint64_t first_bytes;		/* total when the first look began */
+};
+
+/* one direction of an endpoint; some ten thousand of them come and go between two readings */
 struct side {
-	bool seen;			/* a total exists */
-	bool final;			/* ... and the map entry behind it is gone */
+	bool seen : 1;			/* a total exists */
+	bool final : 1;			/* ... and the map entry behind it is gone */
+	bool announced : 1;		/* an END record was seen */
+	bool followed : 1;		/* ... and from then on every operation is streamed */
 	uint32_t id;			/* struct lens_op.id */
 	uint32_t flags;			/* LENS_END_* */
 	struct lens_total total;
 	struct lens_total *carried;	/* part of total from retired map entries; NULL: none */
 	uint32_t entry_id;		/* of the map entry that counts now */
 	struct { uint64_t bytes, msgs; } at_look;	/* of total when the current look began */
-	uint64_t blocked_ns;		/* sampled: periods in which a thread slept here */
-	uint64_t samples;		/* number of those periods */
-	uint64_t sampled_round;		/* the last of them */
+	struct side_waits *waits;	/* NULL: none; see side_waits() */
 	/* operations known one by one (subset of total) */
 	uint64_t op_count, op_msgs, op_bytes;
 	uint64_t descriptors;		/* sent or received here (SCM_RIGHTS) */
-	bool announced;			/* an END record was seen */
-	bool followed;			/* ... and from then on every operation is streamed */
-	/* bytes, then messages, of calls that the last look and the first one found under way */
-	int64_t under_way[2], first_under_way[2];
-	uint64_t first_bytes;		/* total when the first look began */
 };
 
 /* most endpoints have no more descriptors than fit where else a pointer to them would be */
@@ -398,6 +403,17 @@ static inline const struct side *end_side(const struct endpoint *e, enum lens_di
 }
 /* ... to change it */
 struct side *end_side_get(struct endpoint *e, enum lens_dir dir);
+/* most sides are never found waiting */
+extern const struct side_waits side_waits_none;
+static inline const struct side_waits *side_waits(const struct side *s)
+{
+	return s->waits ? s->waits : &side_waits_none;
+}
+static inline const struct side_waits *end_waits(const struct endpoint *e, enum lens_dir dir)
+{
+	return side_waits(end_side(e, dir));
+}
+struct side_waits *side_waits_get(struct side *s);
 /* fd_count of them */
 static inline const uint32_t *end_fds(const struct endpoint *e)
 {

@@ -139,7 +139,7 @@ static bool is_followed_whole(const struct world *w, const struct chan *c, int64
 
 			if ((s->seen || s->announced) && !s->followed)
 				return false;
-			if (s->first_under_way[UNIT_BYTES])
+			if (side_waits(s)->first_under_way[UNIT_BYTES])
 				return false;
 		}
 	}

@@ -43,8 +43,13 @@ void end_free(struct world *w, struct endpoint *e)
 {
 	e->proc->end_count--;
 	for (unsigned d = 0; d < LENS_DIR_MAX; d++) {
-		free(end_side(e, d)->carried);
-		free(end_more(e)->side[d]);
+		struct side *side = end_more(e)->side[d];
+
+		if (!side)
+			continue;
+		free(side->carried);
+		free(side->waits);
+		free(side);
 	}
 	free(end_more(e)->mapper);
 	free(e->more);
@@ -226,6 +231,15 @@ struct side *end_side_get(struct endpoint *e, enum lens_dir dir)
 	if (!more->side[dir])
 		more->side[dir] = xcalloc(1, sizeof(*more->side[dir]));
 	return more->side[dir];
+}
+
+const struct side_waits side_waits_none;
+
+struct side_waits *side_waits_get(struct side *s)
+{
+	if (!s->waits)
+		s->waits = xcalloc(1, sizeof(*s->waits));
+	return s->waits;
 }
 
 void end_add_fd(struct endpoint *e, uint32_t fd)

@@ -195,7 +195,7 @@ static struct js_value *side_object(const struct side *s, unsigned kind)
 	js_put_moved(o, kind, s->total.bytes);
 	js_put(o, "errors", js_u64(s->total.errors));
 	js_put(o, "short_operations", js_u64(s->total.shorts));
-	js_put(o, "blocked_ns", js_u64(s->blocked_ns));
+	js_put(o, "blocked_ns", js_u64(side_waits(s)->blocked_ns));
 	if (s->descriptors)
 		js_put(o, "descriptors", js_u64(s->descriptors));
 	return o;

@@ -113,7 +113,7 @@ static bool tree_touched(const struct chan *c, bool holding_counts)
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = chan_ends(c)[i];
 		bool used = end_side(e, LENS_READ)->seen || end_side(e, LENS_WRITE)->seen ||
-			    end_side(e, LENS_READ)->samples || end_side(e, LENS_WRITE)->samples ||
+			    end_waits(e, LENS_READ)->samples || end_waits(e, LENS_WRITE)->samples ||
 			    end_mapper(e)->is_mapper;
 
 		if (end_in_tree(e) && (used || holding_counts))

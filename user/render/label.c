@@ -119,7 +119,7 @@ void label_ends(struct buf *out, const struct chan *c, enum lens_dir dir, enum l
 
 	for (size_t i = 0; i < c->end_count; i++) {
 		const struct endpoint *e = chan_ends(c)[i];
-		bool user = end_is_user(e, dir), active = user || end_side(e, dir)->samples;
+		bool user = end_is_user(e, dir), active = user || end_waits(e, dir)->samples;
 
 		if (!end_has_role(e, dir) || (style == ENDS_ACTIVE_ONLY && !active))
 			continue;

@@ -69,8 +69,8 @@ static void find_waiting(struct waiting *wait, const struct world *w, const stru
 				hash_add(wait->by_proc, &e->proc->key, most);
 			}
 			for (int dir = 0; all > 0 && dir < LENS_DIR_MAX; dir++)
-				if ((double)end_side(e, dir)->blocked_ns / all > *most)
-					*most = (double)end_side(e, dir)->blocked_ns / all;
+				if ((double)end_waits(e, dir)->blocked_ns / all > *most)
+					*most = (double)end_waits(e, dir)->blocked_ns / all;
 		}
 }
 
