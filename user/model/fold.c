@@ -252,8 +252,17 @@ static void fold_half(struct world *w, struct fold *f, struct chan *c)
 	c->folded = true;
 }
 
+/* its books, which have been added up: thousands are folded before the first is forgotten */
+static void drop_books(struct chan *c)
+{
+	free(c->more);
+	c->more = NULL;
+}
+
 static void fold_chan(struct world *w, struct chan *c)
 {
+	bool has_more = c->more, peer_has_more = c->peer && c->peer->more;
+	struct chan *peer = c->peer;
 	struct fold_key key;
 	struct fold *f;
 
@@ -274,6 +283,10 @@ static void fold_chan(struct world *w, struct chan *c)
 	f->channels++;
 	f->shared += chan_memory(c)->peak_mappers > 1;
 	w->folded_chans++;
+	if (!has_more)
+		drop_books(c);
+	if (peer && !peer_has_more)
+		drop_books(peer);
 }
 
 /* ----------------------------------------------------------------------- forget */
