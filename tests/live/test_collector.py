@@ -281,22 +281,23 @@ def neighbour_in_our_terminal_observed():
 
 @lens.test()
 def output_of_the_command_observed():
-    """`report -- CMD | wc`: what CMD writes to the pipe that we write to as well is its own."""
+    """`report -- CMD | od`: what CMD writes to the pipe that we write to as well is its own."""
     with tempfile.TemporaryDirectory() as directory:
-        path = os.path.join(directory, "run.lens")
-        script = "%s report %s --save %s -- head -c 12345 /dev/zero | wc -c >/dev/null" % (
-            lens.BINARY, " ".join(("-t", "pipe", *lens.OPTIONS)), path)
+        path, seen = (os.path.join(directory, name) for name in ("run.lens", "seen"))
+        os.mkfifo(seen)
+        # CMD ends when all of it has been read, and the report then goes the same way
+        script = ("%s report %s --save %s -- sh -c 'head -c 12345 /dev/zero; read x <%s' |"
+                  " { od -N 12345 >/dev/null; echo >%s; cat >/dev/null; }" % (
+                      lens.BINARY, " ".join(("-t", "pipe", *lens.OPTIONS)), path, seen, seen))
         shell = lens.start(["sh", "-c", script], stderr=subprocess.DEVNULL)
         shell.wait(lens.LIMIT_S * lens.PATIENCE)
-        doc = lens.parse(lens.run("report", "--json", "-i", path)[0])
+        doc = lens.parse(lens.run("report", "--json", "-t", "pipe", "-i", path)[0])
     lens.check_document(doc)
     comm = {p["id"]: p["comm"] for p in doc["processes"]}
     moved = {side: [(comm[e["process"]], e[side]["bytes"]) for c in doc["channels"]
                     for e in c["endpoints"] if e[side]["bytes"]] for side in ("write", "read")}
-    lens.equal("written", [("head", 12345)], moved["write"])
-    # the report does not wait for who reads the rest
-    read = sum(count for _, count in moved["read"])
-    lens.equal("flows", [("head", "wc", read)] if read else [],
+    lens.equal("moved", {"write": [("head", 12345)], "read": [("od", 12345)]}, moved)
+    lens.equal("flows", [("head", "od", 12345)],
                [(comm[f["from"]], comm[f["to"]], f["bytes"]) for f in doc["flows"]])
 
 
