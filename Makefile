@@ -93,7 +93,7 @@ BPF_FLAGS  = -target bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 -D__B
 
 # pkg-config is asked at the first use, once
 once       = $(eval $(1) := $$(shell $(PKG_CONFIG) --libs $(2)))$($(1))
-PURE_LIBS  = $(call once,PURE_LIBS,json-c)
+PURE_LIBS  = $(call once,PURE_LIBS,json-c libseccomp)
 STORE_LIBS = $(call once,STORE_LIBS,libbpf json-c sqlite3 libzstd libcap libseccomp)
 ALL_LIBS   = $(call once,ALL_LIBS,libbpf libelf zlib sqlite3 libzstd json-c libcap libseccomp)
 # workloads also run in virtual machines that have no libraries for them

@@ -29,3 +29,19 @@ def stuck_relay_in_words():
         said = knot.wait(role)["explanation"]
         lens.require(words in said, said)
         knot.work.end()
+
+
+@lens.test()
+def stuck_relay_calls():
+    """The call that waits for a pipe's lock has its name, whichever it is, and the descriptor that
+    is its first argument; what is being closed has none any more."""
+    for mode, call in (("lockedioctl", "ioctl"), ("lockedclose", "close"),
+                       ("lockedsplice", "splice")):
+        knot = Knot(mode)
+        wait = knot.wait("reader")
+        lens.equal("call of " + mode, call, wait["syscall"])
+        with open("/proc/%d/syscall" % knot.pid["reader"]) as f:
+            first = int(f.read().split()[1], 0)
+        lens.equal("descriptor of " + mode, None if call == "close" else first,
+                   wait["any_of"][0]["fd"])
+        knot.end()

@@ -149,3 +149,26 @@ TEST(waits_for_itself)
 	CHECK(strstr(text, "could write to it; it waits for itself\n"));
 	CHECK(!strstr(text, "each waits for the next"));
 }
+
+/* a call that nothing is known of but its number is called by its name, if it has one */
+TEST(calls_by_number)
+{
+	static const struct { uint32_t nr, flags; const char *text; } calls[] = {
+		{ 16, 0, "p(10)  ioctl" },
+		{ 16, LENS_THREAD_COMPAT, "p(10)  lchown" },
+		{ 54, LENS_THREAD_COMPAT, "p(10)  ioctl" },
+		{ 99999, 0, "p(10)  system call 99999" },
+		{ UINT32_MAX, 0, "p(10)  system call 4294967295" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		_cleanup_(stuck_freep) struct stuck *s = ring_of(2, 0);
+		_cleanup_free_ char *text = NULL;
+
+		s->threads[0]->rec.call = LENS_CALL_OTHER;
+		s->threads[0]->rec.nr = calls[i].nr;
+		s->threads[0]->rec.flags = calls[i].flags;
+		text = text_of(s);
+		CHECK(strstr(text, calls[i].text));
+	}
+}

@@ -75,6 +75,8 @@ const char *event_kind_name(unsigned kind);	/* JSON type, or "unknown" */
 const char *event_loss_name(unsigned cause);
 const char *event_object_name(unsigned object);	/* JSON type, or "unknown" */
 const char *event_call_name(unsigned call);
+/* of 64-bit programs, compat: of 32-bit ones; to be freed; NULL: it has no name here */
+char *event_call_of_number(uint32_t nr, bool compat);
 const char *event_frames_end_text(unsigned end);	/* a sentence, or "" */
 /* kind by its JSON type, LENS_KIND_NONE if there is none */
 unsigned event_kind_by_name(const char *name);

@@ -143,7 +143,8 @@ struct js_value *js_wait(const struct stuck *s, const struct stuck_thread *t,
 	js_put(o, "process", js_proc_id(t->proc->about));
 	js_put(o, "tid", js_u64(t->rec.tid));
 	js_put(o, "state", js_str(label_state(t)));
-	js_put(o, "syscall", js_str(label_call(t)));
+	label_call(&text, t);
+	js_put(o, "syscall", js_label(&text));
 	js_put(o, "channel", c ? js_chan_id(c) : channel_id(n));
 	js_put(o, "type", n->thing ? js_str(event_object_name(n->thing->object)) : NULL);
 	js_put(o, "direction", js_str(label_want(n->want)));

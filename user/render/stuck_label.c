@@ -20,17 +20,19 @@ const char *label_state(const struct stuck_thread *t)
 	return t->rec.state & 1 ? "S" : "R";
 }
 
-const char *label_call(const struct stuck_thread *t)
+void label_call(struct buf *out, const struct stuck_thread *t)
 {
-	return event_call_name(t->rec.call);
-}
+	_cleanup_free_ char *name = NULL;
 
-static void label_named_call(struct buf *out, const struct stuck_thread *t)
-{
-	if (t->rec.call == LENS_CALL_OTHER)
-		buf_printf(out, "system call %u", t->rec.nr);
+	if (t->rec.call != LENS_CALL_OTHER) {
+		buf_puts(out, event_call_name(t->rec.call));
+		return;
+	}
+	name = event_call_of_number(t->rec.nr, t->rec.flags & LENS_THREAD_COMPAT);
+	if (name)
+		buf_puts(out, name);
 	else
-		buf_puts(out, label_call(t));
+		buf_printf(out, "system call %u", t->rec.nr);
 }
 
 const char *label_want(enum stuck_want want)
@@ -98,7 +100,7 @@ void label_wait(struct buf *out, const struct stuck_thread *t, const struct stuc
 		buf_puts(out, "a stop by its tracer");
 		return;
 	}
-	label_named_call(out, t);
+	label_call(out, t);
 	if (t->need_count > 1)
 		buf_printf(out, " on %zu things", t->need_count);
 	if (!n || !n->thing)
@@ -207,7 +209,7 @@ void label_doing(struct buf *out, const struct stuck_proc *p)
 			buf_puts(out, ", beside threads that may act");
 	} else {
 		buf_printf(out, "is %s in ", t->own_why ? t->own_why : "waiting");
-		label_named_call(out, t);
+		label_call(out, t);
 	}
 }
 

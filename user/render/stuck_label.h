@@ -14,7 +14,8 @@
 
 /* "S", "D", "T", ... as ps(1) has it */
 const char *label_state(const struct stuck_thread *t);
-const char *label_call(const struct stuck_thread *t);
+/* "write", or "system call 999" */
+void label_call(struct buf *out, const struct stuck_thread *t);
 /* JSON direction: "read", "write", "lock", ... */
 const char *label_want(enum stuck_want want);
 void label_stuck_proc(struct buf *out, const struct stuck_proc *p);

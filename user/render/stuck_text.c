@@ -27,7 +27,10 @@ struct tree {
 
 void stuck_text_wait_briefly(FILE *out, const struct stuck_thread *t)
 {
-	fprintf(out, "%u/%u %s %s", t->proc->key.tgid, t->rec.tid, label_call(t),
+	_cleanup_(buf_fini) struct buf call = {};
+
+	label_call(&call, t);
+	fprintf(out, "%u/%u %.*s %s", t->proc->key.tgid, t->rec.tid, (int)call.len, call.data,
 		t->main && t->main->thing ? t->main->thing->id : "");
 }
 
