@@ -58,6 +58,9 @@ ssize_t event_decode(const void *data, size_t size, struct event *ret, size_t *r
 /* appends "/a/b/c" for the components "c\0b\0a\0"; with truncated "…/b/c" */
 void event_path(struct buf *out, struct event_bytes components, bool truncated);
 
+/* LENS_MARK_FOLD: so many channels that have gone are worth a walk by all of them */
+#define EVENT_MANY_GONE 1024
+
 /* message boundaries survive: what is written in one piece is read in one */
 bool event_kind_has_messages(unsigned kind);
 /* a channel of this kind is one half of a connection and has a peer */

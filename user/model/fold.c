@@ -398,16 +398,13 @@ void fold_ended(struct world *w)
 	fold_procs(w);
 }
 
-/* a walk by all channels is worth it when so many went since the last one */
-#define MANY_GONE 1024
-
 void fold_between_looks(struct world *w)
 {
 	struct world_state *ws = world_state(w);
 
 	/* recordings are not trusted, and these marks cost them little */
 	if (!ws->gone_told ||
-	    (ws->gone_told < MANY_GONE && ws->gone_told < hash_count(w->chans) / 8))
+	    (ws->gone_told < EVENT_MANY_GONE && ws->gone_told < hash_count(w->chans) / 8))
 		return;
 	ws->gone_told = 0;
 	/* these name what may be forgotten */

@@ -18,8 +18,6 @@
 #define BATCH_ENTRIES 1024
 /* of the room for entries: when so much has gone it is time to make some */
 #define ROOM_SHARE 4
-/* channels that have gone, for the world to be worth going over */
-#define MANY_GONE 1024
 
 /* empties the cache of one CPU, there if it is online; 1: some of it was in use each time */
 static int flush_cpu(int prog_fd, uint64_t cpu)
@@ -239,7 +237,7 @@ static int tell_gone(struct live *l, size_t count, source_sink sink, void *arg)
 	l->gone_count -= count;
 	memmove(l->gone, l->gone + count, l->gone_count * sizeof(*l->gone));
 	l->gone_told += count;
-	if (err < 0 || l->gone_told < MANY_GONE)
+	if (err < 0 || l->gone_told < EVENT_MANY_GONE)
 		return err;
 	l->gone_told = 0;
 	return live_emit_mark(sink, arg, LENS_MARK_FOLD, 0);
