@@ -9,8 +9,8 @@ import tempfile
 import lens
 
 
-def with_files(*limits):
-    """What starts a command with these limits of open files."""
+def with_limits(*limits):
+    """What starts a command with these options of ulimit."""
     return ("sh", "-c", "; ".join("ulimit %s" % one for one in limits) + '; exec "$0" "$@"')
 
 
@@ -19,14 +19,14 @@ def exit_few_files():
     """A limit of open files is named, whatever fails of it first; one that can be raised is."""
     for limit in (8, 16, 20, 24, 63, 100):
         for command in ("report", "list", "stuck") if limit < 64 else ("report",):
-            run = lens.Lens(command, launch=with_files("-n %d" % limit))
+            run = lens.Lens(command, launch=with_limits("-n %d" % limit))
             run.finish(1)
             lens.require("no more than %d file descriptors" % limit in run.said(), run.said())
             lens.equal("lines of the message", 1, len(run.stderr))
     for command in ("list", "stuck"):
-        lens.run(command, "-p", os.getpid(), launch=with_files("-n 64"))
+        lens.run(command, "-p", os.getpid(), launch=with_limits("-n 64"))
     out = lens.run("report", "-t", "pipe", "--", "sh", "-c", "ulimit -n",
-                   launch=with_files("-Sn 20"))[0]
+                   launch=with_limits("-Sn 20"))[0]
     lens.equal("limit of the command", "20", out.decode().split()[0])
 
 
@@ -48,6 +48,13 @@ def start_one_cpu():
         lens.equal("bytes", [8], [c["ledger"]["written"] for c in report["channels"]])
         covers.append(report["coverage"])
     lens.equal("coverage", covers[0], covers[1])
+
+
+@lens.test()
+def exit_little_address_space():
+    """What is set aside for what may be said of refused programs is not room for each of them."""
+    for command in ("report -d 10ms --stuck", "list", "stuck -p %d" % os.getpid()):
+        lens.run(*command.split(), launch=with_limits("-v 262144"))
 
 
 @lens.test()

@@ -155,9 +155,6 @@ static int configure(struct live *l, const struct kernel *k)
 	return set_sizes(l);
 }
 
-/* kernels before v6.4 keep the beginning of a log, not its end; pages never written cost nothing */
-#define LOG_SIZE (8u << 20)
-
 /* the last line of a verifier log that says something */
 static void last_words(const char *log, char out[160])
 {
@@ -204,14 +201,28 @@ int live_open_object(const struct kernel *k, struct lens **ret_skel, int *ret_ty
 	return 0;
 }
 
+struct attempt {
+	struct plan *plan;
+	bool refused;			/* by the kernel, and the plan has another way */
+};
+
+static void on_refused(void *arg, const struct bpf_program *prog, const char *log)
+{
+	struct attempt *a = arg;
+	char why[160];
+
+	last_words(log, why);
+	log_msg(LOG_DEBUG, "%s: %s", bpf_program__name(prog), log);
+	a->refused |= !plan_refuse(a->plan, prog, why);
+}
+
 /* one attempt to load the chosen programs; 1: refused, but the plan has another way */
 static int try_load(struct live *l, const struct kernel *k)
 {
+	struct attempt attempt = { .plan = &l->plan };
 	_cleanup_close_ int types_fd = -1;
-	_cleanup_free_ char *logs = NULL;
 	struct bpf_program *prog;
-	int err, i = 0, refused = 0, count = 0;
-	char why[160];
+	int err;
 
 	err = live_open_object(k, &l->skel, &types_fd);
 	if (err)
@@ -226,29 +237,13 @@ static int try_load(struct live *l, const struct kernel *k)
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, l->skel->obj)
-		count++;
-	logs = xcalloc(count, LOG_SIZE);
-	bpf_object__for_each_program(prog, l->skel->obj) {
 		bpf_program__set_autoload(prog, plan_wants(&l->plan, prog));
-		bpf_program__set_log_buf(prog, logs + (size_t)i++ * LOG_SIZE, LOG_SIZE);
-	}
-	err = loads_load(l->skel->skeleton);
+	err = loads_load(l->skel->skeleton, on_refused, &attempt);
 	if (!err)
 		return 0;
-	i = 0;
-	bpf_object__for_each_program(prog, l->skel->obj) {
-		const char *log = logs + (size_t)i++ * LOG_SIZE;
-
-		if (!*log)
-			continue;
-		last_words(log, why);
-		log_msg(LOG_DEBUG, "%s: %s", bpf_program__name(prog), log);
-		if (!plan_refuse(&l->plan, prog, why))
-			refused = 1;
-	}
 	lens__destroy(l->skel);
 	l->skel = NULL;
-	return refused || plan_drop_stuck(&l->plan) ? 1 : err;
+	return attempt.refused || plan_drop_stuck(&l->plan) ? 1 : err;
 }
 
 int live_explain_load(int err)

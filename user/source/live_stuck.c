@@ -67,7 +67,7 @@ static int load_for(struct stuck_live *l, const struct kernel *k)
 	bpf_map__set_max_entries(l->skel->maps.lens_totals, SMALL_MAP);
 	bpf_map__set_max_entries(l->skel->maps.lens_chans, SMALL_MAP);
 	live_size_notes(l->skel, NULL);
-	err = loads_load(l->skel->skeleton);
+	err = loads_load(l->skel->skeleton, NULL, NULL);
 	return err ? live_explain_load(err) : 0;
 }
 

@@ -17,6 +17,8 @@
 #define THREADS_MAX 3
 /* smaller ones take no longer than to hand them over */
 #define INSNS_MIN 256
+/* kernels before v6.4 keep the beginning of a log, not its end; pages never written cost nothing */
+#define LOG_SIZE (8u << 20)
 
 struct load {
 	const struct bpf_program *prog;
@@ -25,6 +27,7 @@ struct load {
 	size_t count;
 	bool begun;
 	int fd;				/* or -errno */
+	char *log;			/* of the verifier, if it was asked for one */
 };
 
 static struct {
@@ -33,6 +36,11 @@ static struct {
 	struct load **list;
 	size_t count;
 	bool complete;			/* nothing will be added */
+	loads_refusal refused;
+	void *refused_arg;
+	/* libbpf ends with the first program that it cannot load, so that one log is enough */
+	const struct bpf_program *last;
+	char *log;
 	pthread_t threads[THREADS_MAX];
 	unsigned thread_count;
 } loads = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -59,13 +67,13 @@ static int load(struct load *l)
 	const char *name = bpf_program__name(l->prog);
 	enum bpf_prog_type type = bpf_program__type(l->prog);
 	int fd = bpf_prog_load(type, name, LICENSE, l->insns, l->count, &l->opts);
-	size_t size;
 
-	if (fd >= 0)
+	if (fd >= 0 || !loads.refused)
 		return fd;
-	l->opts.log_buf = (char *)bpf_program__log_buf(l->prog, &size);
-	l->opts.log_size = size;
-	l->opts.log_level = l->opts.log_buf ? 1 : 0;
+	l->log = xcalloc(1, LOG_SIZE);
+	l->opts.log_buf = l->log;
+	l->opts.log_size = LOG_SIZE;
+	l->opts.log_level = 1;
 	return bpf_prog_load(type, name, LICENSE, l->insns, l->count, &l->opts);
 }
 
@@ -141,6 +149,7 @@ bool loads_take(const struct bpf_program *prog, const struct bpf_prog_load_opts 
 {
 	struct load *l;
 
+	loads.last = prog;
 	if (!loads.thread_count || count < INSNS_MIN)
 		return false;
 	l = xcalloc(1, sizeof(*l));
@@ -154,6 +163,12 @@ bool loads_take(const struct bpf_program *prog, const struct bpf_prog_load_opts 
 	return true;
 }
 
+static void tell_refused(const struct bpf_program *prog, const char *log)
+{
+	if (prog && log && *log)
+		loads.refused(loads.refused_arg, prog, log);
+}
+
 /* what libbpf loaded in its place is the program from now on; frees it */
 static int settle(struct load *l, bool drop)
 {
@@ -163,18 +178,36 @@ static int settle(struct load *l, bool drop)
 		err = -errno;
 	if (l->fd >= 0)
 		close(l->fd);
+	tell_refused(l->prog, l->log);
+	free(l->log);
 	free(l->insns);
 	free(l);
 	return err;
 }
 
-int loads_load(struct bpf_object_skeleton *skeleton)
+static void keep_log(struct bpf_object *object)
+{
+	struct bpf_program *prog;
+
+	loads.log = xcalloc(1, LOG_SIZE);
+	bpf_object__for_each_program(prog, object)
+		bpf_program__set_log_buf(prog, loads.log, LOG_SIZE);
+}
+
+int loads_load(struct bpf_object_skeleton *skeleton, loads_refusal refused, void *arg)
 {
 	int err, one;
 
+	loads.refused = refused;
+	loads.refused_arg = arg;
+	loads.last = NULL;
+	if (refused)
+		keep_log(*skeleton->obj);
 	begin();
 	err = bpf_object__load_skeleton(skeleton);
 	end(err);
+	if (err)
+		tell_refused(loads.last, loads.log);
 	while (loads.count) {
 		one = settle(loads.list[--loads.count], err);
 		if (!err)
@@ -182,5 +215,7 @@ int loads_load(struct bpf_object_skeleton *skeleton)
 	}
 	free(loads.list);
 	loads.list = NULL;
+	free(loads.log);
+	loads.log = NULL;
 	return err;
 }

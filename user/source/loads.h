@@ -9,8 +9,14 @@
 
 #include <bpf/libbpf.h>
 
-/* instead of bpf_object__load_skeleton(); sections_use() is in force */
-int loads_load(struct bpf_object_skeleton *skeleton);
+/* prog was refused; log: what the verifier says of it */
+typedef void (*loads_refusal)(void *arg, const struct bpf_program *prog, const char *log);
+
+/*
+ * Instead of bpf_object__load_skeleton(); sections_use() is in force. refused: NULL, or is called
+ * for each program that was refused until no more were loaded, before this returns.
+ */
+int loads_load(struct bpf_object_skeleton *skeleton, loads_refusal refused, void *arg);
 /*
  * libbpf is about to load prog, of these instructions: true if another thread does that, and
  * keeps them and what opts points to. libbpf is to load any other program of its kind then,
