@@ -40,8 +40,8 @@ static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 
 }
 
 /*
- * Does no hook but the end of splice(2) see what that takes out of a file? One that has
- * no function of its own for it is read.
+ * Does no hook but the end of splice(2) or sendfile(2) see what that takes out of a file? One
+ * that has no function of its own for it is read.
  */
 static __noinline __u64 calls_splice_kinds(__u32 fd)
 {
@@ -153,7 +153,7 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 {
 	__u32 fd, dir = LENS_WRITE;
 	struct call_args a;
-	__u64 its = 0;
+	__u64 from = kinds;
 
 	arch_args(regs, compat, &a);
 	if (kinds_counted(KIND_BIT(LENS_KIND_EVENTFD)) && kinds & KIND_BIT(LENS_KIND_EVENTFD))
@@ -164,11 +164,15 @@ static __noinline int calls_files(struct pt_regs *regs, __u32 class, bool compat
 	case CALL_READV:
 		dir = LENS_READ;
 		break;
+	case CALL_SENDFILE:
+		from &= ~KINDS_FIFO;	/* out of a pipe it takes nothing */
+		fd = a.arg[1];
+		/* fallthrough */
 	case CALL_SPLICE:
 		if (lens_splice_kinds)
-			its = calls_splice_kinds(fd);
-		calls_count(fd, LENS_READ, ret, false, true, kinds | its);
-		fd = a.arg[2];
+			from |= calls_splice_kinds(fd);
+		calls_count(fd, LENS_READ, ret, false, true, from);
+		fd = class == CALL_SPLICE ? a.arg[2] : a.arg[0];
 		break;
 	case CALL_TEE:	/* copies; the source keeps its bytes */
 		fd = a.arg[1];

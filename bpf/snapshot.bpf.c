@@ -291,9 +291,14 @@ static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, 
 		return wait_file(t, a->arg[2], w->dir, &w->chan);
 	case CALL_TEE:
 		return wait_file(t, a->arg[0], w->dir, &w->chan);
-	case CALL_VMSPLICE:
 	case CALL_SENDFILE:
-		w->asked = class == CALL_SENDFILE ? a->arg[3] : 0;
+		w->asked = a->arg[3];
+		if (wait_file(t, a->arg[1], w->dir, &w->chan))
+			return true;
+		w->dir = LENS_WRITE;
+		return wait_file(t, a->arg[0], w->dir, &w->chan);
+	case CALL_VMSPLICE:
+		w->asked = 0;
 		w->dir = LENS_WRITE;
 		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_MQSEND:

@@ -105,8 +105,8 @@ static __always_inline int begin_call(struct task_struct *t, struct pt_regs *reg
 	c->fd_count = 0;
 	arch_args(regs, compat, &a);
 	begin_fd(t, c, class == CALL_TEE ? a.arg[1] : a.arg[0]);
-	if (class == CALL_SPLICE)
-		begin_fd(t, c, a.arg[2]);
+	if (class == CALL_SPLICE || class == CALL_SENDFILE)
+		begin_fd(t, c, class == CALL_SPLICE ? a.arg[2] : a.arg[1]);
 	return 0;
 }
 

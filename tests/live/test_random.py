@@ -135,8 +135,9 @@ ON_SOCKETS = ON_ANY | {"send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfro
 OF_PAGES = {"splice in", "splice out", "sendfile"}
 OF_PIPES = ON_ANY | OF_PAGES | {"tee", "vmsplice in", "vmsplice out", "splice of a file",
                                 "splice to a file"}
-CALLS = {"pipe": OF_PIPES, "fifo": OF_PIPES, "unix-stream": ON_SOCKETS | OF_PAGES,
-         "unix-seqpacket": ON_SOCKETS, "unix-dgram": ON_SOCKETS, "tcp": ON_SOCKETS | OF_PAGES,
+OF_STREAMS = ON_SOCKETS | OF_PAGES | {"sendfile out"}
+CALLS = {"pipe": OF_PIPES, "fifo": OF_PIPES, "unix-stream": OF_STREAMS,
+         "unix-seqpacket": ON_SOCKETS, "unix-dgram": ON_SOCKETS, "tcp": OF_STREAMS,
          "udp": ON_SOCKETS, "pty": ON_ANY}
 
 

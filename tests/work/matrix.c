@@ -111,7 +111,7 @@ static void get_by(const struct mech *m, const char *name, unsigned how)
 
 /* ---------------------------------------------------- without user memory */
 
-enum way { SPLICE_IN, SPLICE_OUT, TEE, FROM_FILE, TO_FILE };
+enum way { SPLICE_IN, SPLICE_OUT, SEND_OUT, TEE, FROM_FILE, TO_FILE };
 
 /* mechs[0] is a pipe */
 static void move_pages(const struct mech *m, const char *name, enum way way, unsigned how)
@@ -130,6 +130,8 @@ static void move_pages(const struct mech *m, const char *name, enum way way, uns
 			move_splice(&pipe.out, &p.in, BYTES);
 		else if (way == SPLICE_OUT)
 			move_splice(&p.out, &pipe.in, BYTES);
+		else if (way == SEND_OUT)
+			move_sendfile(&p.out, &pipe.in, BYTES);
 		else if (way == TEE)
 			move_tee(&p.out, &pipe.in, BYTES);
 		else if (way == FROM_FILE)
@@ -147,8 +149,10 @@ static void without_memory(const struct mech *m)
 	move_pages(m, "splice in", SPLICE_IN, 0);
 	move_pages(m, "splice out", SPLICE_OUT, 0);
 	move_pages(m, "sendfile", FROM_FILE, 1);
-	if (m->socket)
+	if (m->socket) {
+		move_pages(m, "sendfile out", SEND_OUT, 0);
 		return;
+	}
 	move_pages(m, "tee", TEE, 0);
 	move_pages(m, "vmsplice in", FROM_FILE, 0);
 	move_pages(m, "splice of a file", FROM_FILE, 2);

@@ -236,6 +236,17 @@ void move_splice(const struct end *from, const struct end *to, size_t len)
 	counted_put(to, n, 0);
 }
 
+void move_sendfile(const struct end *from, const struct end *to, size_t len)
+{
+	ssize_t n = sendfile(to->fd, from->fd, NULL, len);
+
+	either_failed(from, to, n);
+	if (n <= 0)
+		return;
+	counted_get(from, n, 0);
+	counted_put(to, n, 0);
+}
+
 void move_tee(const struct end *from, const struct end *to, size_t len)
 {
 	ssize_t n = tee(from->fd, to->fd, len, SPLICE_F_NONBLOCK);

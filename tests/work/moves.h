@@ -20,6 +20,8 @@ ssize_t move_get(const struct end *e, size_t len, unsigned how);
 void move_peek(const struct end *e, size_t len, unsigned how);
 /* from one channel to another, without user memory */
 void move_splice(const struct end *from, const struct end *to, size_t len);
+/* the same by sendfile(2), which takes nothing out of a pipe */
+void move_sendfile(const struct end *from, const struct end *to, size_t len);
 void move_tee(const struct end *from, const struct end *to, size_t len);
 /* between a file or memory and a channel */
 void move_from_file(const struct end *to, size_t len, unsigned how);
