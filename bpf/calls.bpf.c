@@ -39,16 +39,12 @@ static __always_inline bool calls_reach_socket(const struct call_args *a, __u32 
 	       (class == CALL_READV && sockcall_room(a->arg[1], a->arg[2], compat));
 }
 
-/*
- * Does no hook but the end of splice(2) or sendfile(2) see what that takes out of a file? One
- * that has no function of its own for it is read.
- */
+/* does no hook but the end of splice(2) or sendfile(2) see what that takes out of a file? */
 static __noinline __u64 calls_splice_kinds(__u32 fd)
 {
 	struct file *file = ident_fd_probe((void *)bpf_get_current_task_btf(), fd);
-	struct sock *sk = file ? ident_file_sock(file) : NULL;
 
-	return sk && BPF_CORE_READ(sk, sk_socket, ops, splice_read) ? lens_splice_kinds : 0;
+	return sock_is_spliced(file) ? lens_splice_kinds : 0;
 }
 
 /* sockets go another way here and not in fd_count(), which would be one call too deep */

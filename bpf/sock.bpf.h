@@ -71,4 +71,12 @@ __hidden int sock_join(const struct lens_chan *chan, const struct lens_chan *pee
  */
 int sock_returned(__u64 file, __u32 dir, __s64 ret, __u32 flags, __u64 kinds);
 
+/* has it a function of its own for splice(2)? What is taken out of others is read */
+static __always_inline bool sock_is_spliced(struct file *file)
+{
+	struct sock *sk = file ? ident_file_sock(file) : NULL;
+
+	return sk && BPF_CORE_READ(sk, sk_socket, ops, splice_read);
+}
+
 #endif

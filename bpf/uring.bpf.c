@@ -8,9 +8,9 @@
  */
 #include "eventfd.bpf.h"
 #include "fd.bpf.h"
-#include "ident_sock.bpf.h"
 #include "ktypes_uring.bpf.h"
 #include "pipe.bpf.h"
+#include "sock.bpf.h"
 
 /* how the tracepoint io_uring_complete hands the result over; v6.16: in the CQE */
 const volatile bool lens_uring_flat = false;
@@ -75,6 +75,9 @@ static __noinline int uring_splice_in(struct task_struct *owner, struct io_splic
 
 	if (!(BPF_CORE_READ(op, flags) & KDEF_SPLICE_F_FD_IN_FIXED))
 		in = ident_fd_probe(owner, BPF_CORE_READ(op, splice_fd_in));
+	/* by a thread of the owner's process, see uring_completed() */
+	if (lens_splice_kinds && sock_is_spliced(in))
+		sock_returned((__u64)in, LENS_READ, ret, 0, lens_splice_kinds);
 	if (in)
 		return uring_count(owner, in, LENS_READ, ret, 0);
 	if (ret > 0)
@@ -208,6 +211,12 @@ static __always_inline bool uring_is_multishot(struct io_kiocb *req, __u32 opcod
 	return opcode == KDEF_IORING_OP_READ_MULTISHOT;
 }
 
+/* hooks of sockets need no completion to see it */
+static __always_inline bool uring_counts(void)
+{
+	return lens_sys_kinds & ~KIND_BIT(LENS_KIND_NONE);
+}
+
 static __always_inline int uring_submitted(struct io_kiocb *req)
 {
 	__u64 flags = BPF_CORE_READ(req, flags);
@@ -215,7 +224,7 @@ static __always_inline int uring_submitted(struct io_kiocb *req)
 
 	if (!(flags & KDEF_REQ_F_CQE_SKIP) && !uring_is_multishot(req, opcode))
 		return 0;
-	if (uring_moves_bytes(opcode) && uring_may_be_channel(req, flags))
+	if (uring_counts() && uring_moves_bytes(opcode) && uring_may_be_channel(req, flags))
 		uring_unseen();
 	return 0;
 }
@@ -230,7 +239,7 @@ int BPF_PROG(uring__ring__submit, struct io_kiocb *req)
 SEC("?tp_btf/io_uring_cqe_overflow")
 int BPF_PROG(uring__ring__overflow, void *ctx_unused, __u64 user_data, __s32 ret)
 {
-	if (ret > 0)
+	if (ret > 0 && uring_counts())
 		uring_unseen();
 	return 0;
 }

@@ -215,11 +215,27 @@ static void over_line(const struct line *l, enum work_dir dir, unsigned opcode, 
 	work_expect(line_did(l, dir, ring_do(&op)), 100, "io_uring operation on a socket");
 }
 
+/* what a splice takes out of it goes into a pipe, and is dropped there */
+static void splice_out(const struct line *l, const int *fds, unsigned flags)
+{
+	struct io_uring_sqe op = ring_operation(IORING_OP_SPLICE, fds[1], NULL, 100);
+
+	op.flags = (uint8_t)flags;
+	op.off = (uint64_t)-1;
+	op.splice_off_in = (uint64_t)-1;
+	op.splice_fd_in = l->fd;
+	work_expect(line_did(l, WORK_READ, ring_do(&op)), 100, "io_uring splice of a socket");
+	work_expect(read(fds[0], line_bytes, 100), 100, "read");
+}
+
 static void over_connection(const struct line ends[2])
 {
+	int fds[2];
 	struct iovec v[2] = { { line_bytes, 30 }, { line_bytes + 50, 70 } };
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
 
+	if (pipe(fds))
+		work_die("pipe");
 	for (unsigned i = 0; i < 50; i++) {
 		unsigned flags = i % 2 ? IOSQE_ASYNC : 0;
 
@@ -229,6 +245,8 @@ static void over_connection(const struct line ends[2])
 		over_line(&ends[0], WORK_READ, IORING_OP_READ, line_bytes, 100, flags);
 		over_line(&ends[0], WORK_WRITE, IORING_OP_SENDMSG, &m, 1, flags);
 		over_line(&ends[1], WORK_READ, IORING_OP_RECVMSG, &m, 1, flags);
+		line_put(&ends[1], 100);
+		splice_out(&ends[0], fds, flags);
 	}
 	line_put(&ends[0], 40);
 }
@@ -256,7 +274,7 @@ static void run_sockets(void)
 	work_ready();
 	over_connection(local);
 	over_connection(tcp);
-	work_fact("each", 50 * 6);
+	work_fact("each", 50 * 7);
 }
 
 /* with MSG_TRUNC a call returns more than it moved */

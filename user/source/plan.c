@@ -152,14 +152,19 @@ void plan_fini(struct plan *p)
 	p->row_count = 0;
 }
 
-/* is something counted at the end of system calls? */
-static bool uses_shared(const struct plan *p)
+static bool uses_variant(const struct plan *p, const char *variant)
 {
 	for (size_t i = 0; i < p->row_count; i++)
 		if (p->rows[i].state == PLAN_CHOSEN && strcmp(p->rows[i].group, PLAN_FETCH_GROUP) &&
-		    !strcmp(p->rows[i].variant, PLAN_SHARED_VARIANT))
+		    !strcmp(p->rows[i].variant, variant))
 			return true;
 	return false;
+}
+
+/* is something counted at the end of system calls? */
+static bool uses_shared(const struct plan *p)
+{
+	return uses_variant(p, PLAN_SHARED_VARIANT);
 }
 
 /* function hooks are given the file itself: only the end of system calls has to be checked */
@@ -190,7 +195,8 @@ static bool is_useful(const struct plan *p, const struct plan_row *row)
 		return sockets && !strcmp(sockets->variant, PLAN_FUNCTION_HOOKS);
 	if (!strcmp(row->group, PLAN_MESSAGE_GROUP))
 		return p->numbers && (plan_chosen(p, "sysvmsg") || plan_chosen(p, "mqueue"));
-	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p);
+	return strcmp(row->group, PLAN_EXTRA_GROUP) || uses_shared(p) ||
+	       uses_variant(p, PLAN_SOCK_VARIANT);
 }
 
 static void choose_rows(struct plan *p, bool last_resort)
