@@ -3,16 +3,19 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import re
 import select
 import signal
+import subprocess
 import tempfile
 import time
 
 import lens
 from knots import Knot, look
 
+F_SETPIPE_SZ = 1031
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60}
 
 DOCUMENT = {"schema", "host", "taken_at_ns", "complete", "waits", "cycles", "roots", "channels",
@@ -114,6 +117,30 @@ def stuck_watch_streams():
     lens.equal("first and last", ({"peer-stopped"}, {"peer-slow"}), (verdicts[0], verdicts[-1]))
     waits = [doc["waits"][0]["blocked_ns"] for doc in documents]
     lens.require(waits[0] < waits[-1], "blocked times %r" % waits)
+
+
+@lens.test()
+def stuck_watch_slow_reader():
+    """A signal that comes while the output finds no room: what has begun is written to its end."""
+    knot = Knot("unixstopped")
+    ours, its = os.pipe()
+    os.write(its, b"\n" * fcntl.fcntl(its, F_SETPIPE_SZ, 4096))
+    watch = subprocess.Popen([lens.BINARY, "stuck", "--watch=50ms", "--json",
+                              "-p", str(knot.pid["reader"])], stdout=its, stderr=subprocess.PIPE)
+    os.close(its)
+    with open("/proc/%d/syscall" % watch.pid) as call:
+        lens.wait_for(lambda: call.seek(0) or call.read().startswith("1 0x1 "),
+                      lens.LIMIT_S / 2, "write")
+    watch.send_signal(signal.SIGINT)
+    with open("/proc/%d/status" % watch.pid) as status:
+        lens.wait_for(lambda: status.seek(0) or "ShdPnd:\t0000000000000000" in status.read(),
+                      lens.LIMIT_S / 2, "signal that is taken")
+    with open(ours, "rb") as text:
+        lines = [lens.parse(line) for line in text if line.strip()]
+    knot.work.end()
+    lens.equal("what it said", b"", watch.communicate(timeout=lens.LIMIT_S)[1])
+    lens.equal("exit status", 5, watch.returncode)
+    lens.require(len(lines) > 1 and DOCUMENT <= set(lines[-1]), "no document")
 
 
 @lens.test()

@@ -276,8 +276,8 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-	/* no SA_RESTART: a signal ends the pause between two looks */
-	struct sigaction act = { .sa_handler = on_signal };
+	/* what is being printed goes on; the pause between two looks ends all the same */
+	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
