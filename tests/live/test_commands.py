@@ -499,6 +499,9 @@ def exit_usage():
                  ("report", "--duration", "soon"), ("report", "-t", "carrier-pigeon"),
                  ("stuck", "--dot", "--json"), ("record",), ()):
         lens.run(*args, status=2)
+    for command in ("report", "trace"):
+        _, said = lens.run(command, "--", status=2)
+        lens.require("no command comes after --" in said, said)
 
 
 @lens.test()

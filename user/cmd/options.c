@@ -226,6 +226,10 @@ error_t options_take_command(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 
+	/* what was to be observed is not the whole host */
+	if (key == ARGP_KEY_NO_ARGS && !strcmp(state->argv[state->argc - 1], "--"))
+		argp_error(state, "no command comes after -- (an unset variable?); name one, or "
+			   "leave -- out to observe the host");
 	if (key != ARGP_KEY_ARGS)
 		return ARGP_ERR_UNKNOWN;
 	o->command = state->argv + state->next;
