@@ -25,6 +25,9 @@ enum {
 	EXIT_INTERRUPTED = 130,	/* second Ctrl-C */
 };
 
+/* timeout(1) and shells signal a process and its group: so close together that is one request */
+#define ONE_REQUEST_NS 500000000ull
+
 struct cmd {
 	const char *name;
 	const char *summary;	/* one line for `ipclens --help` */

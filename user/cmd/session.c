@@ -18,8 +18,6 @@
 #define POLL_MAX_NS (50 * MS)	/* ... and when nothing happens */
 #define FLUSH_NS (1000 * MS)	/* a killed recorder loses no more than this */
 
-#define ONE_REQUEST_NS (500 * MS)
-
 struct run {
 	struct session *s;
 	struct live *live;
@@ -197,7 +195,6 @@ static void close_signals(int fd, uint64_t finishing_ns)
 	struct signalfd_siginfo info;
 	sigset_t set;
 
-	/* timeout(1) and shells signal a process and its group: that is one request, not two */
 	if (finishing_ns && now_ns() - finishing_ns < ONE_REQUEST_NS)
 		while (fd >= 0 && read(fd, &info, sizeof(info)) > 0)
 			continue;

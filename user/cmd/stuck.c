@@ -266,11 +266,15 @@ static int run_replay(const struct stuck_options *o)
 /* --------------------------------------------------------------------- watch */
 
 static volatile sig_atomic_t stopped;
+static uint64_t stopped_ns;
 
 static void on_signal(int number)
 {
-	if (stopped)
+	if (stopped && now_ns(CLOCK_MONOTONIC) - stopped_ns >= ONE_REQUEST_NS)
 		_exit(EXIT_INTERRUPTED);
+	if (stopped)
+		return;
+	stopped_ns = now_ns(CLOCK_MONOTONIC);
 	stopped = 1;
 }
 
