@@ -48,6 +48,12 @@ static bool is_wanted(const struct stuck_live *l, const struct bpf_program *prog
 	return plan_is_stuck(prog) || !strcmp(name, "core__run__hello");
 }
 
+/* of these all are needed */
+static void on_refused(void *unused, const struct bpf_program *prog, const char *log)
+{
+	log_msg(LOG_DEBUG, "%s: %s", bpf_program__name(prog), log);
+}
+
 static int load_for(struct stuck_live *l, const struct kernel *k)
 {
 	_cleanup_close_ int types_fd = -1;
@@ -67,7 +73,7 @@ static int load_for(struct stuck_live *l, const struct kernel *k)
 	bpf_map__set_max_entries(l->skel->maps.lens_totals, SMALL_MAP);
 	bpf_map__set_max_entries(l->skel->maps.lens_chans, SMALL_MAP);
 	live_size_notes(l->skel, NULL);
-	err = loads_load(l->skel->skeleton, NULL, NULL);
+	err = loads_load(l->skel->skeleton, on_refused, NULL);
 	return err ? live_explain_load(err) : 0;
 }
 

@@ -68,12 +68,12 @@ static int load(struct load *l)
 	enum bpf_prog_type type = bpf_program__type(l->prog);
 	int fd = bpf_prog_load(type, name, LICENSE, l->insns, l->count, &l->opts);
 
-	if (fd >= 0 || !loads.refused)
+	if (fd >= 0)
 		return fd;
-	l->log = xcalloc(1, LOG_SIZE);
+	l->log = calloc(1, LOG_SIZE);
 	l->opts.log_buf = l->log;
-	l->opts.log_size = LOG_SIZE;
-	l->opts.log_level = 1;
+	l->opts.log_size = l->log ? LOG_SIZE : 0;
+	l->opts.log_level = l->log ? 1 : 0;
 	return bpf_prog_load(type, name, LICENSE, l->insns, l->count, &l->opts);
 }
 
@@ -150,6 +150,7 @@ bool loads_take(const struct bpf_program *prog, const struct bpf_prog_load_opts 
 	struct load *l;
 
 	loads.last = prog;
+	*loads.log = 0;
 	if (!loads.thread_count || count < INSNS_MIN)
 		return false;
 	l = xcalloc(1, sizeof(*l));
@@ -165,20 +166,27 @@ bool loads_take(const struct bpf_program *prog, const struct bpf_prog_load_opts 
 
 static void tell_refused(const struct bpf_program *prog, const char *log)
 {
-	if (prog && log && *log)
+	if (log && *log)
 		loads.refused(loads.refused_arg, prog, log);
 }
 
-/* what libbpf loaded in its place is the program from now on; frees it */
+/*
+ * What libbpf loaded in its place is the program from now on; frees it. drop: libbpf failed, and
+ * took away maps that this may have been refused for.
+ */
 static int settle(struct load *l, bool drop)
 {
 	int err = l->fd < 0 ? l->fd : 0;
+
+	if (err && !drop) {
+		log_msg(LOG_DEBUG, "%s: %s", bpf_program__name(l->prog), strerror(-err));
+		tell_refused(l->prog, l->log);
+	}
 
 	if (!err && !drop && dup3(l->fd, bpf_program__fd(l->prog), O_CLOEXEC) < 0)
 		err = -errno;
 	if (l->fd >= 0)
 		close(l->fd);
-	tell_refused(l->prog, l->log);
 	free(l->log);
 	free(l->insns);
 	free(l);
@@ -201,8 +209,7 @@ int loads_load(struct bpf_object_skeleton *skeleton, loads_refusal refused, void
 	loads.refused = refused;
 	loads.refused_arg = arg;
 	loads.last = NULL;
-	if (refused)
-		keep_log(*skeleton->obj);
+	keep_log(*skeleton->obj);
 	begin();
 	err = bpf_object__load_skeleton(skeleton);
 	end(err);

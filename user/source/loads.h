@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Loads the programs of an object on all CPUs that we may run on. Nearly all of
+ * Loads the programs of an object on up to four of the CPUs that we may run on. Nearly all of
  * the time is the kernel's, which checks one program at a time for each thread that
  * asks for it; libbpf asks for one after the other. Internal to source/.
  */
@@ -13,8 +13,8 @@
 typedef void (*loads_refusal)(void *arg, const struct bpf_program *prog, const char *log);
 
 /*
- * Instead of bpf_object__load_skeleton(); sections_use() is in force. refused: NULL, or is called
- * for each program that was refused until no more were loaded, before this returns.
+ * Instead of bpf_object__load_skeleton(); sections_use() is in force. refused is called for each
+ * program that is known to have been refused, at least one if the kernel says why it fails.
  */
 int loads_load(struct bpf_object_skeleton *skeleton, loads_refusal refused, void *arg);
 /*
