@@ -63,6 +63,12 @@ static __noinline int uring_rw(struct io_kiocb *req, __u32 dir, __s64 ret, __u32
 	return uring_count(uring_owner(req), file, dir, ret, asked);
 }
 
+/* is anything but a splice out of a socket counted by completions? */
+static __always_inline bool uring_counts(void)
+{
+	return lens_sys_kinds & ~KIND_BIT(LENS_KIND_NONE);
+}
+
 static __always_inline void uring_unseen(void)
 {
 	loss_add(LENS_KIND_NONE, LENS_LOSS_UNSEEN, 1, 0);
@@ -122,7 +128,7 @@ static __noinline int uring_completed(struct io_kiocb *req, __s64 ret)
 		return 0;
 	/* the owner has ended, or lets another process's thread poll its ring */
 	if (BPF_CORE_READ(owner, tgid) != bpf_get_current_pid_tgid() >> 32) {
-		if (ret > 0)
+		if (ret > 0 && (uring_counts() || opcode == KDEF_IORING_OP_SPLICE))
 			uring_unseen();
 		return 0;
 	}
@@ -211,10 +217,15 @@ static __always_inline bool uring_is_multishot(struct io_kiocb *req, __u32 opcod
 	return opcode == KDEF_IORING_OP_READ_MULTISHOT;
 }
 
-/* hooks of sockets need no completion to see it */
-static __always_inline bool uring_counts(void)
+/* of a splice out of one, hooks of sockets see nothing */
+static __always_inline bool uring_may_drain_socket(struct io_kiocb *req, __u32 opcode)
 {
-	return lens_sys_kinds & ~KIND_BIT(LENS_KIND_NONE);
+	struct io_splice *op = (struct io_splice *)req;
+
+	if (!lens_splice_kinds || opcode != KDEF_IORING_OP_SPLICE)
+		return false;
+	return BPF_CORE_READ(op, flags) & KDEF_SPLICE_F_FD_IN_FIXED ||
+	       sock_is_spliced(ident_fd_probe(uring_owner(req), BPF_CORE_READ(op, splice_fd_in)));
 }
 
 static __always_inline int uring_submitted(struct io_kiocb *req)
@@ -224,7 +235,8 @@ static __always_inline int uring_submitted(struct io_kiocb *req)
 
 	if (!(flags & KDEF_REQ_F_CQE_SKIP) && !uring_is_multishot(req, opcode))
 		return 0;
-	if (uring_counts() && uring_moves_bytes(opcode) && uring_may_be_channel(req, flags))
+	if (uring_may_drain_socket(req, opcode) ||
+	    (uring_counts() && uring_moves_bytes(opcode) && uring_may_be_channel(req, flags)))
 		uring_unseen();
 	return 0;
 }
@@ -239,7 +251,7 @@ int BPF_PROG(uring__ring__submit, struct io_kiocb *req)
 SEC("?tp_btf/io_uring_cqe_overflow")
 int BPF_PROG(uring__ring__overflow, void *ctx_unused, __u64 user_data, __s32 ret)
 {
-	if (ret > 0 && uring_counts())
+	if (ret > 0 && (uring_counts() || lens_splice_kinds))
 		uring_unseen();
 	return 0;
 }
