@@ -250,6 +250,24 @@ static __always_inline bool wait_file(struct task_struct *t, __u32 fd, __u32 dir
 	return true;
 }
 
+static __always_inline bool wait_is_full_pipe(struct task_struct *t, __u32 fd)
+{
+	struct file *file = ident_fd_probe(t, fd);
+	struct pipe_inode_info *p = file ? BPF_CORE_READ(file, f_inode, i_pipe) : NULL;
+
+	return p && BPF_CORE_READ(p, head) - BPF_CORE_READ(p, tail) >= BPF_CORE_READ(p, max_usage);
+}
+
+/* from one descriptor to another: for room if there is none, or else for data */
+static __noinline bool wait_between(struct task_struct *t, __u32 from, __u32 to,
+				    struct lens_rec_wait *w)
+{
+	if (!wait_is_full_pipe(t, to) && wait_file(t, from, w->dir, &w->chan))
+		return true;
+	w->dir = LENS_WRITE;
+	return wait_file(t, to, w->dir, &w->chan);
+}
+
 static __always_inline void wait_queue(struct task_struct *t, __s32 id, struct lens_chan *ret)
 {
 	ret->ino = (__u32)id;
@@ -285,18 +303,12 @@ static __noinline bool wait_resolve(struct task_struct *t, struct call_args *a, 
 		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_SPLICE:
 		w->asked = a->arg[4];
-		if (wait_file(t, a->arg[0], w->dir, &w->chan))
-			return true;
-		w->dir = LENS_WRITE;
-		return wait_file(t, a->arg[2], w->dir, &w->chan);
+		return wait_between(t, a->arg[0], a->arg[2], w);
 	case CALL_TEE:
 		return wait_file(t, a->arg[0], w->dir, &w->chan);
 	case CALL_SENDFILE:
 		w->asked = a->arg[3];
-		if (wait_file(t, a->arg[1], w->dir, &w->chan))
-			return true;
-		w->dir = LENS_WRITE;
-		return wait_file(t, a->arg[0], w->dir, &w->chan);
+		return wait_between(t, a->arg[1], a->arg[0], w);
 	case CALL_VMSPLICE:
 		w->asked = 0;
 		w->dir = LENS_WRITE;
