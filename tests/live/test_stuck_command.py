@@ -146,6 +146,24 @@ def stuck_watch_slow_reader():
 
 
 @lens.test()
+def stuck_watch_stopped_reader():
+    """Who reads nothing does not keep it, when somebody asks who will not ask again."""
+    knot = Knot("unixstopped")
+    ours, its = os.pipe()
+    os.write(its, b"\n" * fcntl.fcntl(its, F_SETPIPE_SZ, 4096))
+    watch = subprocess.Popen([lens.BINARY, "stuck", "--watch=50ms", "--json",
+                              "-p", str(knot.pid["reader"])], stdout=its)
+    os.close(its)
+    with open("/proc/%d/syscall" % watch.pid) as call:
+        lens.wait_for(lambda: call.seek(0) or call.read().startswith("1 0x1 "),
+                      lens.LIMIT_S / 2, "write")
+    watch.send_signal(signal.SIGTERM)
+    lens.equal("exit status", 130, watch.wait(lens.LIMIT_S / 2))
+    os.close(ours)
+    knot.work.end()
+
+
+@lens.test()
 def stuck_watch_interval_apart():
     """The interval as a word of its own is no interval: the message says how it is given."""
     for args, hint in ((("--watch", "2"), "--watch=2"), (("--watch", "500ms"), "--watch=500ms")):

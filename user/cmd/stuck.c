@@ -268,6 +268,11 @@ static int run_replay(const struct stuck_options *o)
 static volatile sig_atomic_t stopped;
 static uint64_t stopped_ns;
 
+static void on_alarm(int number)
+{
+	_exit(EXIT_INTERRUPTED);
+}
+
 static void on_signal(int number)
 {
 	if (stopped && now_ns(CLOCK_MONOTONIC) - stopped_ns >= ONE_REQUEST_NS)
@@ -276,13 +281,18 @@ static void on_signal(int number)
 		return;
 	stopped_ns = now_ns(CLOCK_MONOTONIC);
 	stopped = 1;
+	/* nobody may be there to ask twice; who reads has so long for what is being printed */
+	if (number != SIGINT)
+		alarm(1);
 }
 
 static void catch_signals(void)
 {
 	/* what is being printed goes on; the pause between two looks ends all the same */
 	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction late = { .sa_handler = on_alarm };
 
+	sigaction(SIGALRM, &late, NULL);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL);

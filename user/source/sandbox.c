@@ -151,6 +151,7 @@ static const int calls[] = {
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(timerfd_settime),
 	/* time, where the vDSO cannot tell it */
 	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(alarm),
 	/* memory; mmap and mprotect have a rule of their own */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),
 	/* signals to us; restart_syscall: SIGSTOP and SIGCONT in a timed wait */
