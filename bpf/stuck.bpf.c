@@ -329,9 +329,8 @@ static __always_inline void fill_process(struct task_struct *t, struct task_stru
 		r->flags |= LENS_THREAD_LISTENS;
 	if (is_supervised(t))
 		r->flags |= LENS_THREAD_SUPERVISED;
-	/* a leader that has ended is still counted */
-	if (core_field(mm, mm_users.counter) + !core_field_of(u, group_leader, mm) >
-	    core_field(s, nr_threads))
+	/* not nr_threads, which counts those that have ended and nobody has reaped, too */
+	if (core_field(mm, mm_users.counter) > core_field(s, live.counter))
 		r->flags |= LENS_THREAD_SHARES_MEMORY;
 	if (core_field(u, vfork_done))
 		r->flags |= LENS_THREAD_VFORKED;

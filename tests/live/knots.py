@@ -78,7 +78,7 @@ RELAYS = ("relayedtcp relayedunix lockedcrossed lockedwriter lockedsplice locked
           " lockedvmsplice lockedclose lockedioctl").split()
 TRANSITS = "intransit windowtransit".split()
 LIMITS = "limitlater limitread limittcp limitsend limittty limitconnect".split()
-VIEWS = ("memfdholder sysvshm clonevm clonevmleader pidnamespaces seccompn seccomplock"
+VIEWS = ("memfdholder sysvshm clonevm clonevmleader clonevmended pidnamespaces seccompn seccomplock"
          " vforkother").split()
 
 

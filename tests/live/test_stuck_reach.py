@@ -30,6 +30,7 @@ REACHED = {
     "sysvshm": ({"waiter": "external"}, {"waiter": ["waiter"]}, {}),
     "clonevm": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
     "clonevmleader": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
+    "clonevmended": ({"waiter": "external", "reader": "external"}, {"reader": ["waiter"]}, {}),
     "pidnamespaces": ({"waiter": "peer-slow", "stranger": "external"},
                       {"waiter": ["owner"], "stranger": ["waiter"]},
                       {"owner": ("peer-slow", 1)}),

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -193,6 +194,73 @@ static void clone_vm_without_leader(void)
 	asleep("sharer", SYS_pause);
 	asleep("reader", SYS_read);
 	asleep_anywhere("waiter", SYS_read);
+	asleep_anywhere("waiter", SYS_futex);
+}
+
+static pid_t traced;
+static int of_tracer[2];	/* is told there what to trace */
+
+/* ends as soon as it is, and stays, since nobody waits for it */
+static void *end_traced(void *unused)
+{
+	char line[256];
+	int tracer = 0;
+
+	__atomic_store_n(&traced, gettid(), __ATOMIC_SEQ_CST);
+	while (!tracer) {
+		FILE *f = fopen("/proc/thread-self/status", "re");
+
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+				break;
+		if (f)
+			fclose(f);
+		usleep(1000);
+	}
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+
+static void share_with_ended(void *unused)
+{
+	pthread_t thread;
+	pid_t tid;
+
+	if (pthread_create(&thread, NULL, end_traced, NULL))
+		work_die("pthread_create");
+	while (!(tid = __atomic_load_n(&traced, __ATOMIC_SEQ_CST)))
+		usleep(1000);
+	if (write(of_tracer[1], &tid, sizeof(tid)) != sizeof(tid))
+		work_die("write");
+	await_end_of_thread(tid);
+	share_memory(NULL);
+}
+
+static void seize(void *unused)
+{
+	if (read(of_tracer[0], &traced, sizeof(traced)) != sizeof(traced))
+		work_die("read");
+	close_others(-1, -1);
+	if (ptrace(PTRACE_SEIZE, traced, NULL, NULL))
+		work_die("ptrace");
+	wait_for_end();
+}
+
+/* ... of a process with a thread that has ended, but is counted with the others */
+static void clone_vm_with_ended(void)
+{
+	make_pipes();
+	make_channel();
+	make_pipe(of_tracer);
+	/* the first to end, so that the other can */
+	role("tracer", work_spawn(seize, NULL));
+	role("waiter", work_spawn(share_with_ended, NULL));
+	role("sharer", hear_pid());
+	role("reader", work_spawn(read_q, NULL));
+	let_go();
+	asleep("sharer", SYS_pause);
+	asleep("reader", SYS_read);
+	asleep("waiter", SYS_read);
 	asleep_anywhere("waiter", SYS_futex);
 }
 
@@ -494,6 +562,7 @@ static const struct work_mode modes[] = {
 	{ "clonevm", clone_vm },	 { "pidnamespaces", two_namespaces },
 	{ "seccompn", seccomp_held },	 { "seccomplock", seccomp_lock },
 	{ "vforkother", vfork_other },	 { "clonevmleader", clone_vm_without_leader },
+	{ "clonevmended", clone_vm_with_ended },
 };
 
 int main(int argc, char **argv)

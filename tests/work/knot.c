@@ -192,6 +192,15 @@ void await_end_of_leader(void)
 		doze();
 }
 
+void await_end_of_thread(pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	while (state_of(path) != 'Z')
+		doze();
+}
+
 void stop(const char *name)
 {
 	char path[64];

@@ -32,6 +32,7 @@ void close_pair(const int p[2]);
 void close_others(int keep, int keep_too);
 /* of the process itself, whose other threads go on */
 void await_end_of_leader(void);
+void await_end_of_thread(pid_t tid);
 /* until a write would block */
 void fill(int fd);
 /* block, or have a byte moved */
