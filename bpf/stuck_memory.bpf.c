@@ -402,6 +402,7 @@ int stuck__iter__mappings(struct bpf_iter__task_vma *ctx)
 	if (!i || BPF_CORE_READ(i, i_sb, s_magic) == KDEF_ANON_INODE_FS_MAGIC)
 		return 0;
 	ident_proc(t, &r.proc);
+	r.tid = t->pid;
 	r.start = BPF_CORE_READ(v, vm_start);
 	r.end = BPF_CORE_READ(v, vm_end);
 	r.offset = (__u64)BPF_CORE_READ(v, vm_pgoff) * KDEF_PAGE_SIZE;

@@ -17,7 +17,7 @@
  * Value of the mark that a look begins with; 0 before there was one. To be counted up when a
  * record that only looks have changes its layout or the meaning of what is in it.
  */
-#define LENS_STUCK_VERSION 7
+#define LENS_STUCK_VERSION 8
 
 /* system calls a thread can be blocked in: X(ID, name) */
 #define LENS_CALLS(X)							\
@@ -299,6 +299,8 @@ struct lens_rec_mapping {
 	__u64 sequence;		/* lens_rec_futex.sequence of words in it, 0: there were none */
 	__u32 dev;
 	__u32 flags;		/* LENS_DESC_NAMED: whoever may can map it, too */
+	/* of several threads, where the leader has ended or has not the table of all of them */
+	__u32 tid, pad;
 };
 
 #define LENS_FUTEX_OWN 1	/* a word of the address space of the thread, and no shared one */
@@ -436,7 +438,7 @@ _Static_assert(sizeof(struct lens_rec_submitter) == 32, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_memory) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_polled) == 16, "wire layout changed");
 _Static_assert(sizeof(struct lens_word) == 16, "wire layout changed");
-_Static_assert(sizeof(struct lens_rec_mapping) == 104, "wire layout changed");
+_Static_assert(sizeof(struct lens_rec_mapping) == 112, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_futex) == 48, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_sem) == 56, "wire layout changed");
 _Static_assert(sizeof(struct lens_rec_lock) == 112, "wire layout changed");

@@ -263,11 +263,10 @@ static void add_mappers(const struct stuck *s, const struct stuck_thread *t, str
 		if (l->mappings[i].object != map->object || !stuck_may_visit(s, n))
 			continue;
 		p = hash_get(l->procs, &l->mappings[i].proc);
-		if (!p)
-			continue;
 		add_mapper(n, t, p);
 		/* its mappings are told of by each process that has them, and hide a reference */
-		if (p->flags & LENS_THREAD_SHARES_MEMORY)
+		if (p->flags & LENS_THREAD_SHARES_MEMORY ||
+		    stuck_mapping_is_doubtful(l, &l->mappings[i]))
 			stuck_hope_outside(n, HOPE_OUTSIDE, "a holder that is not seen");
 	}
 }

@@ -43,6 +43,8 @@ void *stuck_look_new(void)
 	l->holders = hash_new(sizeof(struct stuck_end));
 	l->by_chan = hash_new(sizeof(struct stuck_chan));
 	l->mapped = hash_new(sizeof(struct stuck_place));
+	l->tellers = hash_new(sizeof(struct stuck_teller));
+	l->teller_counts = hash_new(sizeof(struct lens_proc));
 	l->things = hash_new(sizeof(uint64_t) * 2);
 	return l;
 }
@@ -109,7 +111,9 @@ void stuck_look_free(void *look)
 	hash_free(l->tables);
 	hash_free(l->things);
 	hash_free(l->by_chan);
-	hash_free(l->mapped);
+	free_values(l->mapped);
+	hash_free(l->tellers);
+	free_values(l->teller_counts);
 	free(l->mappings);
 	for (size_t i = 0; i < hash_count(l->debtors); i++)
 		free(((struct stuck_debtors *)hash_at(l->debtors, i))->threads);
@@ -374,18 +378,6 @@ static void take_lock(struct stuck_look *l, const struct lens_rec_lock *r)
 }
 
 /* all of a set are told of for each thread that waits there, and must count once */
-/* each thread tells of it where the leader has ended, or some have tables of their own */
-static void take_mapping(struct stuck_look *l, const struct lens_rec_mapping *r)
-{
-	struct stuck_place place = { r->proc, r->start };
-
-	if (hash_get(l->mapped, &place))
-		return;
-	hash_add(l->mapped, &place, l);
-	l->mappings = xrealloc(l->mappings, l->mapping_count + 1, sizeof(*l->mappings));
-	l->mappings[l->mapping_count++] = *r;
-}
-
 static void take_sem(struct stuck_look *l, const struct lens_rec_sem *r)
 {
 	struct stuck_sem key = { .undo = r->undo, .ipcns = r->ipcns, .id = r->id, .num = r->num };
@@ -478,7 +470,7 @@ void stuck_apply(struct stuck *s, const struct event *ev)
 		take_memory(l, ev);
 		break;
 	case LENS_REC_MAPPING:
-		take_mapping(l, ev->lens_rec_mapping);
+		stuck_take_mapping(l, ev->lens_rec_mapping);
 		break;
 	case LENS_REC_FUTEX:
 		take_futex(l, ev->lens_rec_futex);
@@ -518,6 +510,8 @@ static void find_holders(struct stuck *s)
 		if (watched && d->rec.object == LENS_OBJECT_DEVICE)
 			watched->is_watched = true;
 	}
+	for (size_t i = 0; i < l->mapping_count; i++)
+		get_proc(s, &l->mappings[i].proc);
 	for (size_t i = 0; i < s->proc_count; i++) {
 		struct stuck_thread *t;
 

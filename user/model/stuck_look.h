@@ -141,7 +141,9 @@ struct stuck_look {
 	size_t desc_count;
 	struct lens_rec_mapping *mappings;
 	size_t mapping_count;
-	struct hash *mapped;	    /* struct stuck_place: of these mappings */
+	struct hash *mapped;	    /* struct stuck_place -> uint32_t how often it was told */
+	struct hash *tellers;	    /* struct stuck_teller: of mappings */
+	struct hash *teller_counts; /* struct lens_proc -> uint32_t how many of its threads */
 	struct hash *sems;	    /* struct stuck_sem -> stuck_value; of undo 0: with a list */
 	bool sees_all;		    /* a thread of the initial pid namespace, so all of them */
 	size_t visits, visits_of_thread; /* see stuck_may_visit() */
@@ -157,8 +159,18 @@ struct stuck_fd {
 
 struct stuck_place {
 	struct lens_proc proc;
-	uint64_t start;
+	uint64_t start, end, offset, object;
 };
+
+struct stuck_teller {
+	struct lens_proc proc;
+	uint32_t tid, pad;
+};
+
+/* once, however many threads tell of it */
+void stuck_take_mapping(struct stuck_look *l, const struct lens_rec_mapping *r);
+/* the mappings of its process changed while they were told: there may be less of it, or more */
+bool stuck_mapping_is_doubtful(const struct stuck_look *l, const struct lens_rec_mapping *m);
 
 /* a semaphore, or what one list of SEM_UNDO has of it */
 struct stuck_sem {
