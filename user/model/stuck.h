@@ -271,6 +271,7 @@ void stuck_add_frames(struct stuck *s, const struct event *ev);
 /* ----------------------------------------------------------------- by hand */
 
 struct stuck_proc *stuck_add_proc(struct stuck *s, const struct lens_proc *key);
+/* that has not ended */
 struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uint32_t tid);
 struct stuck_need *stuck_add_need(struct stuck_thread *t, enum stuck_want want);
 /* the same process for the same reason counts once, NULL then; one need is filled after another */

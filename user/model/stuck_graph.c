@@ -88,6 +88,7 @@ struct stuck_thread *stuck_add_thread(struct stuck *s, struct stuck_proc *p, uin
 	s->threads[s->thread_count++] = t;
 	p->threads = grown(p->threads, p->thread_count, sizeof(*p->threads));
 	p->threads[p->thread_count++] = t;
+	p->live_count++;
 	if (tid == p->key.tgid)
 		p->leader = t;
 	return t;

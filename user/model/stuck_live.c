@@ -110,10 +110,7 @@ static bool raise_thread(struct stuck_thread *t)
  */
 static bool has_ended(const struct stuck_proc *p)
 {
-	for (size_t i = 0; i < p->thread_count; i++)
-		if (!p->threads[i]->is_dead)
-			return false;
-	return p->thread_count;
+	return p->thread_count && !p->live_count;
 }
 
 static void settle(struct stuck *s)

@@ -247,7 +247,7 @@ static void take_again(struct stuck *s, const struct lens_rec_thread *r)
 	hash_add(l->threads, &r->tid, t);
 	t->rec = *r;
 	t->is_dead = r->state & STATE_EXITED;
-	p->live_count += !t->is_dead;
+	p->live_count -= t->is_dead;
 	t->moved = !t->is_dead && (!first || !same_call(first, r)) && !naps_for_lease(l, t);
 	if (!t->moved && first && r->h.ts_ns > first->h.ts_ns)
 		t->blocked_ns = r->h.ts_ns - first->h.ts_ns;
@@ -519,7 +519,6 @@ static void find_holders(struct stuck *s)
 			continue;
 		t = stuck_add_thread(s, s->procs[i], s->procs[i]->key.tgid);
 		t->moved = true;
-		s->procs[i]->live_count++;
 	}
 }
 

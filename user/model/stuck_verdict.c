@@ -166,6 +166,8 @@ static bool waits_for_own_threads_only(const struct stuck_thread *t)
 
 static enum stuck_verdict judge_dead(struct stuck_thread *t)
 {
+	const struct stuck_need *into_ring;
+
 	t->main = &t->needs[0];
 	for (size_t i = 0; i < t->need_count; i++) {
 		if (!t->needs[i].owner_dead)
@@ -175,11 +177,11 @@ static enum stuck_verdict judge_dead(struct stuck_thread *t)
 	}
 	if (t->need_count == 1 && stuck_is_own_leak(t, t->main))
 		return STUCK_EOF_LEAK;
-	if (need_into_ring(t)) {
-		t->main = need_into_ring(t);
-		return STUCK_DEADLOCK;
-	}
-	return STUCK_DEAD_END;
+	into_ring = need_into_ring(t);
+	if (!into_ring)
+		return STUCK_DEAD_END;
+	t->main = into_ring;
+	return STUCK_DEADLOCK;
 }
 
 /* somebody else should take away or let go, and does something else */
