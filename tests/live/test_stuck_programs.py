@@ -115,7 +115,8 @@ def chromium(directory):
 
 def end_loops(pids):
     for pid in pids:
-        for one in reversed(lens.descendants(pid)):
+        # parents first: some make another child for one that ends
+        for one in lens.descendants(pid):
             try:
                 os.kill(one, 9)
             except OSError:
