@@ -41,7 +41,7 @@
 #define LENS_FILL_LAST LENS_FILL_TYPE_WORD
 /* and the number of bytes of a load, of which it makes another where it can: core_load_word() */
 #define LENS_LOAD 0x1e9600
-#define LENS_FIELD 0x1e9700
+#define LENS_FIELD 0x1e9700	/* likewise: core_field() */
 
 /*
  * Kinds of channel: X(ID, value, hook group, JSON type).

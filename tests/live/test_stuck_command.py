@@ -158,7 +158,7 @@ def stuck_watch_stopped_reader():
         lens.wait_for(lambda: call.seek(0) or call.read().startswith("1 0x1 "),
                       lens.LIMIT_S / 2, "write")
     watch.send_signal(signal.SIGTERM)
-    lens.equal("exit status", 130, watch.wait(lens.LIMIT_S / 2))
+    lens.equal("exit status", 130, watch.wait(lens.LIMIT_S))
     os.close(ours)
     knot.work.end()
 

@@ -142,19 +142,24 @@ static void share_memory(void *unused)
 	get(p[0]);
 }
 
-/* a private futex is of all who have the memory, not only of the threads of a process */
-static void clone_vm(void)
+static void shared_by(void (*waiter)(void *))
 {
-	make_pipes();
-	make_channel();
-	role("waiter", work_spawn(share_memory, NULL));
+	role("waiter", work_spawn(waiter, NULL));
 	role("sharer", hear_pid());
 	role("reader", work_spawn(read_q, NULL));
 	let_go();
 	asleep("sharer", SYS_pause);
 	asleep("reader", SYS_read);
-	asleep("waiter", SYS_read);
+	asleep_anywhere("waiter", SYS_read);
 	asleep_anywhere("waiter", SYS_futex);
+}
+
+/* a private futex is of all who have the memory, not only of the threads of a process */
+static void clone_vm(void)
+{
+	make_pipes();
+	make_channel();
+	shared_by(share_memory);
 }
 
 static void *wait_without_leader(void *unused)
@@ -187,14 +192,7 @@ static void clone_vm_without_leader(void)
 {
 	make_pipes();
 	make_channel();
-	role("waiter", work_spawn(leave_sharing, NULL));
-	role("sharer", hear_pid());
-	role("reader", work_spawn(read_q, NULL));
-	let_go();
-	asleep("sharer", SYS_pause);
-	asleep("reader", SYS_read);
-	asleep_anywhere("waiter", SYS_read);
-	asleep_anywhere("waiter", SYS_futex);
+	shared_by(leave_sharing);
 }
 
 static pid_t traced;
@@ -254,14 +252,7 @@ static void clone_vm_with_ended(void)
 	make_pipe(of_tracer);
 	/* the first to end, so that the other can */
 	role("tracer", work_spawn(seize, NULL));
-	role("waiter", work_spawn(share_with_ended, NULL));
-	role("sharer", hear_pid());
-	role("reader", work_spawn(read_q, NULL));
-	let_go();
-	asleep("sharer", SYS_pause);
-	asleep("reader", SYS_read);
-	asleep("waiter", SYS_read);
-	asleep_anywhere("waiter", SYS_futex);
+	shared_by(share_with_ended);
 }
 
 /* ------------------------------------------------------------- whose number it is */

@@ -265,6 +265,8 @@ static int run_replay(const struct stuck_options *o)
 
 /* --------------------------------------------------------------------- watch */
 
+#define READER_S 5 /* longer than a look takes where all of it is emulated */
+
 static volatile sig_atomic_t stopped;
 static uint64_t stopped_ns;
 
@@ -283,7 +285,7 @@ static void on_signal(int number)
 	stopped = 1;
 	/* nobody may be there to ask twice; who reads has so long for what is being printed */
 	if (number != SIGINT)
-		alarm(1);
+		alarm(READER_S);
 }
 
 static void catch_signals(void)

@@ -203,7 +203,7 @@ struct stuck_proc {
 	bool minds_children;	   /* waits for some, with a handler by which it may end them */
 	bool does_else;		   /* one of its threads does something else than wait at a word */
 	bool is_watched;	   /* somebody may have to bring it its memory: userfaultfd(2) */
-	uint32_t flags; /* LENS_THREAD_* of its leader */
+	uint32_t flags; /* LENS_THREAD_* of its leader, _SHARES_MEMORY of any thread */
 	struct stuck_thread **threads;
 	size_t thread_count;
 	size_t live_count; /* ... that have not ended */
